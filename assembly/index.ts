@@ -1,0 +1,1 @@
+export { multiplyAdd } from "./lanes"
