@@ -1,0 +1,44 @@
+// Edits of a graph; each returns a new one.
+import { makeLayer } from './builder.ts'
+import { type Graph, type Layer, layerNamed } from './graph.ts'
+
+/** The network up to the feature vector, without its classifier. */
+export function withoutClassifier(graph: Graph): Graph {
+  return upTo(graph, graph.features)
+}
+
+/** The layers that `name` needs, itself included, with `name` as output. */
+export function upTo(graph: Graph, name: string): Graph {
+  const needed = new Set([layerNamed(graph, name).name])
+  for (const layer of [...graph.layers].reverse()) {
+    if (needed.has(layer.name)) for (const input of layer.inputs) needed.add(input)
+  }
+  const layers = graph.layers.filter((layer) => needed.has(layer.name))
+  const classifier = graph.classifier !== undefined && needed.has(graph.classifier) ? { classifier: graph.classifier } : {}
+  return { layers, output: name, features: graph.features, ...classifier }
+}
+
+/**
+ * The layers after `name`, reading what `name` would have given from an input of their own.
+ * @throws Error when a later layer also reads something before the cut
+ */
+export function after(graph: Graph, name: string): Graph {
+  const cut = layerNamed(graph, name)
+  const below = new Set(upTo(graph, name).layers.map((layer) => layer.name))
+  const upper = graph.layers.filter((layer) => !below.has(layer.name))
+  for (const layer of upper) {
+    for (const input of layer.inputs) {
+      if (below.has(input) && input !== name) throw new Error(`cannot cut at '${name}': '${layer.name}' also reads '${input}'`)
+    }
+  }
+  const entry = makeLayer('tensorInput', name, { shape: cut.shape }, [], new Map(), { stage: cut.stage })
+  return { ...graph, layers: [entry, ...upper] }
+}
+
+/** A new linear classifier of `classes` outputs on the feature vector, under the name that the architecture gives it. */
+export function replaceClassifier(graph: Graph, classes: number, classifierName: string): Graph {
+  const trunk = withoutClassifier(graph)
+  const existing = new Map<string, Layer>(trunk.layers.map((layer) => [layer.name, layer]))
+  const classifier = makeLayer('linear', classifierName, { outFeatures: classes, bias: true }, [graph.features], existing, { stage: 'head' })
+  return { layers: [...trunk.layers, classifier], output: classifierName, features: graph.features, classifier: classifierName }
+}

@@ -1,0 +1,131 @@
+// One WebAssembly memory, handed out in pieces. It grows only here, never during a run.
+import { RegraftError } from '../errors.ts'
+
+const PAGE = 65_536
+/** WebAssembly's addresses have 32 bits. */
+export const MAX_MEMORY_BYTES = 65_536 * PAGE
+const ALIGNMENT = 64
+
+/** Bytes as people read them: '5.2 GiB', '12 MiB'. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+  let value = bytes
+  let unit = 0
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024
+    unit++
+  }
+  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
+}
+
+interface Hole {
+  start: number
+  end: number
+}
+
+export interface Arena {
+  readonly memory: WebAssembly.Memory
+  readonly limitBytes: number
+  /** Bytes handed out now. */
+  usedBytes(): number
+  /**
+   * A piece of memory, 64-byte aligned, zero when the memory is fresh.
+   * @param what    named in the error when it does not fit
+   * @param advice  what to do about it
+   * @returns       byte address
+   */
+  allocate(bytes: number, what: string, advice?: string): number
+  free(address: number): void
+}
+
+/** @param firstFree  address where the kernels' own static data ends */
+export function createArena(limitBytes: number, firstFree: number): Arena {
+  const limit = Math.min(limitBytes, MAX_MEMORY_BYTES)
+  let memory: WebAssembly.Memory
+  try {
+    memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_MEMORY_BYTES / PAGE, shared: true })
+  } catch (cause) {
+    throw new RegraftError(
+      'memory',
+      'This process may not reserve the address space that a WebAssembly memory needs (about 10.5 GiB, mostly untouched).\n' +
+        'Raise the limit (ulimit -v unlimited) or run outside the restricted container.',
+      { cause },
+    )
+  }
+  let top = align(firstFree)
+  const sizes = new Map<number, number>()
+  let holes: Hole[] = []
+  let used = 0
+
+  function growTo(end: number, what: string, advice: string | undefined): void {
+    const missing = end - memory.buffer.byteLength
+    if (end > limit) throw tooMuch(what, advice, end, limit)
+    if (missing <= 0) return
+    try {
+      memory.grow(Math.ceil(missing / PAGE))
+    } catch (cause) {
+      throw tooMuch(what, advice, end, limit, cause)
+    }
+  }
+
+  return {
+    memory,
+    limitBytes: limit,
+    usedBytes: () => used,
+    allocate(bytes, what, advice) {
+      const size = align(Math.max(bytes, ALIGNMENT))
+      let best: Hole | undefined
+      for (const hole of holes) {
+        const room = hole.end - hole.start
+        if (room >= size && (best === undefined || room < best.end - best.start)) best = hole
+      }
+      let address: number
+      if (best) {
+        address = best.start
+        best.start += size
+        holes = holes.filter((hole) => hole.start < hole.end)
+        new Uint8Array(memory.buffer, address, size).fill(0)
+      } else {
+        growTo(top + size, what, advice)
+        address = top
+        top += size
+        new Uint8Array(memory.buffer, address, size).fill(0)
+      }
+      sizes.set(address, size)
+      used += size
+      return address
+    },
+    free(address) {
+      const size = sizes.get(address)
+      if (size === undefined) throw new Error(`arena: ${address} was not handed out`)
+      sizes.delete(address)
+      used -= size
+      holes.push({ start: address, end: address + size })
+      holes.sort((a, b) => a.start - b.start)
+      const merged: Hole[] = []
+      for (const hole of holes) {
+        const last = merged[merged.length - 1]
+        if (last && last.end === hole.start) last.end = hole.end
+        else merged.push(hole)
+      }
+      const last = merged[merged.length - 1]
+      if (last && last.end === top) {
+        top = last.start
+        merged.pop()
+      }
+      holes = merged
+    },
+  }
+}
+
+function align(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
+}
+
+function tooMuch(what: string, advice: string | undefined, needed: number, limit: number, cause?: unknown): RegraftError {
+  return new RegraftError(
+    'memory',
+    `${what} needs ${formatBytes(needed)} of memory; the limit is ${formatBytes(limit)}.\n${advice ?? 'Raise --max-memory, or lower --batch-size or --img-size.'}`,
+    cause === undefined ? {} : { cause },
+  )
+}

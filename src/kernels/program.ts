@@ -1,0 +1,45 @@
+// What a program is made of: a flat list of kernel calls with fixed arguments, walked alike by every worker.
+import type { instantiate } from '../../wasm/kernels.relaxed.js'
+
+/** The exports of the compiled kernels, as the AssemblyScript compiler declares them. */
+type KernelExports = Omit<Awaited<ReturnType<typeof instantiate>>, 'memory'>
+export type KernelName = keyof KernelExports
+
+/** A number that is known before the run, or that grows with the pictures in the batch: ceil(perImage·images / block). */
+export type Count = number | { readonly perImage: number; readonly block?: number }
+
+/** The calling worker's own 1 MiB of scratch memory. */
+export const SCRATCH = 'scratch'
+
+/** `P` is how a place in memory is written: an address once the layout is known, a symbolic place before. */
+export type Argument<P> = Count | P | typeof SCRATCH
+
+type WithoutRange<T extends unknown[]> = T extends [...infer Head, unknown, unknown] ? Head : never
+
+/** The arguments of a kernel without its range, each a number, a count, a place or the scratch memory. */
+export type ArgumentsOf<K extends KernelName, P> = {
+  [I in keyof WithoutRange<Parameters<KernelExports[K]>>]: Argument<P>
+}
+
+/** One kernel call. Its `units` are spread over the workers in multiples of `grain`. */
+export interface Call<P = number> {
+  readonly kernel: KernelName
+  readonly args: readonly Argument<P>[]
+  readonly units: Count
+  readonly grain: number
+}
+
+/** Type-checked construction of a call: the argument list must fit the kernel. */
+export function call<K extends KernelName, P>(
+  kernel: K,
+  args: ArgumentsOf<K, P> & readonly Argument<P>[],
+  units: Count,
+  grain = 1,
+): Call<P> {
+  return { kernel, args, units, grain }
+}
+
+/** The value of a count for a batch of `images`. */
+export function countFor(count: Count, images: number): number {
+  return typeof count === 'number' ? count : Math.ceil((count.perImage * images) / (count.block ?? 1))
+}

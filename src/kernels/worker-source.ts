@@ -1,0 +1,107 @@
+// The whole program of a computing worker. It is kept as a string so that it starts the same way under tsx, vitest, npm and
+// bundlers, and it is plain CommonJS because that is what `eval` workers run. It knows programs, not networks.
+
+/** Words of the control block, an Int32Array in shared memory. */
+export const CONTROL = {
+  bell: 0,
+  images: 1,
+  programs: 2,
+  firstProgram: 3,
+  maxPrograms: 8,
+  arrived: 12,
+  generation: 13,
+  cancel: 14,
+  stop: 15,
+  failed: 16,
+  quit: 17,
+  words: 32,
+} as const
+
+export const workerSource = `'use strict'
+const { receiveMessageOnPort, workerData } = require('node:worker_threads')
+const { module, memory, control, port, index, count, scratch, spins, words: W } = workerData
+const exports_ = new WebAssembly.Instance(module, {
+  env: { memory, abort() { throw new Error('kernel aborted') } },
+}).exports
+const programs = new Map()
+
+function accept(message) {
+  if (message.forget) return void programs.delete(message.id)
+  programs.set(message.id, message.calls.map((call) => ({
+    kernel: exports_[call.kernel],
+    args: [...call.args.map((a) => (a === 'scratch' ? scratch : typeof a === 'number' ? a : 0)), 0, 0],
+    counts: call.args.map((a, at) => ({ at, count: a })).filter((a) => typeof a.count === 'object'),
+    units: call.units,
+    grain: call.grain,
+  })))
+}
+
+function value(count, images) {
+  return typeof count === 'number' ? count : Math.ceil((count.perImage * images) / (count.block || 1))
+}
+
+// The last to arrive copies the wish to cancel into the order to stop, so that all workers stop at the same call.
+function barrier() {
+  if (count === 1) {
+    if (Atomics.load(control, W.cancel)) Atomics.store(control, W.stop, 1)
+  } else {
+    const generation = Atomics.load(control, W.generation)
+    if (Atomics.add(control, W.arrived, 1) === count - 1) {
+      if (Atomics.load(control, W.cancel)) Atomics.store(control, W.stop, 1)
+      Atomics.store(control, W.arrived, 0)
+      Atomics.add(control, W.generation, 1)
+      Atomics.notify(control, W.generation)
+    } else {
+      let left = spins
+      while (Atomics.load(control, W.generation) === generation) {
+        if (left-- <= 0) Atomics.wait(control, W.generation, generation)
+      }
+    }
+  }
+  return Atomics.load(control, W.stop) === 0
+}
+
+function walk(calls, images) {
+  for (const call of calls) {
+    const { args, grain } = call
+    for (const { at, count: c } of call.counts) args[at] = value(c, images)
+    const units = value(call.units, images)
+    const grains = Math.ceil(units / grain)
+    const from = Math.floor((grains * index) / count) * grain
+    const to = Math.min(units, Math.floor((grains * (index + 1)) / count) * grain)
+    if (from < to) {
+      args[args.length - 2] = from
+      args[args.length - 1] = to
+      call.kernel.apply(undefined, args)
+    }
+    if (!barrier()) return false
+  }
+  return true
+}
+
+let heard = 0
+for (;;) {
+  Atomics.wait(control, W.bell, heard)
+  heard = Atomics.load(control, W.bell)
+  if (Atomics.load(control, W.quit)) break
+  let error
+  try {
+    for (let next; (next = receiveMessageOnPort(port)); ) accept(next.message)
+    const images = Atomics.load(control, W.images)
+    const total = Atomics.load(control, W.programs)
+    for (let i = 0; i < total; i++) {
+      if (!walk(programs.get(Atomics.load(control, W.firstProgram + i)), images)) break
+    }
+  } catch (problem) {
+    error = String((problem && problem.stack) || problem)
+    Atomics.store(control, W.failed, 1)
+    Atomics.store(control, W.stop, 1)
+    // Release whoever waits; the run is over for everybody.
+    Atomics.add(control, W.generation, 1)
+    Atomics.notify(control, W.generation)
+    port.postMessage({ error })
+    break
+  }
+  if (index === 0) port.postMessage({ done: heard })
+}
+`

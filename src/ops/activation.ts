@@ -1,0 +1,28 @@
+import { ACTIVATION_CODES, type FusedActivation, channelsOf, defineOp, firstInput, onlyInput, paddedChannels, pixelsOf } from './op.ts'
+
+export interface ActivationAttributes {
+  readonly kind: FusedActivation
+}
+
+/** y = f(x), element by element, where it could not be applied by the layer before. */
+export const activation = defineOp<ActivationAttributes>({
+  shape: (_attrs, inputs) => onlyInput(inputs),
+  parameters: () => [],
+  cost: (_attrs, inputs) => pixelsOf(onlyInput(inputs)) * channelsOf(onlyInput(inputs)),
+  forward(attrs, record) {
+    record.call('activationForward', [firstInput(record).place, record.output.place, ACTIVATION_CODES[attrs.kind]], vectors(record.output.shape))
+  },
+  backward(attrs, record) {
+    const dInput = record.dInputInPlace(0)
+    if (!dInput) return
+    record.call(
+      'activationBackward',
+      [record.output.place, record.dOutput, dInput.place, ACTIVATION_CODES[attrs.kind], dInput.accumulate],
+      vectors(record.output.shape),
+    )
+  },
+})
+
+function vectors(shape: readonly number[]) {
+  return { perImage: (pixelsOf(shape) * paddedChannels(channelsOf(shape))) / 4 }
+}

@@ -1,0 +1,368 @@
+// A graph compiled into a flat list of kernel calls with symbolic places: planned from the wanted outputs backwards.
+// A layer takes part in backward when it, or anything before it, has a trainable parameter; the border is the frontier. Below it
+// nothing is kept, frozen batch norm is folded, and all runs exactly as in inference.
+import { upTo } from '../graph/edit.ts'
+import { type Graph, type Layer, layerNamed, opOf, parameterName, parametersOf } from '../graph/graph.ts'
+import { type Argument, type ArgumentsOf, type Call, type Count, call, type KernelName } from '../kernels/program.ts'
+import { type BackwardRecorder, type Block, channelsOf, type ForwardRecorder, paddedChannels, pixelsOf, type Place, type Value } from '../ops/op.ts'
+import { type Fusion, planFusions } from './fusion.ts'
+import type { Lifetime } from './layout.ts'
+import type { ParameterStore } from './parameters.ts'
+
+export interface TrainingMode {
+  /** Full names of the parameters that are updated. */
+  readonly trainable: ReadonlySet<string>
+  /** Names of the batch norms that use the batch's statistics and update the running ones. */
+  readonly batchStatistics: ReadonlySet<string>
+}
+
+export interface PlanOptions {
+  /** Layers whose outputs are wanted besides the network's. */
+  readonly outputs?: readonly string[]
+  /** Pictures enter as RGB bytes, or as floats that are normalised already ([N, H, W, 4], the last lane 0). */
+  readonly input: 'bytes' | 'floats'
+  /** Absent in inference. */
+  readonly training?: TrainingMode
+}
+
+export interface Plan {
+  /** Calls that need repeating only when weights change that this plan regards as fixed: folding and packing. */
+  readonly prepare: readonly Call<Place>[]
+  readonly main: readonly Call<Place>[]
+  readonly lifetimes: readonly Lifetime[]
+  /** Contents of constant tables. */
+  readonly tables: readonly { readonly block: Block; readonly values: Int32Array | Float32Array }[]
+  /** Where the host writes pictures or vectors. */
+  readonly input: Place
+  readonly outputs: ReadonlyMap<string, Value>
+  /** Soft targets [N, S] and losses [N], in training. */
+  readonly loss?: { readonly targets: Place; readonly losses: Place; readonly classes: number }
+  /** Gradients by parameter name, in one stretch of `gradientFloats` values. */
+  readonly gradients: ReadonlyMap<string, Place>
+  readonly gradientBlock: Block
+  readonly gradientFloats: number
+}
+
+type Section = 'prepare' | 'main'
+
+/** Plans a run. @param store gives the places of the parameters */
+export function makePlan(whole: Graph, store: ParameterStore, options: PlanOptions): Plan {
+  return new Planner(whole, store, options).plan()
+}
+
+/** The one place that mutates while a plan is made. */
+class Planner {
+  private readonly sections: Record<Section, Call<Place>[]> = { prepare: [], main: [] }
+  private readonly touches = new Map<Block, { section: Section; first: number; last: number; pinned: boolean }>()
+  private readonly tables: { block: Block; values: Int32Array | Float32Array }[] = []
+  private readonly values = new Map<string, Value>()
+  private readonly blocksByKey = new Map<string, Place>()
+  private readonly gradients = new Map<string, Place>()
+  private readonly valueGradients = new Map<string, Place>()
+  private readonly graph: Graph
+  private readonly store: ParameterStore
+  private readonly options: PlanOptions
+  private readonly needsGradient = new Set<string>()
+  private gradientFloats = 0
+  private gradientBlock: Block = { name: 'gradients', fixedBytes: 0, bytesPerImage: 0 }
+
+  constructor(whole: Graph, store: ParameterStore, options: PlanOptions) {
+    // Only what the wanted outputs need is planned.
+    const wanted = [whole.output, ...(options.outputs ?? [])]
+    const needed = new Set(wanted.flatMap((name) => upTo(whole, name).layers.map((layer) => layer.name)))
+    this.graph = { ...whole, layers: whole.layers.filter((layer) => needed.has(layer.name)) }
+    this.store = store
+    this.options = options
+  }
+
+  plan(): Plan {
+    const { graph, options } = this
+    const training = options.training
+    if (training) this.markGradients(training)
+    const visible = new Set([graph.output, ...(options.outputs ?? [])])
+    const { byTail, absorbed } = planFusions(graph, (layer) => this.runsAsInference(layer), visible)
+
+    let input: Place | undefined
+    for (const layer of graph.layers) {
+      if (layer.op === 'imageInput' || layer.op === 'tensorInput') input = this.recordInput(layer)
+      else if (!absorbed.has(layer.name)) this.recordForward(layer, byTail.get(layer.name))
+    }
+    if (!input) throw new Error('the graph has no input')
+
+    const loss = training ? this.recordLoss() : undefined
+    if (training) {
+      for (const layer of [...graph.layers].reverse()) if (this.needsGradient.has(layer.name)) this.recordBackward(layer)
+    }
+    const outputs = new Map([...visible].map((name) => [name, this.valueOf(name)]))
+    for (const value of outputs.values()) this.touchAtEnd(value.place)
+    if (loss) this.touchAtEnd(loss.losses)
+
+    return {
+      prepare: this.sections.prepare,
+      main: this.sections.main,
+      lifetimes: this.lifetimes(),
+      tables: this.tables,
+      input,
+      outputs,
+      ...(loss ? { loss } : {}),
+      gradients: this.gradients,
+      gradientBlock: this.gradientBlock,
+      gradientFloats: this.gradientFloats,
+    }
+  }
+
+  /** Finds which layers take part in backward, and lays out the gradients of the trainable parameters. */
+  private markGradients(training: TrainingMode): void {
+    const offsets: { name: string; offsetBytes: number }[] = []
+    for (const layer of this.graph.layers) {
+      const trains = parametersOf(layer).some((spec) => training.trainable.has(parameterName(layer, spec)))
+      if (trains || layer.inputs.some((name) => this.needsGradient.has(name))) this.needsGradient.add(layer.name)
+      for (const spec of parametersOf(layer)) {
+        const name = parameterName(layer, spec)
+        if (!training.trainable.has(name)) continue
+        offsets.push({ name, offsetBytes: this.gradientFloats * 4 })
+        this.gradientFloats += Math.ceil(this.store.get(name).length / 16) * 16
+      }
+    }
+    this.gradientBlock = { name: 'gradients', fixedBytes: Math.max(this.gradientFloats, 16) * 4, bytesPerImage: 0 }
+    this.pin(this.gradientBlock)
+    for (const { name, offsetBytes } of offsets) this.gradients.set(name, { block: this.gradientBlock, offsetBytes })
+  }
+
+  private isFixed(layer: Layer): boolean {
+    const trainable = this.options.training?.trainable
+    return !trainable || parametersOf(layer).every((spec) => !trainable.has(parameterName(layer, spec)))
+  }
+
+  private usesBatchStatistics(layer: Layer): boolean {
+    return this.options.training?.batchStatistics.has(layer.name) ?? false
+  }
+
+  private runsAsInference(layer: Layer): boolean {
+    return !this.needsGradient.has(layer.name) && this.isFixed(layer) && !this.usesBatchStatistics(layer)
+  }
+
+  private valueOf(name: string): Value {
+    const value = this.values.get(name)
+    if (!value) throw new Error(`the output of '${name}' was not planned`)
+    return value
+  }
+
+  // ── memory ────────────────────────────────────────────────────────────────────────────────────
+
+  private place(name: string, fixedBytes: number, bytesPerImage: number): Place {
+    return { block: { name, fixedBytes, bytesPerImage }, offsetBytes: 0 }
+  }
+
+  private placeFor(key: string, fixedBytes: number, bytesPerImage: number): Place {
+    let place = this.blocksByKey.get(key)
+    if (!place) {
+      place = this.place(key, fixedBytes, bytesPerImage)
+      this.blocksByKey.set(key, place)
+    }
+    return place
+  }
+
+  /** Makes a block live as long as the runner. */
+  private pin(block: Block): void {
+    this.touches.set(block, { section: 'prepare', first: 0, last: 0, pinned: true })
+  }
+
+  private pinnedPlace(key: string, bytes: number): Place {
+    const place = this.placeFor(key, bytes, 0)
+    this.pin(place.block)
+    return place
+  }
+
+  private touch(block: Block, section: Section, at: number): void {
+    const known = this.touches.get(block)
+    if (!known) this.touches.set(block, { section, first: at, last: at, pinned: false })
+    else if (!known.pinned) {
+      if (known.section !== section) throw new Error(`block '${block.name}' is used before and during runs; it must be constant`)
+      known.first = Math.min(known.first, at)
+      known.last = Math.max(known.last, at)
+    }
+  }
+
+  private touchAtEnd(place: Place): void {
+    this.touch(place.block, 'main', this.sections.main.length)
+  }
+
+  private lifetimes(): Lifetime[] {
+    const offset = this.sections.prepare.length
+    const end = offset + this.sections.main.length
+    return [...this.touches].map(([block, { section, first, last, pinned }]) => {
+      if (pinned) return { block, first: 0, last: end }
+      return section === 'prepare' ? { block, first, last } : { block, first: first + offset, last: last + offset }
+    })
+  }
+
+  private table(values: Int32Array | Float32Array, key: string): Place {
+    const known = this.blocksByKey.get(key)
+    if (known) return known
+    const place = this.pinnedPlace(key, values.byteLength)
+    this.tables.push({ block: place.block, values })
+    return place
+  }
+
+  private record(section: Section, recorded: Call<Place>): void {
+    const list = this.sections[section]
+    for (const argument of recorded.args) {
+      if (typeof argument === 'object' && 'block' in argument && !this.isParameter(argument)) {
+        this.touch(argument.block, section, list.length)
+      }
+    }
+    list.push(recorded)
+  }
+
+  private readonly parameterBlocks = new Set<Block>()
+  private isParameter(place: Place): boolean {
+    return this.parameterBlocks.has(place.block)
+  }
+
+  private parameterPlace(name: string): Place {
+    const { place } = this.store.get(name)
+    this.parameterBlocks.add(place.block)
+    return place
+  }
+
+  // ── forward ───────────────────────────────────────────────────────────────────────────────────
+
+  private outputPlace(layer: Layer): Place {
+    return this.place(`output of ${layer.name}`, 0, pixelsOf(layer.shape) * paddedChannels(channelsOf(layer.shape)) * 4)
+  }
+
+  private recordInput(layer: Layer): Place {
+    const output = this.outputPlace(layer)
+    this.values.set(layer.name, { place: output, shape: layer.shape })
+    if (layer.op !== 'imageInput' || this.options.input === 'floats') {
+      this.touch(output.block, 'main', 0)
+      return output
+    }
+    const pixels = pixelsOf(layer.shape)
+    const bytes = this.place('picture bytes', 0, pixels * 3)
+    this.touch(bytes.block, 'main', 0)
+    const meanStd = this.table(new Float32Array([...layer.attrs.mean, ...layer.attrs.std]), `mean and std of ${layer.name}`)
+    this.record('main', call('bytesToFloats', [bytes, output, meanStd], { perImage: pixels }))
+    return bytes
+  }
+
+  private recordForward(layer: Layer, fusion: Fusion | undefined): void {
+    const head = fusion?.head ?? layer
+    const output: Value = { place: this.outputPlace(layer), shape: layer.shape }
+    this.values.set(layer.name, output)
+    const folded = fusion?.norm ? this.recordFolding(head, fusion.norm) : undefined
+    const bias = folded?.bias ?? (parametersOf(head).some((spec) => spec.name === 'bias' && spec.kind === 'bias') ? this.parameterPlace(`${head.name}.bias`) : 0)
+    const parameter = (name: string): Place => (folded && name === 'weight' ? folded.weight : this.parameterPlace(`${head.name}.${name}`))
+    const fixed = this.isFixed(head)
+    const recorder: ForwardRecorder = {
+      ...this.shared(head, output, parameter),
+      packed: (name, rows, columns) => {
+        const key = `${head.name}.${name} packed`
+        const packed = fixed ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
+        const spec = parametersOf(head).find((candidate) => candidate.name === name)
+        const outputs = spec?.shape[0] ?? columns
+        this.record(fixed ? 'prepare' : 'main', call('packB', [parameter(name), columns, packed, rows, outputs], Math.ceil(columns / 8)))
+        return packed
+      },
+      bias,
+      residual: fusion?.residual ? this.valueOf(fusion.residual.other).place : 0,
+      activation: fusion?.activation ?? 'none',
+      constantCall: (kernel, args, units, grain) => this.record('prepare', call<typeof kernel, Place>(kernel, args, units, grain)),
+    }
+    opOf(head).forward(head.attrs, recorder)
+  }
+
+  /** weight·scale and bias·scale + shift, from the running statistics of the batch norm behind a layer. */
+  private recordFolding(head: Layer, norm: Layer): { weight: Place; bias: Place } {
+    if (norm.op !== 'batchNorm') throw new Error(`'${norm.name}' is not a batch norm`)
+    const weight = this.store.get(`${head.name}.weight`)
+    const stride = paddedChannels(channelsOf(norm.shape))
+    const scaleShift = this.pinnedPlace(`${norm.name} scale and shift`, stride * 8)
+    const saved = this.pinnedPlace(`${norm.name} statistics`, stride * 8)
+    const parameters = ['weight', 'bias', 'running_mean', 'running_var'].map((name) => this.parameterPlace(`${norm.name}.${name}`))
+    const [gamma, beta, mean, variance] = parameters
+    if (!gamma || !beta || !mean || !variance) throw new Error('a batch norm has four parameters')
+    this.record('prepare', call('batchNormFixed', [gamma, beta, mean, variance, stride, norm.attrs.epsilon, scaleShift, saved], stride / 4))
+
+    // A depthwise convolution reads its weights as they lie; a packed one needs the folded matrix only until it is packed.
+    const key = `${head.name}.weight folded`
+    const foldedWeight = head.op === 'depthwiseConv2d' ? this.pinnedPlace(key, weight.length * 4) : this.placeFor(key, weight.length * 4, 0)
+    this.record('prepare', call('scaleChannels', [this.parameterPlace(weight.name), foldedWeight, stride, scaleShift], weight.length / stride))
+
+    const shift: Place = { block: scaleShift.block, offsetBytes: stride * 4 }
+    if (!this.store.has(`${head.name}.bias`)) return { weight: foldedWeight, bias: shift }
+    const bias = this.pinnedPlace(`${head.name}.bias folded`, stride * 4)
+    this.record('prepare', call('scaleShift', [this.parameterPlace(`${head.name}.bias`), bias, stride, scaleShift, 0], 1))
+    return { weight: foldedWeight, bias }
+  }
+
+  private shared(layer: Layer, output: Value, parameter: (name: string) => Place) {
+    const key = (name: string) => `${layer.name}: ${name}`
+    return {
+      inputs: layer.inputs.map((name) => this.valueOf(name)),
+      output,
+      parameter,
+      parametersFixed: this.isFixed(layer),
+      batchStatistics: this.usesBatchStatistics(layer),
+      table: (integers: readonly number[]) => this.table(new Int32Array(integers), `table ${integers.join(' ')}`),
+      temporary: (name: string, bytes: number, fixed?: 'fixed') => this.place(key(name), fixed ? bytes : 0, fixed ? 0 : bytes),
+      kept: (name: string, bytes: number, fixed?: 'fixed') => this.placeFor(key(name), fixed ? bytes : 0, fixed ? 0 : bytes),
+      constant: (name: string, bytes: number) => this.pinnedPlace(key(name), bytes),
+      call: <K extends KernelName>(kernel: K, args: ArgumentsOf<K, Place> & readonly Argument<Place>[], units: Count, grain?: number) =>
+        this.record('main', call<K, Place>(kernel, args, units, grain)),
+    }
+  }
+
+  // ── loss and backward ─────────────────────────────────────────────────────────────────────────
+
+  private recordLoss(): NonNullable<Plan['loss']> {
+    const { output } = this.graph
+    const logits = this.valueOf(output)
+    const classes = channelsOf(logits.shape)
+    const stride = paddedChannels(classes)
+    const targets = this.place('targets', 0, stride * 4)
+    const losses = this.place('losses', 0, 4)
+    this.touch(targets.block, 'main', 0)
+    const dLogits = this.place(`gradient of ${output}`, 0, stride * 4)
+    this.valueGradients.set(output, dLogits)
+    this.record('main', call('softmaxCrossEntropy', [logits.place, targets, losses, dLogits, classes, stride], { perImage: 1 }))
+    return { targets, losses, classes }
+  }
+
+  private recordBackward(layer: Layer): void {
+    const dOutput = this.valueGradients.get(layer.name)
+    // A layer whose output reaches the loss on no path gets no gradient.
+    if (!dOutput) return
+    const output = this.valueOf(layer.name)
+    const fixed = this.isFixed(layer)
+    const parameter = (name: string): Place => this.parameterPlace(`${layer.name}.${name}`)
+    const dInput = (index: number, mayReuse: boolean) => {
+      const name = layer.inputs[index]
+      if (name === undefined || !this.needsGradient.has(name)) return undefined
+      const known = this.valueGradients.get(name)
+      if (known) return { place: known, accumulate: 1 } as const
+      const shape = layerNamed(this.graph, name).shape
+      const bytes = pixelsOf(shape) * paddedChannels(channelsOf(shape)) * 4
+      const place = mayReuse && dOutput.block.bytesPerImage === bytes ? dOutput : this.place(`gradient of ${name}`, 0, bytes)
+      this.valueGradients.set(name, place)
+      return { place, accumulate: 0 } as const
+    }
+    const recorder: BackwardRecorder = {
+      ...this.shared(layer, output, parameter),
+      dOutput,
+      packedTransposed: (name, rows, columns) => {
+        const key = `${layer.name}.${name} transposed, packed`
+        const packed = fixed ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
+        const spec = this.store.get(`${layer.name}.${name}`).spec
+        const inner = spec.shape.slice(1).reduce((product, size) => product * size, 1)
+        this.record(fixed ? 'prepare' : 'main', call('packBTransposed', [parameter(name), paddedChannels(rows), packed, rows, inner], Math.ceil(columns / 8)))
+        return packed
+      },
+      gradient: (name) => this.gradients.get(`${layer.name}.${name}`),
+      dInput: (index) => dInput(index, false),
+      dInputInPlace: (index) => dInput(index, true),
+    }
+    opOf(layer).backward(layer.attrs, recorder)
+  }
+}

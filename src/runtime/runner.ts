@@ -1,0 +1,167 @@
+// A plan with its memory: ready to run forward, and backward where it was planned for training.
+import { RegraftError } from '../errors.ts'
+import { type Graph, layerNamed } from '../graph/graph.ts'
+import { formatBytes } from '../kernels/arena.ts'
+import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
+import { type Call, call } from '../kernels/program.ts'
+import { type Block, channelsOf, paddedChannels, pixelsOf, type Place } from '../ops/op.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
+import { layOut } from './layout.ts'
+import type { ParameterStore } from './parameters.ts'
+import { makePlan, type PlanOptions } from './plan.ts'
+
+export interface RunnerOptions extends PlanOptions {
+  /** Largest batch. */
+  readonly images: number
+}
+
+export interface Runner {
+  readonly graph: Graph
+  readonly images: number
+  /** Bytes of WebAssembly memory besides the parameters. */
+  readonly bytes: number
+  /** Folds and packs the weights that the plan regards as fixed; needed before the first run and whenever they changed. */
+  prepare(signal?: AbortSignal): Promise<void>
+  /** RGB bytes, pictures one after the other, at the place of picture `at`. */
+  writeBytes(pixels: Uint8Array, at?: number): void
+  /** Values without padding, channels last, pictures one after the other. */
+  writeFloats(values: Float32Array, at?: number): void
+  /** Soft targets, [images, classes], weights included: the loss is -sum(target·log p) over all of them. */
+  writeTargets(values: Float32Array): void
+  /** Runs what was planned; `more` programs follow in the same run (an optimiser's step, say). */
+  run(images: number, options?: { signal?: AbortSignal | undefined; more?: readonly RegisteredProgram[] }): Promise<void>
+  /** Copy of an output, [images, …shape] without padding. */
+  read(layer: string, images: number): Float32Array
+  /** Loss of each picture after a run in training. */
+  losses(images: number): Float64Array
+  /** Address of a parameter's gradient, in kernel layout; undefined when it is frozen. */
+  gradientAddress(parameter: string): number | undefined
+  /** Gradient of a parameter in file layout. */
+  gradient(parameter: string): HostTensor
+  /** Sets all gradients to zero. */
+  readonly zeroGradients: RegisteredProgram | undefined
+  close(): void
+}
+
+/**
+ * Lays out the memory of a plan and hands its programs to the engine.
+ * @throws RegraftError 'memory' saying how much is needed and which batch size would fit
+ */
+export function createRunner(engine: Engine, graph: Graph, store: ParameterStore, options: RunnerOptions): Runner {
+  const plan = makePlan(graph, store, options)
+  const layout = layOut(plan.lifetimes, options.images)
+  const base = engine.arena.allocate(
+    layout.totalBytes,
+    `${options.training ? 'Training' : 'Running'} with a batch of ${options.images}`,
+    memoryAdvice(engine, plan.lifetimes, options.images),
+  )
+  const addresses = new Map<Block, number>([...layout.offsets].map(([block, offset]) => [block, base + offset]))
+  for (const parameter of store.parameters) addresses.set(parameter.place.block, parameter.address)
+  const addressOf = (place: Place): number => {
+    const address = addresses.get(place.block)
+    if (address === undefined) throw new Error(`block '${place.block.name}' has no place`)
+    return address + place.offsetBytes
+  }
+  const resolve = (calls: readonly Call<Place>[]): Call[] =>
+    calls.map(({ kernel, args, units, grain }) => ({
+      kernel,
+      args: args.map((argument) => (typeof argument === 'object' && 'block' in argument ? addressOf(argument) : argument)),
+      units,
+      grain,
+    }))
+
+  for (const { block, values } of plan.tables) {
+    const address = addressOf({ block, offsetBytes: 0 })
+    if (values instanceof Int32Array) engine.integers(address, values.length).set(values)
+    else engine.floats(address, values.length).set(values)
+  }
+  const prepareProgram = engine.register(resolve(plan.prepare))
+  const mainProgram = engine.register(resolve(plan.main))
+  const gradientBase = addressOf({ block: plan.gradientBlock, offsetBytes: 0 })
+  const zeroGradients =
+    plan.gradientFloats > 0 ? engine.register([call<'fill', number>('fill', [gradientBase, 0], plan.gradientFloats / 4, 1024)]) : undefined
+  const inputLayer = graph.layers.find((layer) => layer.op === 'imageInput' || layer.op === 'tensorInput')
+  if (!inputLayer) throw new Error('the graph has no input')
+
+  let closed = false
+  return {
+    graph,
+    images: options.images,
+    bytes: layout.totalBytes,
+    zeroGradients,
+    prepare: (signal) => (plan.prepare.length > 0 ? engine.run([prepareProgram], 1, signal) : Promise.resolve()),
+    writeBytes(pixels, at = 0) {
+      const perImage = pixelsOf(inputLayer.shape) * 3
+      engine.bytes(addressOf(plan.input) + at * perImage, pixels.length).set(pixels)
+    },
+    writeFloats(values, at = 0) {
+      const channels = channelsOf(inputLayer.shape)
+      const stride = paddedChannels(channels)
+      const address = addressOf(plan.input) + at * pixelsOf(inputLayer.shape) * stride * 4
+      pad(values, engine.floats(address, (values.length / channels) * stride), channels, stride)
+    },
+    writeTargets(values) {
+      if (!plan.loss) throw new Error('this runner was not planned for training')
+      const { classes, targets } = plan.loss
+      const stride = paddedChannels(classes)
+      pad(values, engine.floats(addressOf(targets), (values.length / classes) * stride), classes, stride)
+    },
+    run(images, { signal, more = [] } = {}) {
+      if (images > options.images) throw new Error(`a batch of ${images} is more than the ${options.images} planned`)
+      return engine.run([mainProgram, ...more], images, signal)
+    },
+    read(layer, images) {
+      const value = plan.outputs.get(layer)
+      if (!value) throw new Error(`'${layer}' is not an output of this runner`)
+      const channels = channelsOf(value.shape)
+      const stride = paddedChannels(channels)
+      const rows = pixelsOf(value.shape) * images
+      return unpad(engine.floats(addressOf(value.place), rows * stride), rows, channels, stride)
+    },
+    losses(images) {
+      if (!plan.loss) throw new Error('this runner was not planned for training')
+      return Float64Array.from(engine.floats(addressOf(plan.loss.losses), images))
+    },
+    gradientAddress(parameter) {
+      const place = plan.gradients.get(parameter)
+      return place ? addressOf(place) : undefined
+    },
+    gradient(parameter) {
+      const place = plan.gradients.get(parameter)
+      if (!place) throw new Error(`parameter '${parameter}' is frozen: it has no gradient`)
+      return store.readAs(parameter, engine.floats(addressOf(place), store.get(parameter).length))
+    },
+    close() {
+      if (closed) return
+      closed = true
+      engine.forget(prepareProgram)
+      engine.forget(mainProgram)
+      if (zeroGradients) engine.forget(zeroGradients)
+      engine.arena.free(base)
+    },
+  }
+
+  function memoryAdvice(engineNow: Engine, lifetimes: Parameters<typeof layOut>[0], images: number): string {
+    const free = engineNow.arena.limitBytes - engineNow.arena.usedBytes()
+    let fits = images
+    while (fits > 0 && layOut(lifetimes, fits).totalBytes > free) fits = fits > 16 ? fits - 8 : fits - 1
+    const layer = layerNamed(graph, graph.output)
+    return fits > 0
+      ? `A batch of ${fits} would fit: lower --batch-size to ${fits}, or freeze more layers, or raise --max-memory.`
+      : `Even one picture needs ${formatBytes(layOut(lifetimes, 1).totalBytes)} up to '${layer.name}': lower --img-size, freeze more layers, or raise --max-memory.`
+  }
+}
+
+/** Spreads rows of `channels` values over rows of `stride`, zeros behind. */
+function pad(values: Float32Array, target: Float32Array, channels: number, stride: number): void {
+  if (channels === stride) return target.set(values)
+  target.fill(0)
+  for (let row = 0, at = 0; at < values.length; row++, at += channels) target.set(values.subarray(at, at + channels), row * stride)
+}
+
+function unpad(values: Float32Array, rows: number, channels: number, stride: number): Float32Array {
+  if (channels === stride) return values.slice()
+  const result = new Float32Array(rows * channels)
+  for (let row = 0; row < rows; row++) result.set(values.subarray(row * stride, row * stride + channels), row * channels)
+  return result
+}

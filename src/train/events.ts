@@ -1,0 +1,29 @@
+// What happens during long work, for whoever shows it: progress bars, logs, tests. Listeners read; they do not reach in.
+
+export type Phase = 'scan' | 'check' | 'features' | 'solve' | 'head' | 'finetune' | 'evaluate' | 'predict' | 'embed'
+
+/** One line of `history.csv`. Rates and losses are plain numbers, accuracies 0…1. */
+export interface EpochRecord {
+  readonly epoch: number
+  readonly learningRate: number
+  readonly trainLoss: number
+  readonly trainAccuracy: number
+  readonly validationLoss: number
+  readonly validationAccuracy: number
+  readonly seconds: number
+}
+
+export type WorkEvent =
+  /** A phase begins; `total` of `unit` are to be done. */
+  | { readonly type: 'phase'; readonly phase: Phase; readonly total: number; readonly unit: 'images' | 'iterations' | 'epochs' }
+  /** `done` of the phase's total; images per second where pictures are counted. */
+  | { readonly type: 'progress'; readonly phase: Phase; readonly done: number; readonly total: number; readonly detail?: string }
+  | { readonly type: 'phaseEnd'; readonly phase: Phase }
+  | ({ readonly type: 'epoch'; readonly epochs: number; readonly best: boolean } & EpochRecord)
+  /** A picture that cannot be used, named once. */
+  | { readonly type: 'bad'; readonly path: string; readonly reason: string }
+  /** Something a person should know, in one line. */
+  | { readonly type: 'note'; readonly message: string }
+  | { readonly type: 'saved'; readonly path: string }
+
+export type Listener = (event: WorkEvent) => void

@@ -1,0 +1,119 @@
+// The options that the verbs take. Names are those of the command line in camel case; defaults stand in `train-defaults.ts`.
+import type { Engine } from '../kernels/engine.ts'
+import type { Listener } from '../train/events.ts'
+
+/** How pictures become the network's input; what is absent comes from the model. */
+export interface PreprocessingOverrides {
+  readonly imgSize?: number
+  readonly cropPct?: number
+  readonly interpolation?: 'bilinear' | 'bicubic' | 'lanczos' | 'nearest'
+  readonly cropMode?: 'center' | 'squash' | 'border'
+}
+
+export interface WorkOptions {
+  readonly engine: Engine
+  readonly signal?: AbortSignal | undefined
+  readonly listener?: Listener | undefined
+  /** What to do with a picture that cannot be read: leave it out (default) or stop. */
+  readonly onError?: 'skip' | 'stop'
+}
+
+export type TrainMode = 'features' | 'head' | 'finetune'
+
+export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
+  /** The image folder. */
+  readonly data: string
+  /** A model as INTERFACE describes: path, card name, 'default'. */
+  readonly model?: string
+  /** Run folder to write. */
+  readonly out: string
+  readonly overwrite?: boolean
+  /** A run folder to go on with; its effective configuration is used. */
+  readonly resume?: string
+  readonly mode?: TrainMode
+  /** false: random weights. */
+  readonly pretrained?: boolean
+  readonly unfreeze?: string
+  readonly freeze?: string
+  readonly bn?: 'frozen' | 'train-unfrozen' | 'train'
+  readonly bnAffine?: 'train' | 'frozen'
+  readonly epochs?: number
+  readonly batchSize?: number
+  readonly opt?: 'sgd' | 'momentum' | 'nesterov' | 'adam' | 'adamw'
+  readonly lr?: number
+  readonly momentum?: number
+  readonly weightDecay?: number
+  readonly sched?: 'constant' | 'cosine'
+  readonly warmupEpochs?: number
+  readonly warmupHead?: number
+  readonly smoothing?: number
+  readonly clipGrad?: number
+  readonly head?: string
+  readonly augment?: 'none' | 'light'
+  /** Fraction, folder or list file. */
+  readonly val?: string
+  readonly trainList?: string
+  readonly test?: string
+  readonly patience?: number
+  readonly minAccuracy?: number
+  readonly strict?: boolean
+  /** Largest share of unreadable pictures, in percent. */
+  readonly maxBad?: number
+  readonly seed?: number
+  readonly allowBuildChange?: boolean
+}
+
+export interface TrainResult {
+  readonly out: string
+  readonly classes: readonly string[]
+  readonly best: { readonly epoch: number; readonly valAccuracy: number; readonly valLoss: number }
+  readonly final: { readonly valAccuracy: number; readonly valLoss: number; readonly trainAccuracy: number }
+  readonly test?: { readonly accuracy: number; readonly loss: number; readonly images: number }
+  readonly images: { readonly train: number; readonly val: number; readonly bad: number }
+  readonly seconds: { readonly total: number; readonly decode: number; readonly compute: number }
+  /** Why training ended before the last epoch, if it did. */
+  readonly stopped?: string
+  /** Best accuracy is below `minAccuracy`; everything was written. */
+  readonly belowMinimum: boolean
+}
+
+/** One row of `predict`. */
+export interface Prediction {
+  readonly path: string
+  readonly label: string | null
+  readonly score: number | null
+  /** Why there is no label; null when there is one. */
+  readonly error: string | null
+  readonly top: readonly { readonly label: string; readonly score: number }[]
+}
+
+export interface PredictOptions extends WorkOptions, PreprocessingOverrides {
+  readonly topk?: number
+  readonly batchSize?: number
+}
+
+export interface EmbedOptions extends WorkOptions, PreprocessingOverrides {
+  /** Folder to write `X.npy`, `index.csv` and `meta.json` to. */
+  readonly out: string
+  readonly overwrite?: boolean
+  readonly batchSize?: number
+}
+
+export interface EmbedResult {
+  readonly out: string
+  readonly rows: number
+  readonly features: number
+  readonly failed: number
+  readonly imagesPerSecond: number
+}
+
+export interface EvaluateResult {
+  readonly accuracy: number
+  readonly loss: number
+  readonly images: number
+  readonly bad: number
+  readonly imagesPerSecond: number
+  readonly classes: readonly { readonly name: string; readonly images: number; readonly accuracy: number | null }[]
+  /** Rows: true class; columns: predicted class. */
+  readonly confusion: readonly (readonly number[])[]
+}
