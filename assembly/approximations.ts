@@ -36,3 +36,9 @@ export function exponential(x: v128): v128 {
   const second = i32x4.shl(i32x4.add(i32x4.sub(whole, half), bias), 23)
   return f32x4.mul(f32x4.mul(p, first), second)
 }
+
+/** y = e^x.  f32, units are vectors of 4; y may be x. */
+export function exponentialForward(x: usize, y: usize, from: i32, to: i32): void {
+  const end = <usize>to << 4
+  for (let i = <usize>from << 4; i < end; i += 16) v128.store(y + i, exponential(v128.load(x + i)))
+}

@@ -1,4 +1,5 @@
 export { activationBackward, activationForward } from './activations'
+export { exponentialForward } from './approximations'
 export { depthwiseBackwardInput, depthwiseBackwardWeight, depthwiseForward } from './convolution/depthwise'
 export { accumulate, add, fill } from './elementwise'
 export { softmax } from './losses/softmax'
