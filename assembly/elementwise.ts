@@ -1,0 +1,24 @@
+import { clamp, lowerBound, upperBound } from './activations'
+
+/** y = act(a + b).  f32, units are vectors of 4; y may be a or b. */
+export function add(a: usize, b: usize, y: usize, activation: i32, from: i32, to: i32): void {
+  const low = lowerBound(activation)
+  const high = upperBound(activation)
+  const end = (<usize>to) << 4
+  for (let i = (<usize>from) << 4; i < end; i += 16) {
+    v128.store(y + i, clamp(f32x4.add(v128.load(a + i), v128.load(b + i)), low, high))
+  }
+}
+
+/** y += x.  f32, units are vectors of 4. */
+export function accumulate(x: usize, y: usize, from: i32, to: i32): void {
+  const end = (<usize>to) << 4
+  for (let i = (<usize>from) << 4; i < end; i += 16) v128.store(y + i, f32x4.add(v128.load(y + i), v128.load(x + i)))
+}
+
+/** y = value.  f32, units are vectors of 4. */
+export function fill(y: usize, value: f32, from: i32, to: i32): void {
+  const lanes = f32x4.splat(value)
+  const end = (<usize>to) << 4
+  for (let i = (<usize>from) << 4; i < end; i += 16) v128.store(y + i, lanes)
+}
