@@ -77,9 +77,10 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
   }
   const prepareProgram = engine.register(resolve(plan.prepare))
   const mainProgram = engine.register(resolve(plan.main))
-  const gradientBase = addressOf({ block: plan.gradientBlock, offsetBytes: 0 })
   const zeroGradients =
-    plan.gradientFloats > 0 ? engine.register([call<'fill', number>('fill', [gradientBase, 0], plan.gradientFloats / 4, 1024)]) : undefined
+    plan.gradientFloats > 0
+      ? engine.register([call<'fill', number>('fill', [addressOf({ block: plan.gradientBlock, offsetBytes: 0 }), 0], plan.gradientFloats / 4, 1024)])
+      : undefined
   const inputLayer = graph.layers.find((layer) => layer.op === 'imageInput' || layer.op === 'tensorInput')
   if (!inputLayer) throw new Error('the graph has no input')
 
