@@ -36,6 +36,8 @@ export interface Runner {
   losses(images: number): Float64Array
   /** Address of a parameter's gradient, in kernel layout; undefined when it is frozen. */
   gradientAddress(parameter: string): number | undefined
+  /** The memory that holds all gradients, a multiple of four values. */
+  gradientRegion(): { readonly address: number; readonly length: number }
   /** Gradient of a parameter in file layout. */
   gradient(parameter: string): HostTensor
   /** Sets all gradients to zero. */
@@ -127,6 +129,7 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
       const place = plan.gradients.get(parameter)
       return place ? addressOf(place) : undefined
     },
+    gradientRegion: () => ({ address: addressOf({ block: plan.gradientBlock, offsetBytes: 0 }), length: plan.gradientFloats }),
     gradient(parameter) {
       const place = plan.gradients.get(parameter)
       if (!place) throw new Error(`parameter '${parameter}' is frozen: it has no gradient`)
