@@ -1,1 +1,6 @@
-export { multiplyAdd } from "./lanes"
+export { convolutionBackwardInput, convolutionBackwardWeight, convolutionForward } from './convolution/convolution'
+export { matmul } from './matmul/matmul'
+export { packB, packBTransposed } from './matmul/pack'
+export { sumRows } from './matmul/sum-rows'
+export { matmulTransposed } from './matmul/transposed'
+export { registerPeak } from './peak'
