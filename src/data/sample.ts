@@ -1,0 +1,40 @@
+/** One labelled picture. */
+export interface Sample {
+  /** Relative to the data folder, with '/'. A byte that is not UTF-8 stands as U+DC80..U+DCFF, as Python writes it. */
+  readonly path: string
+  /** Absolute, in the same writing. */
+  readonly file: string
+  /** Index into the class names. */
+  readonly label: number
+}
+
+/** A file or folder that was left out, and why, in plain words. */
+export interface Skipped {
+  readonly path: string
+  readonly reason: string
+}
+
+/** Pictures of one folder. */
+export interface ImageSet {
+  /** Absolute path of the folder. */
+  readonly root: string
+  /** By Unicode code point, exactly as the folders are named. */
+  readonly classes: readonly string[]
+  /** By code point of the path. */
+  readonly samples: readonly Sample[]
+  /** What looks like a picture and is not used. */
+  readonly skipped: readonly Skipped[]
+  /** What is no picture at all: hidden files, system files, other kinds of files. */
+  readonly ignored: readonly Skipped[]
+}
+
+/** Pictures to learn from, to check with, and to report on at the end. */
+export interface DataSplit {
+  readonly root: string
+  readonly classes: readonly string[]
+  readonly train: readonly Sample[]
+  readonly validation: readonly Sample[]
+  readonly test: readonly Sample[]
+  readonly skipped: readonly Skipped[]
+  readonly ignored: readonly Skipped[]
+}
