@@ -1,14 +1,13 @@
-import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, relative, resolve, sep } from 'node:path'
 import { RegraftError } from '../errors.ts'
+import { compareCodePoints, listFolder } from '../files/folder.ts'
 import { inertName } from '../inert-text.ts'
 import { nearestName } from '../nearest-name.ts'
 import { checkClassNames, checkKnownClasses } from './class-names.ts'
-import { compareCodePoints } from './code-point-order.ts'
+import { lookAt } from './disk.ts'
 import { imageExtensions } from './image-kind.ts'
 import { filesFromList } from './list-file.ts'
 import type { ImageSet, Sample, Skipped } from './sample.ts'
-import { systemPath } from './system-path.ts'
 import { extensionOf, type FoundFile, type Walk, walkFiles } from './walk-files.ts'
 
 /** How a folder of pictures is read. */
@@ -90,15 +89,18 @@ export async function labelledImages(
 
 /** Refuses what is no folder, with the name nearby that was probably meant. Throws 'data'. */
 export async function checkFolder(root: string): Promise<void> {
-  const facts = await stat(systemPath(root)).catch(() => undefined)
-  if (facts?.isDirectory()) return
+  const facts = await lookAt(root)
+  if (typeof facts !== 'string' && facts.kind === 'folder') return
   const name = inertName(root)
-  if (facts)
-    throw new RegraftError('data', `${name} is not a folder. Give a folder that holds a folder per class.`, {
-      file: root,
-    })
-  const siblings = await readdir(dirname(root)).catch(() => [])
-  const nearest = nearestName(basename(root), siblings)
+  if (facts !== 'does not exist') {
+    const what = typeof facts === 'string' ? facts : 'is not a folder'
+    throw new RegraftError('data', `${name} ${what}. Give a folder that holds a folder per class.`, { file: root })
+  }
+  const siblings = await listFolder(dirname(root)).catch(() => [])
+  const nearest = nearestName(
+    basename(root),
+    siblings.map((entry) => entry.name),
+  )
   const hint = nearest === undefined ? '' : ` Did you mean '${inertName(nearest)}'?`
   throw new RegraftError('data', `There is no folder ${name}.${hint}`, { file: root })
 }

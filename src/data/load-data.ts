@@ -1,12 +1,12 @@
-import { opendir, readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { RegraftError } from '../errors.ts'
+import { compareCodePoints } from '../files/folder.ts'
 import { inertName } from '../inert-text.ts'
+import { entriesOf, lookAt } from './disk.ts'
 import { checkFolder, type ScanOptions, scanImages } from './image-folder.ts'
 import { imageExtensions } from './image-kind.ts'
 import type { DataSplit, ImageSet, Sample, Skipped } from './sample.ts'
 import { splitByFraction } from './split.ts'
-import { systemPath } from './system-path.ts'
 import { extensionOf, isJunk } from './walk-files.ts'
 
 /** Where the pictures for training, validation and test come from. */
@@ -104,8 +104,8 @@ interface Source {
 
 async function sourceOf(given: string, root: string): Promise<Source> {
   for (const path of [resolve(given), join(root, given)]) {
-    const facts = await stat(systemPath(path)).catch(() => undefined)
-    if (facts) return { path, isList: !facts.isDirectory() }
+    const facts = await lookAt(path)
+    if (typeof facts !== 'string') return { path, isList: facts.kind !== 'folder' }
   }
   await checkFolder(resolve(given))
   throw new RegraftError('data', `There is no folder or list ${inertName(given)}.`, { file: given })
@@ -173,12 +173,12 @@ async function findLayout(root: string): Promise<Layout | undefined> {
 
 async function foldersIn(folder: string): Promise<string[]> {
   const names: string[] = []
-  for (const entry of await readdir(systemPath(folder), { withFileTypes: true })) {
-    if (isJunk(entry.name)) continue
-    const isFolder = entry.isDirectory() || (await stat(join(folder, entry.name)).catch(() => undefined))?.isDirectory()
-    if (isFolder) names.push(entry.name)
+  for await (const { name, kind } of entriesOf(folder)) {
+    if (isJunk(name)) continue
+    const facts = kind === 'other' ? await lookAt(join(folder, name)) : { kind }
+    if (typeof facts !== 'string' && facts.kind === 'folder') names.push(name)
   }
-  return names.sort()
+  return names.sort(compareCodePoints)
 }
 
 async function holdsAnyOf(folder: string, names: readonly string[]): Promise<boolean> {
@@ -187,8 +187,8 @@ async function holdsAnyOf(folder: string, names: readonly string[]): Promise<boo
 }
 
 async function holdsPictures(folder: string): Promise<boolean> {
-  for await (const entry of await opendir(folder)) {
-    if (!isJunk(entry.name) && !entry.isDirectory() && imageExtensions.has(extensionOf(entry.name))) return true
+  for await (const { name, kind } of entriesOf(folder)) {
+    if (!isJunk(name) && kind !== 'folder' && imageExtensions.has(extensionOf(name))) return true
   }
   return false
 }
