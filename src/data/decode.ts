@@ -167,6 +167,8 @@ async function resized(
   else if (reading === 'timm') image.removeAlpha().toColourspace('srgb')
   else image.flatten({ background: 'white' }).toColourspace('srgb')
   if (width !== box.width || height !== box.height) {
+    // fastShrinkOnLoad would let the JPEG decoder shrink below twice the size; above, that is closer to Pillow than
+    // libvips itself (4000 pixels to 224: mean error 0.4 of 255 against 0.9).
     image.resize({ width, height, fit: 'fill', kernel: kernels[interpolation], fastShrinkOnLoad: false })
   }
   if (finished && (window.width !== width || window.height !== height)) image.extract(window)
