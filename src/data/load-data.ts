@@ -2,6 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { RegraftError } from '../errors.ts'
 import { compareCodePoints } from '../files/folder.ts'
 import { inertName } from '../inert-text.ts'
+import { breathing } from './breath.ts'
 import { entriesOf, lookAt } from './disk.ts'
 import { checkFolder, type ScanOptions, scanImages } from './image-folder.ts'
 import { imageExtensions } from './image-kind.ts'
@@ -83,7 +84,7 @@ export async function loadData(dir: string, options: LoadDataOptions): Promise<D
     typeof validation === 'number'
       ? await splitByFraction(train, validation, seed)
       : { train, validation: validationSamples }
-  checkDisjoint({ training: split.train, validation: split.validation, test: testSamples }, dir)
+  await checkDisjoint({ training: split.train, validation: split.validation, test: testSamples }, dir)
   checkEveryClassTrains(split.train, all, dir)
   return {
     root,
@@ -193,11 +194,13 @@ async function holdsPictures(folder: string): Promise<boolean> {
   return false
 }
 
-function checkDisjoint(parts: Readonly<Record<string, readonly Sample[]>>, dir: string): void {
+async function checkDisjoint(parts: Readonly<Record<string, readonly Sample[]>>, dir: string): Promise<void> {
   const owners = new Map<string, string>()
   const twice: string[] = []
+  const breath = breathing()
   for (const [part, samples] of Object.entries(parts)) {
     for (const { file, path } of samples) {
+      if (breath.due()) await breath.pause()
       const owner = owners.get(file)
       if (owner === undefined) owners.set(file, part)
       else if (owner !== part) twice.push(`'${inertName(path, 200)}' (${owner} and ${part})`)

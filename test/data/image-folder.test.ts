@@ -175,9 +175,9 @@ describe('a list file', () => {
 })
 
 describe('a labelled folder for known classes', () => {
-  test('maps folders by name and may lack classes', async () => {
+  test('maps folders by name and may lack classes or hold empty ones', async () => {
     const root = temporaryFolder()
-    await fill(root, { 'b/1.jpg': undefined })
+    await fill(root, { 'b/1.jpg': undefined, 'a/': undefined })
     const set = await labelledImages(root, ['c', 'b', 'a'])
     expect(set.classes).toEqual(['c', 'b', 'a'])
     expect(set.samples.map(({ label }) => label)).toEqual([1])
