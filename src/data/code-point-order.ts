@@ -1,22 +1,5 @@
+import { compareCodePoints } from '../files/folder.ts'
 import { breathing } from './breath.ts'
-
-/** Orders texts by Unicode code point: the same on every machine and in every language. */
-export function compareCodePoints(a: string, b: string): number {
-  if (a === b) return 0
-  const end = Math.min(a.length, b.length)
-  for (let i = 0; i < end; i++) {
-    const x = a.charCodeAt(i)
-    const y = b.charCodeAt(i)
-    if (x !== y) return rank(x) - rank(y)
-  }
-  return a.length - b.length
-}
-
-/** UTF-16 stores characters beyond U+FFFF as surrogates, which lie below U+E000: they go last. */
-function rank(unit: number): number {
-  const isSurrogate = unit >= 0xd800 && unit <= 0xdfff
-  return isSurrogate ? unit + 0x10000 : unit
-}
 
 /** The items by code point of their text, sorted in slices so that a million names do not hold up the main thread. */
 export async function sortedByCodePoint<T>(items: readonly T[], textOf: (item: T) => string): Promise<T[]> {

@@ -1,10 +1,8 @@
-import { stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { RegraftError } from '../errors.ts'
-import { compareCodePoints } from './code-point-order.ts'
-import { reasonOf } from './image-bytes.ts'
+import { compareCodePoints } from '../files/folder.ts'
+import { lookAt } from './disk.ts'
 import { listedPaths } from './list-file.ts'
-import { systemPath } from './system-path.ts'
 import { extensionOf, walkFiles } from './walk-files.ts'
 
 /** One picture to predict or embed: a row of the output, also when it cannot be read. */
@@ -38,16 +36,10 @@ export async function expandInputs(inputs: readonly string[], signal?: AbortSign
 }
 
 async function entriesOf(path: string, file: string, signal: AbortSignal | undefined): Promise<InputImage[]> {
-  try {
-    const facts = await stat(systemPath(file))
-    if (facts.isDirectory()) return await folderEntries(path, file, signal)
-    if (facts.isFile()) return [{ path, file }]
-    return [{ path, file, error: 'is a pipe, socket or device' }]
-  } catch (cause) {
-    const error = reasonOf(cause)
-    if (error === undefined) throw cause
-    return [{ path, file, error }]
-  }
+  const facts = await lookAt(file)
+  if (typeof facts === 'string') return [{ path, file, error: facts }]
+  if (facts.kind === 'folder') return await folderEntries(path, file, signal)
+  return facts.kind === 'file' ? [{ path, file }] : [{ path, file, error: 'is a pipe, socket or device' }]
 }
 
 async function folderEntries(folder: string, file: string, signal: AbortSignal | undefined): Promise<InputImage[]> {
@@ -81,9 +73,10 @@ async function listEntries(list: string, signal: AbortSignal | undefined): Promi
 }
 
 async function exists(file: string): Promise<boolean> {
-  return (await stat(systemPath(file)).catch(() => undefined)) !== undefined
+  return typeof (await lookAt(file)) !== 'string'
 }
 
 async function isFile(file: string): Promise<boolean> {
-  return (await stat(systemPath(file)).catch(() => undefined))?.isFile() === true
+  const facts = await lookAt(file)
+  return typeof facts !== 'string' && facts.kind === 'file'
 }

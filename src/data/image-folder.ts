@@ -1,14 +1,14 @@
-import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname, relative, resolve, sep } from 'node:path'
 import { RegraftError } from '../errors.ts'
+import { compareCodePoints, listFolder } from '../files/folder.ts'
 import { inertName } from '../inert-text.ts'
 import { nearestName } from '../nearest-name.ts'
+import { breathing } from './breath.ts'
 import { checkClassNames, checkKnownClasses } from './class-names.ts'
-import { compareCodePoints } from './code-point-order.ts'
+import { lookAt } from './disk.ts'
 import { imageExtensions } from './image-kind.ts'
 import { filesFromList } from './list-file.ts'
 import type { ImageSet, Sample, Skipped } from './sample.ts'
-import { systemPath } from './system-path.ts'
 import { extensionOf, type FoundFile, type Walk, walkFiles } from './walk-files.ts'
 
 /** How a folder of pictures is read. */
@@ -36,6 +36,7 @@ export async function scanImages(source: string, options: ScanOptions = {}): Pro
   await checkFolder(root)
   const walk = options.list === undefined ? await walkFiles(root, options.signal) : await walkOfList(options.list, root)
   const exclude = new Set(options.exclude)
+  const breath = breathing()
   const files = walk.files.filter(({ path }) => !exclude.has(firstFolder(path)))
   const skipped: Skipped[] = walk.skipped.filter(({ path }) => !exclude.has(firstFolder(path)))
   const inFolders = files.filter(({ path }) => path.includes('/'))
@@ -43,8 +44,9 @@ export async function scanImages(source: string, options: ScanOptions = {}): Pro
     if (!path.includes('/')) skipped.push({ path, reason: 'lies outside the class folders' })
   }
 
+  if (breath.due()) await breath.pause()
   const found = [...new Set(inFolders.map(({ path }) => firstFolder(path)))].sort(compareCodePoints)
-  const holding = foldersHolding(inFolders)
+  const holding = await foldersHolding(inFolders)
   const empty = walk.folders.filter((path) => !path.includes('/') && !exclude.has(path) && !holding.has(path))
   for (const path of walk.folders) {
     if (
@@ -70,6 +72,7 @@ export async function scanImages(source: string, options: ScanOptions = {}): Pro
   for (const { path, file } of inFolders) {
     const label = labels.get(firstFolder(path))
     if (label !== undefined) samples.push({ path: prefix + path, file, label })
+    if (breath.due()) await breath.pause()
   }
   const named = ({ path, reason }: Skipped): Skipped => ({ path: prefix + path, reason })
   skipped.sort((a, b) => compareCodePoints(a.path, b.path))
@@ -77,7 +80,7 @@ export async function scanImages(source: string, options: ScanOptions = {}): Pro
 }
 
 /**
- * The pictures of a labelled folder for a model whose classes are known; a class may be missing in the folder.
+ * The pictures of a labelled folder for a model whose classes are known; a class may be missing or empty.
  * @throws 'data' as `scanImages`, and for a folder that is none of the classes, with the nearest name
  */
 export async function labelledImages(
@@ -85,20 +88,23 @@ export async function labelledImages(
   classes: readonly string[],
   options: Omit<ScanOptions, 'classes'> = {},
 ): Promise<ImageSet> {
-  return await scanImages(dir, { ...options, classes })
+  return await scanImages(dir, { ...options, classes, emptyFolders: options.emptyFolders ?? 'skip' })
 }
 
 /** Refuses what is no folder, with the name nearby that was probably meant. Throws 'data'. */
 export async function checkFolder(root: string): Promise<void> {
-  const facts = await stat(systemPath(root)).catch(() => undefined)
-  if (facts?.isDirectory()) return
+  const facts = await lookAt(root)
+  if (typeof facts !== 'string' && facts.kind === 'folder') return
   const name = inertName(root)
-  if (facts)
-    throw new RegraftError('data', `${name} is not a folder. Give a folder that holds a folder per class.`, {
-      file: root,
-    })
-  const siblings = await readdir(dirname(root)).catch(() => [])
-  const nearest = nearestName(basename(root), siblings)
+  if (facts !== 'does not exist') {
+    const what = typeof facts === 'string' ? facts : 'is not a folder'
+    throw new RegraftError('data', `${name} ${what}. Give a folder that holds a folder per class.`, { file: root })
+  }
+  const siblings = await listFolder(dirname(root)).catch(() => [])
+  const nearest = nearestName(
+    basename(root),
+    siblings.map((entry) => entry.name),
+  )
   const hint = nearest === undefined ? '' : ` Did you mean '${inertName(nearest)}'?`
   throw new RegraftError('data', `There is no folder ${name}.${hint}`, { file: root })
 }
@@ -120,9 +126,11 @@ function firstFolder(path: string): string {
   return slash < 0 ? path : path.slice(0, slash)
 }
 
-function foldersHolding(files: readonly FoundFile[]): Set<string> {
+async function foldersHolding(files: readonly FoundFile[]): Promise<Set<string>> {
   const folders = new Set<string>()
+  const breath = breathing()
   for (const { path } of files) {
+    if (breath.due()) await breath.pause()
     for (let slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
       const folder = path.slice(0, slash)
       if (folders.has(folder)) break

@@ -1,10 +1,8 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RegraftError } from '../errors.ts'
 import { readTextLimited } from '../files/read-file.ts'
 import { inertName } from '../inert-text.ts'
-import { reasonOf } from './image-bytes.ts'
-import { systemPath } from './system-path.ts'
+import { lookAt } from './disk.ts'
 import type { FoundFile } from './walk-files.ts'
 
 /** A path in a list file and the line it stands on, from 1. */
@@ -82,11 +80,7 @@ async function missingFiles(files: readonly FoundFile[], lines: ReadonlyMap<stri
 }
 
 async function problemOf({ file }: FoundFile): Promise<string | undefined> {
-  try {
-    return (await stat(systemPath(file))).isFile() ? undefined : 'is not a file'
-  } catch (cause) {
-    const reason = reasonOf(cause)
-    if (reason === undefined) throw cause
-    return reason
-  }
+  const facts = await lookAt(file)
+  if (typeof facts === 'string') return facts
+  return facts.kind === 'file' ? undefined : 'is not a file'
 }

@@ -1,12 +1,13 @@
-import { opendir, readdir, stat } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { RegraftError } from '../errors.ts'
+import { compareCodePoints } from '../files/folder.ts'
 import { inertName } from '../inert-text.ts'
+import { breathing } from './breath.ts'
+import { entriesOf, lookAt } from './disk.ts'
 import { checkFolder, type ScanOptions, scanImages } from './image-folder.ts'
 import { imageExtensions } from './image-kind.ts'
 import type { DataSplit, ImageSet, Sample, Skipped } from './sample.ts'
 import { splitByFraction } from './split.ts'
-import { systemPath } from './system-path.ts'
 import { extensionOf, isJunk } from './walk-files.ts'
 
 /** Where the pictures for training, validation and test come from. */
@@ -83,7 +84,7 @@ export async function loadData(dir: string, options: LoadDataOptions): Promise<D
     typeof validation === 'number'
       ? await splitByFraction(train, validation, seed)
       : { train, validation: validationSamples }
-  checkDisjoint({ training: split.train, validation: split.validation, test: testSamples }, dir)
+  await checkDisjoint({ training: split.train, validation: split.validation, test: testSamples }, dir)
   checkEveryClassTrains(split.train, all, dir)
   return {
     root,
@@ -104,8 +105,8 @@ interface Source {
 
 async function sourceOf(given: string, root: string): Promise<Source> {
   for (const path of [resolve(given), join(root, given)]) {
-    const facts = await stat(systemPath(path)).catch(() => undefined)
-    if (facts) return { path, isList: !facts.isDirectory() }
+    const facts = await lookAt(path)
+    if (typeof facts !== 'string') return { path, isList: facts.kind !== 'folder' }
   }
   await checkFolder(resolve(given))
   throw new RegraftError('data', `There is no folder or list ${inertName(given)}.`, { file: given })
@@ -173,12 +174,12 @@ async function findLayout(root: string): Promise<Layout | undefined> {
 
 async function foldersIn(folder: string): Promise<string[]> {
   const names: string[] = []
-  for (const entry of await readdir(systemPath(folder), { withFileTypes: true })) {
-    if (isJunk(entry.name)) continue
-    const isFolder = entry.isDirectory() || (await stat(join(folder, entry.name)).catch(() => undefined))?.isDirectory()
-    if (isFolder) names.push(entry.name)
+  for await (const { name, kind } of entriesOf(folder)) {
+    if (isJunk(name)) continue
+    const facts = kind === 'other' ? await lookAt(join(folder, name)) : { kind }
+    if (typeof facts !== 'string' && facts.kind === 'folder') names.push(name)
   }
-  return names.sort()
+  return names.sort(compareCodePoints)
 }
 
 async function holdsAnyOf(folder: string, names: readonly string[]): Promise<boolean> {
@@ -187,17 +188,19 @@ async function holdsAnyOf(folder: string, names: readonly string[]): Promise<boo
 }
 
 async function holdsPictures(folder: string): Promise<boolean> {
-  for await (const entry of await opendir(folder)) {
-    if (!isJunk(entry.name) && !entry.isDirectory() && imageExtensions.has(extensionOf(entry.name))) return true
+  for await (const { name, kind } of entriesOf(folder)) {
+    if (!isJunk(name) && kind !== 'folder' && imageExtensions.has(extensionOf(name))) return true
   }
   return false
 }
 
-function checkDisjoint(parts: Readonly<Record<string, readonly Sample[]>>, dir: string): void {
+async function checkDisjoint(parts: Readonly<Record<string, readonly Sample[]>>, dir: string): Promise<void> {
   const owners = new Map<string, string>()
   const twice: string[] = []
+  const breath = breathing()
   for (const [part, samples] of Object.entries(parts)) {
     for (const { file, path } of samples) {
+      if (breath.due()) await breath.pause()
       const owner = owners.get(file)
       if (owner === undefined) owners.set(file, part)
       else if (owner !== part) twice.push(`'${inertName(path, 200)}' (${owner} and ${part})`)

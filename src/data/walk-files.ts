@@ -1,13 +1,12 @@
-import type { Stats } from 'node:fs'
-import { opendir, realpath, stat } from 'node:fs/promises'
 import { isAbsolute, join, relative, sep } from 'node:path'
 import { throwIfAborted } from '../errors.ts'
+import { compareCodePoints } from '../files/folder.ts'
+import { reasonOf } from './bad-file.ts'
 import { breathing } from './breath.ts'
-import { compareCodePoints, sortedByCodePoint } from './code-point-order.ts'
-import { reasonOf } from './image-bytes.ts'
+import { sortedByCodePoint } from './code-point-order.ts'
+import { entriesOf, lookAt, realPathOf } from './disk.ts'
 import { imageExtensions, unreadable, unreadableExtensions } from './image-kind.ts'
 import type { Skipped } from './sample.ts'
-import { nameFromBytes, systemPath } from './system-path.ts'
 
 /** A file that is taken for a picture by its name. */
 export interface FoundFile {
@@ -42,7 +41,7 @@ export async function walkFiles(root: string, signal?: AbortSignal): Promise<Wal
     seen: new Set(),
     signal,
   }
-  const realRoot = await realpath(systemPath(root), { encoding: 'buffer' }).then(nameFromBytes)
+  const realRoot = await realPathOf(root)
   state.seen.add(realRoot)
   await readFolder(state, '')
   // Links come after all real folders, in order, so that what a link may add does not depend on the order of reading.
@@ -77,19 +76,15 @@ async function readFolder(state: WalkState, start: string): Promise<void> {
   for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
     throwIfAborted(state.signal)
     try {
-      for await (const entry of await openFolder(absolute(state.root, folder))) {
-        const name = nameFromBytes(entry.name)
+      for await (const { name, kind } of entriesOf(join(state.root, folder))) {
         const path = folder === '' ? name : `${folder}/${name}`
         if (isJunk(name)) state.ignored.push({ path, reason: 'is a hidden or system file' })
-        else if (entry.isDirectory()) {
-          if (await isNew(state, path)) {
-            state.folders.push(path)
-            waiting.push(path)
-          }
-        } else if (entry.isSymbolicLink()) await sortLink(state, path)
-        else if (entry.isFile()) sortFile(state, path)
-        // Some network disks do not tell the type.
-        else await sortLink(state, path)
+        else if (kind === 'file') sortFile(state, path)
+        else if (kind === 'other') await sortOther(state, path)
+        else if (await isNew(state, path)) {
+          state.folders.push(path)
+          waiting.push(path)
+        }
         if (breath.due()) await breath.pause()
       }
     } catch (cause) {
@@ -100,52 +95,25 @@ async function readFolder(state: WalkState, start: string): Promise<void> {
   }
 }
 
-interface Entry {
-  readonly name: Buffer
-  isDirectory(): boolean
-  isFile(): boolean
-  isSymbolicLink(): boolean
-}
-
-async function openFolder(path: string | Buffer): Promise<AsyncIterable<Entry>> {
-  // The types know opendir with text names only; 'buffer' is documented and gives names as bytes.
-  const options = { encoding: 'buffer' as BufferEncoding, bufferSize: 256 }
-  const folder: unknown = await opendir(path as string, options)
-  return folder as AsyncIterable<Entry>
-}
-
 async function isNew(state: WalkState, path: string): Promise<boolean> {
-  const real = await realPathOf(state.root, path)
+  const real = await realPathOf(join(state.root, path))
   if (state.seen.has(real)) return false
   state.seen.add(real)
   return true
 }
 
-async function realPathOf(root: string, path: string): Promise<string> {
-  return nameFromBytes(await realpath(absolute(root, path), { encoding: 'buffer' }))
-}
-
-function absolute(root: string, path: string): string | Buffer {
-  return systemPath(path === '' ? root : join(root, path))
-}
-
-async function sortLink(state: WalkState, path: string): Promise<void> {
-  let target: Stats
-  try {
-    target = await stat(absolute(state.root, path))
-  } catch (cause) {
-    const reason = reasonOf(cause)
-    if (reason === undefined) throw cause
-    state.skipped.push({ path, reason: reason === 'does not exist' ? 'is a link to nothing' : reason })
-    return
-  }
-  if (target.isDirectory()) state.links.push({ path })
-  else if (target.isFile()) sortFile(state, path)
+/** A link, a pipe, or something whose kind the disk did not tell. */
+async function sortOther(state: WalkState, path: string): Promise<void> {
+  const target = await lookAt(join(state.root, path))
+  if (typeof target === 'string') {
+    state.skipped.push({ path, reason: target === 'does not exist' ? 'is a link to nothing' : target })
+  } else if (target.kind === 'folder') state.links.push({ path })
+  else if (target.kind === 'file') sortFile(state, path)
   else state.skipped.push({ path, reason: 'is a pipe, socket or device' })
 }
 
 async function followFolderLink(state: WalkState, realRoot: string, path: string): Promise<void> {
-  const real = await realPathOf(state.root, path)
+  const real = await realPathOf(join(state.root, path))
   const holdsRoot = isInside(realRoot, real)
   if (holdsRoot || state.seen.has(real)) {
     state.skipped.push({ path, reason: 'is a link to a folder that is read anyway' })

@@ -6,19 +6,28 @@ import { recogniseContent } from '../files/recognise.ts'
 import { inertName } from '../inert-text.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { looksLikeSafetensors, openSafetensors } from './safetensors.ts'
+import { openShardedSafetensors } from './sharded-safetensors.ts'
 
 /**
- * Opens a weight file, recognised by its content; the name only helps to word the refusal.
+ * Opens a weight file, recognised by its content; the name only helps to word the refusal. The index of a file in
+ * shards opens them all, and a folder opens its `model.safetensors`.
+ * @param options.cacheRoot  a folder that shards may be links into, for caches made of links
  * @throws RegraftError `weights`, for known formats that are not read with the way to convert them
  */
-export async function openCheckpoint(file: string): Promise<Checkpoint> {
+export async function openCheckpoint(
+  file: string,
+  options: { readonly cacheRoot?: string | undefined } = {},
+): Promise<Checkpoint> {
   const facts = await pathFacts(file)
   if (facts?.kind === 'folder') {
-    const inside = path.join(file, 'model.safetensors')
-    if ((await pathFacts(inside))?.kind === 'file') return openSafetensors(inside)
+    for (const name of ['model.safetensors', 'model.safetensors.index.json']) {
+      const inside = path.join(file, name)
+      if ((await pathFacts(inside))?.kind === 'file') return openCheckpoint(inside, options)
+    }
     const message = `${inertName(file)}: this folder holds no model.safetensors.\nName the weight file itself.`
     throw new RegraftError('weights', message, { file })
   }
+  if (file.endsWith('.index.json')) return openShardedSafetensors(file, options)
   const foreign = await withOpenFile(file, { code: 'weights' }, async (handle, { sizeBytes }) => {
     const start = await readRange(handle, 0, Math.min(512, sizeBytes))
     if (looksLikeSafetensors(start, sizeBytes)) return undefined

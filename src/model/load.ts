@@ -49,7 +49,9 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   const preprocessing = changedPreprocessing(saved?.preprocessing ?? config.preprocessing, changes)
   const shape = { architecture: config.architecture, args: config.args, head, labels: head.kind === 'none' ? [] : labels, preprocessing }
   const graph = graphOf(shape)
-  const trunkFile = renameTensors(await openCheckpoint(found.weights), graph.layers.map((layer) => layer.name))
+  // MobileNetV1 is not in torchvision, and ResNet has the same names there.
+  const family = config.architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
+  const trunkFile = renameTensors(await openCheckpoint(found.weights), family)
   const headFile = path.join(found.folder, 'head.safetensors')
   const checkpoint = head.kind === 'mlp' && (await pathFacts(headFile)) ? joined(trunkFile, await openCheckpoint(headFile)) : trunkFile
   const { tensors, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
