@@ -100,6 +100,7 @@ export function parse(words: readonly string[], commands: readonly Command[], wi
 function addOptions(sub: CommanderCommand, settings: Settings): void {
   const inOrder = Object.entries(settings).sort(([, a], [, b]) => groups.indexOf(a.group) - groups.indexOf(b.group))
   for (const [name, setting] of inOrder) {
+    if (setting.positional) continue
     const long = flagName(name)
     const flags = [setting.short, `--${long}`].filter((part) => part !== undefined).join(', ')
     const heading = `${setting.group}:`

@@ -89,7 +89,8 @@ async function readConfiguration(
       const near = nearestName(flagName(name), Object.keys(settings).map(flagName))
       problems.push(`${place}: this option is not known here.${near === undefined ? '' : ` Did you mean '${near}'?`}`)
     } else if (entries.has(name)) problems.push(`${place}: this option is given twice.`)
-    else if (value === null) problems.push(`${place}: there is no value. Leave the option out to have its default.`)
+    // The configuration that a run writes says null where the default of the model holds.
+    else if (value === null) continue
     else if (typeof value === 'object') problems.push(`${place}: expected one value, not several.`)
     else entries.set(name, { text: String(value), place })
   }

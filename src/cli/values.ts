@@ -24,6 +24,8 @@ export interface Setting<T> {
   read(text: string): T | Misuse
   /** Whether the help shows `--no-name` in the place of `--name`. */
   readonly shownNegated?: boolean
+  /** No flag: the value stands behind the command's name, and here only for configuration files. */
+  readonly positional?: boolean
 }
 
 /** Headings of the options in the help, in their order. */
@@ -37,6 +39,7 @@ export interface Shown {
   readonly fallback?: string
   readonly short?: string
   readonly placeholder?: string
+  readonly positional?: boolean
 }
 
 interface Range {

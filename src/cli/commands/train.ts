@@ -23,6 +23,7 @@ export const train = defineCommand({
     'regraft train --resume runs/flowers-1',
   ],
   settings: {
+    data: text('<dir>', { group: 'Data', help: 'the image folder', positional: true }),
     val: text('<fraction|dir|file>', { group: 'Data', help: 'validation pictures: a share, a folder or a list file' }),
     trainList: text('<file>', { group: 'Data', help: 'train on the pictures named in this file only' }),
     test: text('<dir>', { group: 'Data', help: 'measure the best model on this folder at the end' }),
@@ -73,7 +74,8 @@ export const train = defineCommand({
     json,
   },
 
-  async run({ json, out, ...options }, [data], work) {
+  async run({ json, out, data: configured, ...options }, [argument], work) {
+    const data = argument ?? configured
     if (data === undefined && options.resume === undefined) {
       throw new RegraftError('usage', "DATA is missing: the image folder, such as in 'regraft train flowers'.")
     }
