@@ -284,21 +284,20 @@ export function turnedRow(dy: usize, weight: usize, dx: usize, iy: i32, geometry
 export function gatheredRow(dy: usize, weight: usize, dx: usize, iy: i32, geometry: usize, accumulate: i32): void {
   const W = load<i32>(geometry, 4)
   const stride = <usize>load<i32>(geometry, 12) << 2
-  const strideW = load<i32>(geometry, 40)
   const padLeft = load<i32>(geometry, 48)
   for (let ix = 0; ix < W; ix++) {
-    gatherPixel(dy, weight, dx, iy + load<i32>(geometry, 44), ix + padLeft, strideW, stride, geometry, accumulate)
+    gatherPixel(dy, weight, dx, iy + load<i32>(geometry, 44), ix + padLeft, stride, geometry, accumulate)
     dx += stride
   }
 }
 
-function gatherPixel(
+/** The same for one pixel: dx [S]; bottom, right: its row + padTop and column + padLeft. */
+export function gatherPixel(
   dy: usize,
   weight: usize,
   dx: usize,
   bottom: i32,
   right: i32,
-  strideW: i32,
   stride: usize,
   geometry: usize,
   accumulate: i32,
@@ -308,6 +307,7 @@ function gatherPixel(
   const kh = load<i32>(geometry, 28)
   const kw = load<i32>(geometry, 32)
   const strideH = load<i32>(geometry, 36)
+  const strideW = load<i32>(geometry, 40)
   const dilationH = load<i32>(geometry, 52)
   const dilationW = load<i32>(geometry, 56)
   let fresh = !accumulate

@@ -1,6 +1,10 @@
 // Depthwise convolution: every channel has its own kernel. x: f32[N, H, W, S], y: f32[N, OH, OW, S], weight: f32[kh, kw, S];
-// geometry as in README.md.
+// geometry as in README.md. Which way a row is computed, and so the order of its sums, depends on the shape and its place in
+// the picture alone.
 
+import { slideForward, slides, slideTurned } from './depthwise-3x3'
+import { slideApart } from './depthwise-3x3-stride-2'
+import { slideWeight } from './depthwise-3x3-weight'
 import { forwardRow, gatheredRow, turnedRow } from './depthwise-taps'
 import { weightRow } from './depthwise-weight'
 
@@ -15,21 +19,23 @@ export function depthwiseForward(
   from: i32,
   to: i32,
 ): void {
-  const stride = (<usize>load<i32>(geometry, 12)) << 2
-  const input = <usize>(load<i32>(geometry, 0) * load<i32>(geometry, 4)) * stride
+  const H = load<i32>(geometry, 0)
+  const W = load<i32>(geometry, 4)
+  const stride = <usize>load<i32>(geometry, 12) << 2
   const OH = load<i32>(geometry, 16)
-  const outputRow = <usize>load<i32>(geometry, 20) * stride
+  const OW = load<i32>(geometry, 20)
+  const input = <usize>(H * W) * stride
+  const outputRow = <usize>OW * stride
   for (let row = from; row < to; row++) {
     const image = row / OH
-    forwardRow(
-      x + <usize>image * input,
-      weight,
-      bias,
-      y + <usize>row * outputRow,
-      row - image * OH,
-      geometry,
-      activation,
-    )
+    const oy = row - image * OH
+    const source = x + <usize>image * input
+    const target = y + <usize>row * outputRow
+    if (slides(geometry, oy, H, W, OW, load<i32>(geometry, 44), load<i32>(geometry, 48))) {
+      slideForward(source, weight, bias, target, oy, geometry, activation)
+    } else {
+      forwardRow(source, weight, bias, target, oy, geometry, activation)
+    }
   }
 }
 
@@ -44,22 +50,46 @@ export function depthwiseBackwardInput(
   to: i32,
 ): void {
   const H = load<i32>(geometry, 0)
-  const stride = (<usize>load<i32>(geometry, 12)) << 2
-  const inputRow = <usize>load<i32>(geometry, 4) * stride
-  const output = <usize>(load<i32>(geometry, 16) * load<i32>(geometry, 20)) * stride
-  const single = load<i32>(geometry, 36) == 1 && load<i32>(geometry, 40) == 1
+  const W = load<i32>(geometry, 4)
+  const stride = <usize>load<i32>(geometry, 12) << 2
+  const OH = load<i32>(geometry, 16)
+  const OW = load<i32>(geometry, 20)
+  const inputRow = <usize>W * stride
+  const output = <usize>(OH * OW) * stride
   for (let row = from; row < to; row++) {
     const image = row / H
+    const iy = row - image * H
     const source = dy + <usize>image * output
     const target = dx + <usize>row * inputRow
-    if (single) turnedRow(source, weight, target, row - image * H, geometry, accumulate)
-    else gatheredRow(source, weight, target, row - image * H, geometry, accumulate)
+    if (load<i32>(geometry, 36) == 1 && load<i32>(geometry, 40) == 1) {
+      if (slides(geometry, iy, OH, OW, W, 2 - load<i32>(geometry, 44), 2 - load<i32>(geometry, 48))) {
+        slideTurned(source, weight, target, iy, geometry, accumulate)
+      } else {
+        turnedRow(source, weight, target, iy, geometry, accumulate)
+      }
+    } else if (isThreeByTwo(geometry)) {
+      slideApart(source, weight, target, iy, geometry, accumulate)
+    } else {
+      gatheredRow(source, weight, target, iy, geometry, accumulate)
+    }
   }
 }
 
+/** Kernel 3x3, stride 2, no dilation. */
+function isThreeByTwo(geometry: usize): bool {
+  return (
+    load<i32>(geometry, 28) == 3 &&
+    load<i32>(geometry, 32) == 3 &&
+    load<i32>(geometry, 36) == 2 &&
+    load<i32>(geometry, 40) == 2 &&
+    load<i32>(geometry, 52) == 1 &&
+    load<i32>(geometry, 56) == 1
+  )
+}
+
 /**
- * dw += sum over images, output rows (each from zero, added in order) and their pixels of x·dy.
- * Units are groups of 4 channels.
+ * dw += sum over images, output rows and their pixels of x·dy. A row (where it slides, a tile of its columns) is summed from
+ * zero; rows are added in order. Units are groups of 4 channels.
  */
 export function depthwiseBackwardWeight(
   x: usize,
@@ -70,16 +100,24 @@ export function depthwiseBackwardWeight(
   from: i32,
   to: i32,
 ): void {
-  const stride = (<usize>load<i32>(geometry, 12)) << 2
-  const input = <usize>(load<i32>(geometry, 0) * load<i32>(geometry, 4)) * stride
+  const H = load<i32>(geometry, 0)
+  const W = load<i32>(geometry, 4)
+  const stride = <usize>load<i32>(geometry, 12) << 2
   const OH = load<i32>(geometry, 16)
-  const outputRow = <usize>load<i32>(geometry, 20) * stride
-  const first = (<usize>from) << 4
-  const end = (<usize>to) << 4
+  const OW = load<i32>(geometry, 20)
+  const input = <usize>(H * W) * stride
+  const outputRow = <usize>OW * stride
+  const first = <usize>from << 4
+  const end = <usize>to << 4
   for (let image = 0; image < images; image++) {
     const source = x + <usize>image * input
     for (let oy = 0; oy < OH; oy++) {
-      weightRow(source, dy + <usize>(image * OH + oy) * outputRow, dw, oy, geometry, first, end)
+      const gradient = dy + <usize>(image * OH + oy) * outputRow
+      if (slides(geometry, oy, H, W, OW, load<i32>(geometry, 44), load<i32>(geometry, 48))) {
+        slideWeight(source, gradient, dw, oy, geometry, first, end)
+      } else {
+        weightRow(source, gradient, dw, oy, geometry, first, end)
+      }
     }
   }
 }

@@ -1,8 +1,9 @@
 import sharp, { type Sharp, type SharpOptions } from 'sharp'
 import { RegraftError } from '../errors.ts'
 import { inertName } from '../inert-text.ts'
+import type { Outcome } from './bad-file.ts'
 import type { Frame, FrameChoice } from './frame.ts'
-import { imageBytes, type Outcome } from './image-bytes.ts'
+import { imageBytes } from './image-bytes.ts'
 import { type ImageKind, imageKind } from './image-kind.ts'
 import { evalGeometry, type Interpolation, type Preprocessing, roundHalfToEven } from './preprocessing.ts'
 import { type Box, type Pixels, resample } from './resample.ts'
@@ -166,6 +167,8 @@ async function resized(
   else if (reading === 'timm') image.removeAlpha().toColourspace('srgb')
   else image.flatten({ background: 'white' }).toColourspace('srgb')
   if (width !== box.width || height !== box.height) {
+    // fastShrinkOnLoad would let the JPEG decoder shrink below twice the size; above, that is closer to Pillow than
+    // libvips itself (4000 pixels to 224: mean error 0.4 of 255 against 0.9).
     image.resize({ width, height, fit: 'fill', kernel: kernels[interpolation], fastShrinkOnLoad: false })
   }
   if (finished && (window.width !== width || window.height !== height)) image.extract(window)

@@ -1,4 +1,4 @@
-import type { Outcome } from './image-bytes.ts'
+import type { Outcome } from './bad-file.ts'
 
 /** Formats that are decoded. */
 export type ImageKind = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif'

@@ -105,23 +105,24 @@ async function resampleRows(picture: Pixels, firstRow: number, rowCount: number,
   const { bytes, channels } = picture
   const { starts, counts, weights, stride } = columns
   const width = starts.length
-  const output = new Uint8Array(rowCount * width * channels)
+  const output = new Uint8ClampedArray(rowCount * width * channels)
   const breath = breathing()
-  let to = 0
-  for (let y = 0; y < rowCount; y++) {
+  for (let y = 0, to = 0; y < rowCount; y++) {
     const row = (firstRow + y) * picture.width * channels
     for (let x = 0; x < width; x++) {
       const count = counts[x] ?? 0
       const from = row + (starts[x] ?? 0) * channels
       for (let c = 0; c < channels; c++) {
         let sum = half
-        for (let k = 0; k < count; k++) sum += (bytes[from + k * channels + c] ?? 0) * (weights[x * stride + k] ?? 0)
-        output[to++] = clipped(sum)
+        for (let k = 0; k < count; k++) {
+          sum = (sum + Math.imul(bytes[from + k * channels + c] ?? 0, weights[x * stride + k] ?? 0)) | 0
+        }
+        output[to++] = sum >> precisionBits
       }
     }
     if (breath.due()) await breath.pause()
   }
-  return { bytes: output, width, height: rowCount, channels }
+  return { bytes: new Uint8Array(output.buffer), width, height: rowCount, channels }
 }
 
 async function resampleColumns(picture: Pixels, firstRow: number, rows: Weights): Promise<Pixels> {
@@ -129,27 +130,20 @@ async function resampleColumns(picture: Pixels, firstRow: number, rows: Weights)
   const { starts, counts, weights, stride } = rows
   const height = starts.length
   const rowBytes = width * channels
-  const output = new Uint8Array(height * rowBytes)
+  const output = new Uint8ClampedArray(height * rowBytes)
   const breath = breathing()
-  let to = 0
+  const sums = new Int32Array(rowBytes)
   for (let y = 0; y < height; y++) {
-    const count = counts[y] ?? 0
-    const from = ((starts[y] ?? 0) - firstRow) * rowBytes
-    for (let x = 0; x < rowBytes; x++) {
-      let sum = half
-      for (let k = 0; k < count; k++) sum += (bytes[from + k * rowBytes + x] ?? 0) * (weights[y * stride + k] ?? 0)
-      output[to++] = clipped(sum)
+    sums.fill(half)
+    for (let k = 0; k < (counts[y] ?? 0); k++) {
+      const from = ((starts[y] ?? 0) - firstRow + k) * rowBytes
+      const weight = weights[y * stride + k] ?? 0
+      for (let x = 0; x < rowBytes; x++) sums[x] = (sums[x] ?? 0) + Math.imul(bytes[from + x] ?? 0, weight)
     }
+    for (let x = 0; x < rowBytes; x++) output[y * rowBytes + x] = (sums[x] ?? 0) >> precisionBits
     if (breath.due()) await breath.pause()
   }
-  return { bytes: output, width, height, channels }
-}
-
-function clipped(sum: number): number {
-  // Comparisons, not Math.min and Math.max: a third less time in this innermost loop.
-  const value = sum >> precisionBits
-  if (value < 0) return 0
-  return value > 255 ? 255 : value
+  return { bytes: new Uint8Array(output.buffer), width, height, channels }
 }
 
 /** Keys' cubic with a = -0.5, as Pillow's BICUBIC. */

@@ -23,6 +23,8 @@ export interface JsonOptions {
   readonly maxBytes?: number | undefined
   /** Objects and lists inside each other: 64 when left out. */
   readonly maxDepth?: number | undefined
+  /** Keep `__proto__` as an ordinary own key: for tables of names that go into a Map. Refused when left out. */
+  readonly allowProtoKey?: boolean | undefined
 }
 
 const defaultMaxBytes = 16 * 2 ** 20
@@ -179,7 +181,8 @@ class Parser {
     const start = this.at
     if (this.text[start] !== '"') throw this.error(`cannot be parsed: expected a key in quotes, found ${this.found()}.`)
     const key = this.string()
-    if (key === '__proto__') throw this.error('has the key __proto__, which is not allowed.', start)
+    if (key === '__proto__' && !this.options.allowProtoKey)
+      throw this.error('has the key __proto__, which is not allowed.', start)
     if (Object.hasOwn(object, key))
       throw this.error(`has a duplicate key: '${inertName(key, 100)}' is given twice.`, start)
     this.skipSpace()

@@ -1,5 +1,6 @@
 // Edits of a graph; each returns a new one.
 import { makeLayer } from './builder.ts'
+import type { AttributesOf, OpName } from '../ops/index.ts'
 import { type Graph, type Layer, layerNamed } from './graph.ts'
 
 /** The network up to the feature vector, without its classifier. */
@@ -35,10 +36,15 @@ export function after(graph: Graph, name: string): Graph {
   return { ...graph, layers: [entry, ...upper] }
 }
 
-/** A new linear classifier of `classes` outputs on the feature vector, under the name that the architecture gives it. */
-export function replaceClassifier(graph: Graph, classes: number, classifierName: string): Graph {
-  const trunk = withoutClassifier(graph)
-  const existing = new Map<string, Layer>(trunk.layers.map((layer) => [layer.name, layer]))
-  const classifier = makeLayer('linear', classifierName, { outFeatures: classes, bias: true }, [graph.features], existing, { stage: 'head' })
-  return { layers: [...trunk.layers, classifier], output: classifierName, features: graph.features, classifier: classifierName }
+/** Adds layers of the stage 'head' on top; `build` returns the name of the new output. */
+export function appendLayers(
+  graph: Graph,
+  build: (add: <K extends OpName>(op: K, name: string, attrs: AttributesOf<K>, inputs: readonly string[]) => string) => string,
+): Graph {
+  const layers = new Map<string, Layer>(graph.layers.map((layer) => [layer.name, layer]))
+  const output = build((op, name, attrs, inputs) => {
+    layers.set(name, makeLayer(op, name, attrs, inputs, layers, { stage: 'head' }))
+    return name
+  })
+  return { layers: [...layers.values()], output, features: graph.features, classifier: output }
 }

@@ -6,7 +6,7 @@ type KernelExports = Omit<Awaited<ReturnType<typeof instantiate>>, 'memory'>
 export type KernelName = keyof KernelExports
 
 /** A number that is known before the run, or that grows with the pictures in the batch: ceil(perImage·images / block). */
-export type Count = number | { readonly perImage: number; readonly block?: number }
+export type Count = number | { readonly perImage: number; readonly blockRows?: number }
 
 /** The calling worker's own 1 MiB of scratch memory. */
 export const SCRATCH = 'scratch'
@@ -17,9 +17,8 @@ export type Argument<P> = Count | P | typeof SCRATCH
 type WithoutRange<T extends unknown[]> = T extends [...infer Head, unknown, unknown] ? Head : never
 
 /** The arguments of a kernel without its range, each a number, a count, a place or the scratch memory. */
-export type ArgumentsOf<K extends KernelName, P> = {
-  [I in keyof WithoutRange<Parameters<KernelExports[K]>>]: Argument<P>
-}
+export type ArgumentsOf<K extends KernelName, P> = EachArgument<WithoutRange<Parameters<KernelExports[K]>>, P>
+type EachArgument<T extends unknown[], P> = { [I in keyof T]: Argument<P> }
 
 /** One kernel call. Its `units` are spread over the workers in multiples of `grain`. */
 export interface Call<P = number> {
@@ -41,5 +40,5 @@ export function call<K extends KernelName, P>(
 
 /** The value of a count for a batch of `images`. */
 export function countFor(count: Count, images: number): number {
-  return typeof count === 'number' ? count : Math.ceil((count.perImage * images) / (count.block ?? 1))
+  return typeof count === 'number' ? count : Math.ceil((count.perImage * images) / (count.blockRows ?? 1))
 }

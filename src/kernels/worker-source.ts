@@ -37,7 +37,7 @@ function accept(message) {
 }
 
 function value(count, images) {
-  return typeof count === 'number' ? count : Math.ceil((count.perImage * images) / (count.block || 1))
+  return typeof count === 'number' ? count : Math.ceil((count.perImage * images) / (count.blockRows || 1))
 }
 
 // The last to arrive copies the wish to cancel into the order to stop, so that all workers stop at the same call.

@@ -44,7 +44,7 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     if (record.batchStatistics) {
       const partials = record.temporary('partial statistics', (Math.ceil(pixels / BLOCK_ROWS) + 1) * stride * 8)
       const rows = { perImage: pixels }
-      record.call('batchNormStatistics', [input.place, stride, rows, partials], { perImage: pixels, block: BLOCK_ROWS })
+      record.call('batchNormStatistics', [input.place, stride, rows, partials], { perImage: pixels, blockRows: BLOCK_ROWS })
       record.call('batchNormFinish', [partials, rows, stride, ...parameters, attrs.momentum, attrs.epsilon, 1, scaleShift, saved], groups)
     } else if (record.parametersFixed) {
       record.constantCall('batchNormFixed', [...parameters, stride, attrs.epsilon, scaleShift, saved], groups)
@@ -70,7 +70,7 @@ export const batchNorm = defineOp<BatchNormAttributes>({
       record.call(
         'batchNormReduce',
         [input.place, record.output.place, record.dOutput, stride, rows, saved, activation, partials],
-        { perImage: pixels, block: BLOCK_ROWS },
+        { perImage: pixels, blockRows: BLOCK_ROWS },
       )
     }
     record.call(

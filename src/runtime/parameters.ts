@@ -25,6 +25,8 @@ export interface ParameterStore {
   read(name: string): HostTensor
   /** File-ordered copy of values that lie as this parameter does: its gradient, say. */
   readAs(name: string, stored: Float32Array): HostTensor
+  /** The way back: file-ordered values into a view that lies as this parameter does. */
+  writeAs(name: string, tensor: HostTensor, stored: Float32Array): void
   free(): void
 }
 
@@ -84,15 +86,18 @@ export function createParameters(engine: Engine, graph: Graph): ParameterStore {
     get,
     has: (name) => byName.has(name),
     write(name, tensor) {
-      const { spec, address, length } = get(name)
+      const { address, length } = get(name)
+      this.writeAs(name, tensor, engine.floats(address, length))
+    },
+    writeAs(name, tensor, stored) {
+      const { spec } = get(name)
       if (!shapesEqual(spec.shape, tensor.shape)) {
         throw new Error(`parameter '${name}' has shape [${spec.shape.join(', ')}], not [${tensor.shape.join(', ')}]`)
       }
-      const view = engine.floats(address, length)
-      view.fill(0)
+      stored.fill(0)
       const { data } = tensor
-      forEachValue(spec.shape, spec.layout, (inFile, stored) => {
-        view[stored] = data[inFile] ?? 0
+      forEachValue(spec.shape, spec.layout, (inFile, place) => {
+        stored[place] = data[inFile] ?? 0
       })
     },
     read(name) {

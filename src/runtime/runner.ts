@@ -36,6 +36,8 @@ export interface Runner {
   losses(images: number): Float64Array
   /** Address of a parameter's gradient, in kernel layout; undefined when it is frozen. */
   gradientAddress(parameter: string): number | undefined
+  /** The memory that holds all gradients, a multiple of four values. */
+  gradientRegion(): { readonly address: number; readonly length: number }
   /** Gradient of a parameter in file layout. */
   gradient(parameter: string): HostTensor
   /** Sets all gradients to zero. */
@@ -77,9 +79,10 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
   }
   const prepareProgram = engine.register(resolve(plan.prepare))
   const mainProgram = engine.register(resolve(plan.main))
-  const gradientBase = addressOf({ block: plan.gradientBlock, offsetBytes: 0 })
   const zeroGradients =
-    plan.gradientFloats > 0 ? engine.register([call<'fill', number>('fill', [gradientBase, 0], plan.gradientFloats / 4, 1024)]) : undefined
+    plan.gradientFloats > 0
+      ? engine.register([call<'fill', number>('fill', [addressOf({ block: plan.gradientBlock, offsetBytes: 0 }), 0], plan.gradientFloats / 4, 1024)])
+      : undefined
   const inputLayer = graph.layers.find((layer) => layer.op === 'imageInput' || layer.op === 'tensorInput')
   if (!inputLayer) throw new Error('the graph has no input')
 
@@ -126,6 +129,7 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
       const place = plan.gradients.get(parameter)
       return place ? addressOf(place) : undefined
     },
+    gradientRegion: () => ({ address: addressOf({ block: plan.gradientBlock, offsetBytes: 0 }), length: plan.gradientFloats }),
     gradient(parameter) {
       const place = plan.gradients.get(parameter)
       if (!place) throw new Error(`parameter '${parameter}' is frozen: it has no gradient`)

@@ -190,8 +190,8 @@ describe.each(builds)('depthwise convolution (%s)', (build) => {
     const plain = forward(bench, shape, big, weight, { bias })
     const relu = forward(bench, shape, big, weight, { bias, activation: 1 })
     const relu6 = forward(bench, shape, big, weight, { bias, activation: 2 })
-    expect(relu).toEqual(plain.map((value) => (value > 0 ? value : 0)))
-    expect(relu6).toEqual(plain.map((value) => Math.min(6, value > 0 ? value : 0)))
+    expect(relu).toEqual(plain.map((value) => Math.max(value, 0)))
+    expect(relu6).toEqual(plain.map((value) => Math.min(6, Math.max(value, 0))))
     expect(plain.some((value) => value > 6) && plain.some((value) => value < 0)).toBe(true)
 
     const poisoned = new Float32Array(x.length)

@@ -1,0 +1,191 @@
+// Patches: row m of the patch matrix holds what the kernel sees from output pixel m (counted over all images), in the order of
+// the weight's rows: column (ky·kw + kx)·C + c. Offsets in `geometry` (i32, see README.md): H 0, W 4, C 8, S 12, OH 16, OW 20,
+// O' 24, kh 28, kw 32, strideH 36, strideW 40, padTop 44, padLeft 48, dilationH 52, dilationW 56.
+
+/** Number of columns of the patch matrix, K = kh·kw·C. */
+export function patchColumns(geometry: usize): i32 {
+  return load<i32>(geometry, 28) * load<i32>(geometry, 32) * load<i32>(geometry, 8)
+}
+
+/**
+ * The first column at or before `column` from which patches can be copied by fours: its channel is a multiple of 4.
+ */
+export function alignColumn(column: i32, C: i32): i32 {
+  return column - ((column % C) & 3)
+}
+
+/**
+ * Where a block of columns that starts at `column` ends: after whole taps of the kernel where `most` columns hold one, else within
+ * a tap at a multiple of 4 channels, and never beyond `end`.
+ */
+export function blockEnd(column: i32, most: i32, end: i32, C: i32): i32 {
+  if (column + most >= end) return end
+  const stop = column + most
+  const tap = stop - (stop % C)
+  return tap > column ? tap : alignColumn(stop, C)
+}
+
+/**
+ * patches[m - from, column - firstColumn] of the output pixels from … to - 1, columns firstColumn … endColumn - 1.
+ * patches: f32[to - from, step], written, and up to 3 floats behind the last column of each row; firstColumn as from `alignColumn`.
+ * x: f32[N, H, W, S]; what lies outside the picture is zero. All in elements.
+ */
+export function copyPatches(
+  x: usize,
+  geometry: usize,
+  patches: usize,
+  step: i32,
+  from: i32,
+  to: i32,
+  firstColumn: i32,
+  endColumn: i32,
+): void {
+  const H = load<i32>(geometry)
+  const W = load<i32>(geometry, 4)
+  const C = load<i32>(geometry, 8)
+  const S = load<i32>(geometry, 12)
+  const OH = load<i32>(geometry, 16)
+  const OW = load<i32>(geometry, 20)
+  const kw = load<i32>(geometry, 32)
+  const strideH = load<i32>(geometry, 36)
+  const strideW = load<i32>(geometry, 40)
+  const padTop = load<i32>(geometry, 44)
+  const padLeft = load<i32>(geometry, 48)
+  const dilationH = load<i32>(geometry, 52)
+  const dilationW = load<i32>(geometry, 56)
+
+  // Taps that follow each other in a row of the picture are one stretch of memory where pixels have neither padding nor gaps.
+  const joined = C == S && dilationW == 1
+  let ox = from % OW
+  let oy = (from / OW) % OH
+  let image = x + ((<usize>(from / OW / OH) * <usize>(H * W * S)) << 2)
+  for (let m = from; m < to; m++) {
+    const left = ox * strideW - padLeft
+    let tap = firstColumn / C
+    let ky = tap / kw
+    let kx = tap - ky * kw
+    let channel = firstColumn - tap * C
+    let column = firstColumn
+    let out = patches
+    while (column < endColumn) {
+      const y = oy * strideH - padTop + ky * dilationH
+      const inside = y >= 0 && y < H
+      if (joined && channel == 0 && inside && left + kx >= 0 && left + kw <= W) {
+        const count = min((kw - kx) * C, endColumn - column)
+        copyFloats(out, image + ((<usize>(y * W + left + kx) * <usize>S) << 2), count)
+        out += (<usize>count) << 2
+        column += count
+        kx = kw
+      } else {
+        const count = min(C - channel, endColumn - column)
+        const xx = left + kx * dilationW
+        if (inside && xx >= 0 && xx < W) {
+          copyFloats(out, image + ((<usize>(y * W + xx) * <usize>S + <usize>channel) << 2), count)
+        } else {
+          zeroFloats(out, count)
+        }
+        out += (<usize>count) << 2
+        column += count
+        channel = 0
+        kx++
+      }
+      if (kx == kw) {
+        kx = 0
+        ky++
+      }
+    }
+    patches += (<usize>step) << 2
+    if (++ox == OW) {
+      ox = 0
+      if (++oy == OH) {
+        oy = 0
+        image += (<usize>(H * W * S)) << 2
+      }
+    }
+  }
+}
+
+/** Copies by fours: up to 3 floats behind the end are written too, and overwritten by what comes next. */
+function copyFloats(to: usize, from: usize, count: i32): void {
+  const end = to + ((<usize>count) << 2)
+  for (; to < end; to += 16) {
+    v128.store(to, v128.load(from))
+    from += 16
+  }
+}
+
+function zeroFloats(to: usize, count: i32): void {
+  const end = to + ((<usize>count) << 2)
+  for (; to < end; to += 16) v128.store(to, f32x4.splat(0))
+}
+
+/**
+ * The way back: dx[pixel] += patches, for one image. patches as in `copyPatches` without anything behind a row's end, from and to
+ * counted within the image; x and dx start at the image. Contributions are added in the order of output pixels, then of taps.
+ */
+export function addPatches(
+  dx: usize,
+  geometry: usize,
+  patches: usize,
+  step: i32,
+  from: i32,
+  to: i32,
+  firstColumn: i32,
+  endColumn: i32,
+): void {
+  const H = load<i32>(geometry)
+  const W = load<i32>(geometry, 4)
+  const C = load<i32>(geometry, 8)
+  const S = load<i32>(geometry, 12)
+  const OW = load<i32>(geometry, 20)
+  const kw = load<i32>(geometry, 32)
+  const strideH = load<i32>(geometry, 36)
+  const strideW = load<i32>(geometry, 40)
+  const padTop = load<i32>(geometry, 44)
+  const padLeft = load<i32>(geometry, 48)
+  const dilationH = load<i32>(geometry, 52)
+  const dilationW = load<i32>(geometry, 56)
+
+  let ox = from % OW
+  let oy = from / OW
+  for (let m = from; m < to; m++) {
+    let tap = firstColumn / C
+    let ky = tap / kw
+    let kx = tap - ky * kw
+    let channel = firstColumn - tap * C
+    let column = firstColumn
+    let source = patches
+    while (column < endColumn) {
+      const count = min(C - channel, endColumn - column)
+      const y = oy * strideH - padTop + ky * dilationH
+      const xx = ox * strideW - padLeft + kx * dilationW
+      if (y >= 0 && y < H && xx >= 0 && xx < W) {
+        addFloats(dx + ((<usize>(y * W + xx) * <usize>S + <usize>channel) << 2), source, count)
+      }
+      source += (<usize>count) << 2
+      column += count
+      channel = 0
+      if (++kx == kw) {
+        kx = 0
+        ky++
+      }
+    }
+    patches += (<usize>step) << 2
+    if (++ox == OW) {
+      ox = 0
+      oy++
+    }
+  }
+}
+
+function addFloats(to: usize, from: usize, count: i32): void {
+  const end = to + ((<usize>count) << 2)
+  for (; to + 16 <= end; to += 16) {
+    v128.store(to, f32x4.add(v128.load(to), v128.load(from)))
+    from += 16
+  }
+  for (; to < end; to += 4) {
+    store<f32>(to, load<f32>(to) + load<f32>(from))
+    from += 4
+  }
+}

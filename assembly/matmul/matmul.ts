@@ -1,0 +1,131 @@
+import { tile4, tile8 } from './tile'
+
+/** Longest stretch of k taken at once: 8 columns of it (16 KiB) and four rows of a stay in a 32 KiB L1. */
+export const LONGEST_DEPTH: i32 = 512
+
+/** Bytes of a and c that a block of rows may touch, so that both stay in half of a 1 MiB L2. */
+const BLOCK_BYTES: i32 = 512 * 1024
+
+/**
+ * c = act((bias + residual) + a·b).
+ * a: f32[rows, lda], its first K columns; packed: b f32[K, N] as `packB` leaves it; c: f32[rows, ldc], its first N columns,
+ * written; bias: f32[N] or null; residual: like c, or null, may be c. N, lda, ldc in elements; N a multiple of 4.
+ * c may not overlap a or packed. Error: at most K+1 roundings of the sum of magnitudes. Units: rows.
+ */
+export function matmul(
+  a: usize,
+  lda: i32,
+  packed: usize,
+  c: usize,
+  ldc: i32,
+  N: i32,
+  K: i32,
+  bias: usize,
+  residual: usize,
+  activation: i32,
+  from: i32,
+  to: i32,
+): void {
+  // Stretches of equal length: 576 as 288 + 288, not 512 + 64.
+  const stretches = max(1, (K + LONGEST_DEPTH - 1) / LONGEST_DEPTH)
+  const depth = (K + stretches - 1) / stretches
+  const blockRows = max(64, (BLOCK_BYTES / ((depth + N + 1) << 2)) & ~3)
+  for (let row = from; row < to; row += blockRows) {
+    const rows = min(blockRows, to - row)
+    const aBlock = a + ((<usize>row * <usize>lda) << 2)
+    const offset = (<usize>row * <usize>ldc) << 2
+    const residualBlock = residual ? residual + offset : 0
+    for (let stretch = 0; stretch < stretches; stretch++) {
+      const k = stretch * depth
+      multiplyBlock(
+        aBlock,
+        lda,
+        rows,
+        packed,
+        K,
+        k,
+        min(depth, K - k),
+        c + offset,
+        ldc,
+        N,
+        bias,
+        residualBlock,
+        activation,
+      )
+    }
+  }
+}
+
+/**
+ * The part of `matmul` that k … k + depth - 1 of K contribute to a block of rows. The first part starts from bias and residual, the
+ * others go on from c, the last one applies the activation: called for all parts in order, the sums are those of one pass.
+ * a, c and residual point at the first row of the block.
+ */
+export function multiplyBlock(
+  a: usize,
+  lda: i32,
+  rows: i32,
+  packed: usize,
+  K: i32,
+  k: i32,
+  depth: i32,
+  c: usize,
+  ldc: i32,
+  N: i32,
+  bias: usize,
+  residual: usize,
+  activation: i32,
+): void {
+  if (k > 0) {
+    bias = 0
+    residual = c
+  }
+  if (k + depth < K) activation = 0
+  const aStep = (<usize>lda) << 2
+  const cStep = (<usize>ldc) << 2
+  for (let n = 0; n < N; n += 8) {
+    const panel = packed + ((<usize>n * <usize>K) << 2)
+    const column = (<usize>n) << 2
+    const biasHere = bias ? bias + column : 0
+    let aHere = a
+    let cHere = c + column
+    const ahead = residual - c
+    if (N - n >= 8) {
+      for (let row = 0; row < rows; row += 4) {
+        tile8(
+          aHere,
+          aStep,
+          rows - row,
+          panel,
+          k,
+          depth,
+          cHere,
+          cStep,
+          biasHere,
+          residual ? cHere + ahead : 0,
+          activation,
+        )
+        aHere += aStep << 2
+        cHere += cStep << 2
+      }
+    } else {
+      for (let row = 0; row < rows; row += 4) {
+        tile4(
+          aHere,
+          aStep,
+          rows - row,
+          panel,
+          k,
+          depth,
+          cHere,
+          cStep,
+          biasHere,
+          residual ? cHere + ahead : 0,
+          activation,
+        )
+        aHere += aStep << 2
+        cHere += cStep << 2
+      }
+    }
+  }
+}

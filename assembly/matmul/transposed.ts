@@ -1,0 +1,155 @@
+import { multiplyAdd } from '../lanes'
+
+/** Rows of a batch that are summed in registers, from zero, before they are added to c. */
+export const SUM_ROWS: i32 = 256
+
+/**
+ * c += aᵀ·b:  c[k, n] += sum over m of a[m, k]·b[m, n].
+ * a: f32[M, lda]; b: f32[M, ldb]; c: f32[…, ldc], added to, its first N columns. lda, ldb, ldc and N are multiples of 4; c may not
+ * overlap a or b. Blocks of 256 rows are summed from zero and added to c in order. Units: rows of c.
+ */
+export function matmulTransposed(
+  a: usize,
+  lda: i32,
+  b: usize,
+  ldb: i32,
+  c: usize,
+  ldc: i32,
+  M: i32,
+  N: i32,
+  from: i32,
+  to: i32,
+): void {
+  for (let m = 0; m < M; m += SUM_ROWS) {
+    const offset = (<usize>m) << 2
+    addTransposedBlock(a + offset * lda, lda, b + offset * ldb, ldb, c, ldc, min(SUM_ROWS, M - m), N, from, to)
+  }
+}
+
+/** c += aᵀ·b for at most 256 rows of a and b, rows from … to - 1 of c. */
+export function addTransposedBlock(
+  a: usize,
+  lda: i32,
+  b: usize,
+  ldb: i32,
+  c: usize,
+  ldc: i32,
+  rows: i32,
+  N: i32,
+  from: i32,
+  to: i32,
+): void {
+  const aStep = (<usize>lda) << 2
+  const bStep = (<usize>ldb) << 2
+  const cStep = (<usize>ldc) << 2
+  // A tile always reads four columns of a. The last one, where fewer are left, starts earlier if it would read past the row's
+  // end, and adds only the rows that are asked for.
+  const last = min(from + ((to - from) & ~3), lda - 4)
+  for (let n = 0; n < N; n += 8) {
+    const bHere = b + ((<usize>n) << 2)
+    const cHere = c + ((<usize>n) << 2)
+    let k = from
+    if (N - n >= 8) {
+      for (; k + 4 <= to; k += 4) addTile8(a, aStep, k, bHere, bStep, rows, cHere, cStep, 0, 4)
+      if (k < to) addTile8(a, aStep, last, bHere, bStep, rows, cHere, cStep, k - last, to - last)
+    } else {
+      for (; k + 4 <= to; k += 4) addTile4(a, aStep, k, bHere, bStep, rows, cHere, cStep, 0, 4)
+      if (k < to) addTile4(a, aStep, last, bHere, bStep, rows, cHere, cStep, k - last, to - last)
+    }
+  }
+}
+
+/**
+ * c[k + i, 0…7] += sum over the rows of a[m, k + i]·b[m, 0…7], for top <= i < bottom out of 0…3. Steps in bytes.
+ * Two places call it, so that it stays a function of its own (see tile.ts).
+ */
+function addTile8(
+  a: usize,
+  aStep: usize,
+  k: i32,
+  b: usize,
+  bStep: usize,
+  rows: i32,
+  c: usize,
+  cStep: usize,
+  top: i32,
+  bottom: i32,
+): void {
+  a += (<usize>k) << 2
+  c += <usize>k * cStep
+  const end = a + <usize>rows * aStep
+  let c00 = f32x4.splat(0)
+  let c01 = c00
+  let c10 = c00
+  let c11 = c00
+  let c20 = c00
+  let c21 = c00
+  let c30 = c00
+  let c31 = c00
+  while (a < end) {
+    const b0 = v128.load(b)
+    const b1 = v128.load(b, 16)
+    const x0 = v128.load32_splat(a)
+    c00 = multiplyAdd(x0, b0, c00)
+    c01 = multiplyAdd(x0, b1, c01)
+    const x1 = v128.load32_splat(a, 4)
+    c10 = multiplyAdd(x1, b0, c10)
+    c11 = multiplyAdd(x1, b1, c11)
+    const x2 = v128.load32_splat(a, 8)
+    c20 = multiplyAdd(x2, b0, c20)
+    c21 = multiplyAdd(x2, b1, c21)
+    const x3 = v128.load32_splat(a, 12)
+    c30 = multiplyAdd(x3, b0, c30)
+    c31 = multiplyAdd(x3, b1, c31)
+    a += aStep
+    b += bStep
+  }
+  if (top <= 0) addRow8(c, c00, c01)
+  if (top <= 1 && bottom > 1) addRow8(c + cStep, c10, c11)
+  if (top <= 2 && bottom > 2) addRow8(c + 2 * cStep, c20, c21)
+  if (bottom > 3) addRow8(c + 3 * cStep, c30, c31)
+}
+
+function addRow8(c: usize, x0: v128, x1: v128): void {
+  v128.store(c, f32x4.add(v128.load(c), x0))
+  v128.store(c, f32x4.add(v128.load(c, 16), x1), 16)
+}
+
+/** The same with 4 columns. */
+function addTile4(
+  a: usize,
+  aStep: usize,
+  k: i32,
+  b: usize,
+  bStep: usize,
+  rows: i32,
+  c: usize,
+  cStep: usize,
+  top: i32,
+  bottom: i32,
+): void {
+  a += (<usize>k) << 2
+  c += <usize>k * cStep
+  const end = a + <usize>rows * aStep
+  let c0 = f32x4.splat(0)
+  let c1 = c0
+  let c2 = c0
+  let c3 = c0
+  while (a < end) {
+    const b0 = v128.load(b)
+    c0 = multiplyAdd(v128.load32_splat(a), b0, c0)
+    c1 = multiplyAdd(v128.load32_splat(a, 4), b0, c1)
+    c2 = multiplyAdd(v128.load32_splat(a, 8), b0, c2)
+    c3 = multiplyAdd(v128.load32_splat(a, 12), b0, c3)
+    a += aStep
+    b += bStep
+  }
+  if (top <= 0) addRow4(c, c0)
+  if (top <= 1 && bottom > 1) addRow4(c + cStep, c1)
+  if (top <= 2 && bottom > 2) addRow4(c + 2 * cStep, c2)
+  if (bottom > 3) addRow4(c + 3 * cStep, c3)
+}
+
+function addRow4(c: usize, x: v128): void {
+  v128.store(c, f32x4.add(v128.load(c), x))
+}

@@ -1,0 +1,167 @@
+import { availableParallelism } from 'node:os'
+import { RegraftError } from '../errors.ts'
+import { inertName } from '../inert-text.ts'
+import { randomStream } from '../random.ts'
+import type { Augmentation } from './augmentations/augmentation.ts'
+import type { Outcome } from './bad-file.ts'
+import { tryDecode } from './decode.ts'
+import type { FrameChoice } from './frame.ts'
+import { inOrder } from './in-order.ts'
+import { type LoadStatistics, noLoadStatistics } from './load-statistics.ts'
+import { checkPreprocessing, type Preprocessing } from './preprocessing.ts'
+
+/** A picture to load; without a label it gets -1. */
+export interface Loadable {
+  readonly path: string
+  readonly file: string
+  readonly label?: number
+}
+
+/** A picture that was left out. */
+export interface BadImage {
+  /** Into the samples. */
+  readonly index: number
+  readonly path: string
+  /** In plain words: 'is empty', 'does not exist'. */
+  readonly reason: string
+}
+
+/** Pictures ready for a network. */
+export interface Batch {
+  readonly count: number
+  /** Into the samples. */
+  readonly indices: readonly number[]
+  /** u8[count, height, width, 3] */
+  readonly bytes: Uint8Array
+  /** i32[count] */
+  readonly labels: Int32Array
+}
+
+/** What to load, and how. */
+export interface LoadOptions {
+  readonly samples: readonly Loadable[]
+  /** Which samples, and in which order; all in theirs when left out. */
+  readonly order?: ArrayLike<number> | undefined
+  readonly preprocessing: Preprocessing
+  readonly batchSize: number
+  /** Changes each picture by draws from (seed, epoch, index of the sample). */
+  readonly augment?: Augmentation | undefined
+  readonly seed?: number | undefined
+  readonly epoch?: number | undefined
+  /** Pictures decoded at a time; one more than there are cores when left out. Changes no result. */
+  readonly concurrency?: number | undefined
+  /** Memory for pictures decoded ahead; two batches, but at most 256 MiB, when left out. Changes no result. */
+  readonly prefetchBytes?: number | undefined
+  readonly signal?: AbortSignal | undefined
+  /** A bad picture is left out and the next one takes its place (skip, the default), or ends the loading (stop). */
+  readonly onError?: 'skip' | 'stop' | undefined
+  /** Hears of each bad picture once, in the order of the pictures. */
+  readonly onBad?: ((image: BadImage) => void) | undefined
+  /** Samples known to be bad, left out unheard; newly found ones are added. Keep it from epoch to epoch. */
+  readonly knownBad?: Set<number> | undefined
+  /** Added to while loading. */
+  readonly statistics?: LoadStatistics | undefined
+}
+
+/**
+ * Batches of decoded pictures in exactly the order asked for; only the last may be smaller. While one batch is used the
+ * next pictures are decoded. What is in a batch depends on the list of good pictures alone, never on timing.
+ * @throws 'data' for a bad picture with onError: 'stop'; 'interrupted' when the signal fires
+ */
+export async function* loadBatches(options: LoadOptions): AsyncGenerator<Batch, void, undefined> {
+  const { samples, preprocessing, batchSize, signal } = options
+  checkPreprocessing(preprocessing)
+  if (!(Number.isInteger(batchSize) && batchSize >= 1)) throw new RangeError(`A batch of ${batchSize} is not possible.`)
+  const { knownBad = new Set<number>(), statistics = noLoadStatistics() } = options
+  const imageBytes = preprocessing.width * preprocessing.height * 3
+  const concurrency = Math.max(1, options.concurrency ?? availableParallelism() + 1)
+  const prefetchBytes = options.prefetchBytes ?? Math.min(256 * 2 ** 20, 2 * batchSize * imageBytes)
+  const ahead = Math.max(concurrency, Math.floor(prefetchBytes / imageBytes))
+  const wanted = Array.from(options.order ?? samples.keys()).filter((index) => !knownBad.has(index))
+  const decode = timed(statistics, (position) => decodeSample(options, wanted[position] ?? 0))
+
+  let batch = emptyBatch(Math.min(batchSize, wanted.length), imageBytes)
+  let position = 0
+  let waitingSince = performance.now()
+  for await (const outcome of inOrder(wanted.length, decode, { concurrency, ahead, signal })) {
+    const index = wanted[position++] ?? 0
+    if (outcome.value === undefined) {
+      leaveOut(options, index, outcome, knownBad)
+      statistics.bad += 1
+      continue
+    }
+    statistics.images += 1
+    batch.bytes.set(outcome.value, batch.indices.length * imageBytes)
+    batch.labels[batch.indices.length] = samples[index]?.label ?? -1
+    batch.indices.push(index)
+    if (batch.indices.length === batchSize) {
+      statistics.waitMilliseconds += performance.now() - waitingSince
+      yield finished(batch, imageBytes)
+      batch = emptyBatch(Math.min(batchSize, wanted.length - position), imageBytes)
+      waitingSince = performance.now()
+    }
+  }
+  statistics.waitMilliseconds += performance.now() - waitingSince
+  if (batch.indices.length > 0) yield finished(batch, imageBytes)
+}
+
+interface OpenBatch {
+  readonly indices: number[]
+  readonly bytes: Uint8Array
+  readonly labels: Int32Array
+}
+
+function emptyBatch(capacity: number, imageBytes: number): OpenBatch {
+  return { indices: [], bytes: new Uint8Array(capacity * imageBytes), labels: new Int32Array(capacity) }
+}
+
+function finished({ indices, bytes, labels }: OpenBatch, imageBytes: number): Batch {
+  const count = indices.length
+  return { count, indices, bytes: bytes.subarray(0, count * imageBytes), labels: labels.subarray(0, count) }
+}
+
+async function decodeSample(options: LoadOptions, index: number): Promise<Outcome<Uint8Array>> {
+  const { samples, preprocessing, augment, seed = 0, epoch = 0 } = options
+  const sample = samples[index]
+  if (sample === undefined) throw new RangeError(`The order names sample ${index}, but there are ${samples.length}.`)
+  const choose: FrameChoice | undefined =
+    augment &&
+    ((width, height) =>
+      augment.frame(width, height, (purpose) => randomStream({ seed, epoch, sample: index, purpose })))
+  return await tryDecode(sample.file, preprocessing, choose)
+}
+
+function leaveOut(
+  options: LoadOptions,
+  index: number,
+  bad: { reason: string; cause?: unknown },
+  knownBad: Set<number>,
+): void {
+  const { samples, onError, onBad } = options
+  const { path = '', file } = samples[index] ?? {}
+  if (onError === 'stop') {
+    throw new RegraftError('data', `${inertName(path)} ${bad.reason}.`, { file, cause: bad.cause })
+  }
+  if (knownBad.has(index)) return
+  knownBad.add(index)
+  onBad?.({ index, path, reason: bad.reason })
+}
+
+type Decode = (position: number) => Promise<Outcome<Uint8Array>>
+
+/** Counts the time of decoding: of each picture, and of all together without counting twice. */
+function timed(statistics: LoadStatistics, decode: Decode): Decode {
+  let active = 0
+  let busySince = 0
+  return async (position) => {
+    const start = performance.now()
+    if (active++ === 0) busySince = start
+    try {
+      return await decode(position)
+    } finally {
+      const end = performance.now()
+      statistics.decodeMilliseconds += end - start
+      if (--active === 0) statistics.busyMilliseconds += end - busySince
+    }
+  }
+}

@@ -1,0 +1,75 @@
+// What a MODEL argument means: a path, a run, a card's name, or the embedded default.
+import { readdirSync } from 'node:fs'
+import * as path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { knownArchitectures } from '../architectures/index.ts'
+import { RegraftError } from '../errors.ts'
+import { pathFacts } from '../files/folder.ts'
+import { nearestName } from '../nearest-name.ts'
+
+/** Folder of the models that come with the package. */
+export const modelsFolder = fileURLToPath(new URL('../../models', import.meta.url))
+/** The model behind the name 'default'. */
+export const DEFAULT_MODEL = 'mobilenetv1_050.cifar10_regraft'
+
+export interface FoundModel {
+  readonly config: string
+  readonly weights: string
+  /** Folder that holds both. */
+  readonly folder: string
+}
+
+/** Names of the models that come with the package. */
+export function embeddedModels(): readonly string[] {
+  try {
+    return readdirSync(modelsFolder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => entry.name)
+      .sort()
+  } catch {
+    return []
+  }
+}
+
+/** @throws RegraftError 'weights' saying where was looked and what exists */
+export async function findModel(name: string): Promise<FoundModel> {
+  const facts = await pathFacts(name)
+  if (facts?.kind === 'file') {
+    const folder = path.dirname(name)
+    return complete(folder, name, name)
+  }
+  if (facts?.kind === 'folder') {
+    const best = path.join(name, 'best')
+    if ((await pathFacts(path.join(name, 'config.json'))) === undefined && (await pathFacts(best))?.kind === 'folder') {
+      return complete(best, path.join(best, 'model.safetensors'), name)
+    }
+    return complete(name, path.join(name, 'model.safetensors'), name)
+  }
+  const embedded = name === 'default' ? DEFAULT_MODEL : name
+  if (embeddedModels().includes(embedded)) {
+    const folder = path.join(modelsFolder, embedded)
+    return complete(folder, path.join(folder, 'model.safetensors'), name)
+  }
+  throw unknownModel(name)
+}
+
+async function complete(folder: string, weights: string, name: string): Promise<FoundModel> {
+  const config = path.join(folder, 'config.json')
+  if ((await pathFacts(config)) === undefined) {
+    throw new RegraftError('weights', `${name}: there is no config.json in ${folder}.\nA model is a timm folder: config.json and model.safetensors.`, { file: config })
+  }
+  if ((await pathFacts(weights)) === undefined) {
+    throw new RegraftError('weights', `${name}: there is no ${path.basename(weights)} in ${folder}.\nA model is a timm folder: config.json and model.safetensors.`, { file: weights })
+  }
+  return { folder, config, weights }
+}
+
+function unknownModel(name: string): RegraftError {
+  const near = nearestName(name, ['default', ...embeddedModels()])
+  const hint = near ? ` Did you mean '${near}'?` : ''
+  const architecture = knownArchitectures.find((known) => known === name.split('.')[0])
+  const advice = architecture
+    ? `'${architecture}' is an architecture; its weights must be given as a folder with config.json and model.safetensors (as timm publishes them). To start from random weights: --no-pretrained.`
+    : 'Give a timm folder (config.json and model.safetensors), a run folder, or one of: default, ' + `${embeddedModels().join(', ')}.`
+  return new RegraftError('weights', `There is no model '${name}': no such path, and no model of that name comes with regraft.${hint}\n${advice}`)
+}

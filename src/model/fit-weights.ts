@@ -1,0 +1,100 @@
+// Fits a checkpoint to a network and says what matched.
+import { RegraftError } from '../errors.ts'
+import { type Graph, layerNamed, parameterName, parametersOf } from '../graph/graph.ts'
+import type { Checkpoint } from '../tensor/checkpoint.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
+import { formatShape, type Shape, shapesEqual } from '../tensor/shape.ts'
+
+export interface LoadReport {
+  readonly matched: readonly string[]
+  /** In the network, not in the file. */
+  readonly missing: readonly string[]
+  /** In the file, not in the network. */
+  readonly unused: readonly string[]
+  readonly wrongShape: readonly { readonly name: string; readonly found: Shape; readonly expected: Shape }[]
+}
+
+export interface FittedWeights {
+  readonly tensors: ReadonlyMap<string, HostTensor>
+  readonly counters: ReadonlyMap<string, number>
+  readonly report: LoadReport
+}
+
+const COUNTER = 'num_batches_tracked'
+const MAX_NAMED = 6
+
+/** Names of the counters that PyTorch keeps beside each batch norm. */
+export function counterNames(graph: Graph): readonly string[] {
+  return graph.layers.filter((layer) => layer.op === 'batchNorm').map((layer) => `${layer.name}.${COUNTER}`)
+}
+
+/**
+ * @param labelOffset  rows at the start of the classifier that are cut off
+ * @throws RegraftError 'weights' naming all that is missing or has the wrong shape
+ */
+export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffset = 0): Promise<FittedWeights> {
+  const available = new Set(checkpoint.names())
+  const tensors = new Map<string, HostTensor>()
+  const missing: string[] = []
+  const wrongShape: { name: string; found: Shape; expected: Shape }[] = []
+  const used = new Set<string>()
+  for (const layer of graph.layers) {
+    for (const spec of parametersOf(layer)) {
+      const name = parameterName(layer, spec)
+      if (!available.has(name)) {
+        missing.push(name)
+        continue
+      }
+      used.add(name)
+      const found = checkpoint.shape(name)
+      if (shapesEqual(found, spec.shape)) tensors.set(name, await checkpoint.read(name))
+      else if (labelOffset > 0 && layer.name === graph.classifier && found[0] === (spec.shape[0] ?? 0) + labelOffset) {
+        tensors.set(name, withoutFirstRows(await checkpoint.read(name), labelOffset))
+      } else wrongShape.push({ name, found, expected: spec.shape })
+    }
+  }
+  const counters = new Map<string, number>()
+  for (const name of counterNames(graph)) {
+    let count = 0
+    if (available.has(name)) {
+      used.add(name)
+      count = (await checkpoint.read(name)).data[0] ?? 0
+    }
+    counters.set(name, count)
+  }
+  const unused = checkpoint.names().filter((name) => !used.has(name))
+  const report = { matched: [...tensors.keys()], missing, unused, wrongShape }
+  if (missing.length > 0 || wrongShape.length > 0) throw doesNotFit(checkpoint.source, graph, report)
+  const broken = [...tensors].filter(([, tensor]) => !tensor.data.every(Number.isFinite)).map(([name]) => name)
+  if (broken.length > 0) {
+    throw new RegraftError('weights', `${checkpoint.source}: ${some(broken)} ${broken.length === 1 ? 'has' : 'have'} values that are not finite numbers. The file is damaged or comes from a training that diverged.`, { file: checkpoint.source })
+  }
+  return { tensors, counters, report }
+}
+
+function withoutFirstRows(tensor: HostTensor, rows: number): HostTensor {
+  const [first = 0, ...rest] = tensor.shape
+  return { shape: [first - rows, ...rest], data: tensor.data.slice((tensor.data.length / first) * rows) }
+}
+
+function some(names: readonly string[]): string {
+  return names.slice(0, MAX_NAMED).join(', ') + (names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : '')
+}
+
+function doesNotFit(file: string, graph: Graph, report: LoadReport): RegraftError {
+  const { missing, unused, wrongShape, matched } = report
+  const lines = [`${file} does not fit the network: ${matched.length} weights matched.`]
+  if (missing.length > 0) lines.push(`${missing.length} missing: ${some(missing)}.`)
+  if (wrongShape.length > 0) {
+    lines.push(`${wrongShape.length} of the wrong shape: ${some(wrongShape.map(({ name, found, expected }) => `${name} ${formatShape(found)}, expected ${formatShape(expected)}`))}.`)
+  }
+  if (unused.length > 0) lines.push(`${unused.length} not used: ${some(unused)}.`)
+  const { classifier } = graph
+  const head = classifier !== undefined && [...missing, ...wrongShape.map(({ name }) => name)].every((name) => name.startsWith(`${classifier}.`))
+  lines.push(
+    head
+      ? `Only the classifier '${classifier}' (${formatShape(layerNamed(graph, classifier).shape)}) differs: correct num_classes in config.json.`
+      : 'Is the architecture in config.json the one that these weights belong to?',
+  )
+  return new RegraftError('weights', lines.join('\n'), { file })
+}

@@ -1,0 +1,33 @@
+// Random weights for networks and heads that start from nothing.
+import { type Graph, parameterName, parametersOf } from '../graph/graph.ts'
+import { randomStream } from '../random.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
+import { elementCount } from '../tensor/shape.ts'
+
+/** A new classifier starts near zero, so that all classes are about equally likely. */
+const LINEAR_STD = 0.01
+
+/**
+ * He's normal initialisation by fan-out for convolutions (groups divided out, as timm does), N(0, 0.01) for linear layers,
+ * 1 and 0 for the scale and shift of a norm. Each tensor draws from a stream of its own, named after it.
+ * @see He et al. 2015, https://arxiv.org/abs/1502.01852
+ */
+export function initialWeights(graph: Graph, seed: number): Map<string, HostTensor> {
+  const tensors = new Map<string, HostTensor>()
+  for (const layer of graph.layers) {
+    for (const spec of parametersOf(layer)) {
+      const name = parameterName(layer, spec)
+      const data = new Float32Array(elementCount(spec.shape))
+      if (spec.initial === 'random') {
+        const [out = 1, , kernelHeight = 1, kernelWidth = 1] = spec.shape
+        const window = kernelHeight * kernelWidth
+        const fanOut = spec.layout === 'depthwise' ? window : out * window
+        const std = spec.layout === 'linear' ? LINEAR_STD : Math.sqrt(2 / fanOut)
+        const random = randomStream({ seed, purpose: `initialise:${name}` })
+        for (let index = 0; index < data.length; index++) data[index] = std * random.normal()
+      } else data.fill(spec.initial)
+      tensors.set(name, { shape: spec.shape, data })
+    }
+  }
+  return tensors
+}

@@ -1,0 +1,113 @@
+// From a MODEL argument to a model in memory.
+import * as path from 'node:path'
+import { architectureNamed, knownArchitectures } from '../architectures/index.ts'
+import type { Preprocessing } from '../data/preprocessing.ts'
+import { checkPreprocessing } from '../data/preprocessing.ts'
+import { RegraftError } from '../errors.ts'
+import { sha256OfFile } from '../files/digest.ts'
+import { pathFacts } from '../files/folder.ts'
+import { openCheckpoint } from '../formats/index.ts'
+import { renameTensors } from '../formats/rename.ts'
+import { fitWeights, type LoadReport } from './fit-weights.ts'
+import { findModel } from './find-model.ts'
+import { initialWeights } from './initialise.ts'
+import { graphOf, type Head, type Model } from './model.ts'
+import { readSavedModel } from './saved-model.ts'
+import { readTimmConfig } from './timm-config.ts'
+
+export interface LoadedModel {
+  readonly model: Model
+  readonly report: LoadReport
+}
+
+/** What of the preprocessing is to be other than the model says. */
+export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode'>> & { readonly imgSize?: number | undefined }
+
+export function changedPreprocessing(preprocessing: Preprocessing, changes: PreprocessingChanges): Preprocessing {
+  const { imgSize, cropPct, interpolation, cropMode } = changes
+  const changed: Preprocessing = {
+    ...preprocessing,
+    ...(imgSize === undefined ? {} : { width: imgSize, height: imgSize }),
+    ...(cropPct === undefined ? {} : { cropPct }),
+    ...(interpolation === undefined ? {} : { interpolation }),
+    ...(cropMode === undefined ? {} : { cropMode }),
+  }
+  checkPreprocessing(changed)
+  return changed
+}
+
+/**
+ * Reads a model: a timm folder, a run folder, or one that comes with the package.
+ * @throws RegraftError 'weights'
+ */
+export async function loadModel(name: string, changes: PreprocessingChanges = {}): Promise<LoadedModel> {
+  const found = await findModel(name)
+  const config = await readTimmConfig(found.config)
+  const saved = await readSavedModel(path.join(found.folder, 'regraft.json'))
+  const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
+  const labels = saved?.labels ?? config.labels ?? Array.from({ length: config.classes }, (_, index) => String(index))
+  const preprocessing = changedPreprocessing(saved?.preprocessing ?? config.preprocessing, changes)
+  const shape = { architecture: config.architecture, args: config.args, head, labels: head.kind === 'none' ? [] : labels, preprocessing }
+  const graph = graphOf(shape)
+  // MobileNetV1 is not in torchvision, and ResNet has the same names there.
+  const family = config.architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
+  const trunkFile = renameTensors(await openCheckpoint(found.weights), family)
+  const headFile = path.join(found.folder, 'head.safetensors')
+  const checkpoint = head.kind === 'mlp' && (await pathFacts(headFile)) ? joined(trunkFile, await openCheckpoint(headFile)) : trunkFile
+  const { tensors, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
+  const model: Model = {
+    ...shape,
+    tensors,
+    counters,
+    origin: {
+      name,
+      sha256: await sha256OfFile(found.weights),
+      ...(config.tag === undefined ? {} : { tag: config.tag }),
+      ...(config.license === undefined ? {} : { license: config.license }),
+    },
+  }
+  return { model, report }
+}
+
+/** A network of random weights, for training from nothing. `name` is an architecture, or a model whose architecture is meant. */
+export async function freshModel(name: string, seed: number, changes: PreprocessingChanges = {}): Promise<Model> {
+  const isArchitecture = knownArchitectures.some((known) => known === name)
+  if (!isArchitecture) {
+    const found = await findModel(name)
+    const config = await readTimmConfig(found.config)
+    return random(config.architecture, config.args, changedPreprocessing(config.preprocessing, changes), name, seed)
+  }
+  const preprocessing: Preprocessing = {
+    width: 224,
+    height: 224,
+    cropPct: 0.875,
+    interpolation: 'bilinear',
+    cropMode: 'center',
+    mean: [0.485, 0.456, 0.406],
+    std: [0.229, 0.224, 0.225],
+  }
+  return random(architectureNamed(name).name, {}, changedPreprocessing(preprocessing, changes), name, seed)
+}
+
+function random(architecture: string, args: Readonly<Record<string, unknown>>, preprocessing: Preprocessing, name: string, seed: number): Model {
+  const shape = { architecture, args, head: { kind: 'none' } as const, labels: [], preprocessing }
+  const graph = graphOf(shape)
+  const counters = new Map(graph.layers.filter((layer) => layer.op === 'batchNorm').map((layer) => [`${layer.name}.num_batches_tracked`, 0]))
+  return { ...shape, tensors: initialWeights(graph, seed), counters, origin: { name } }
+}
+
+/** Two files read as one; their names must differ. */
+function joined(first: Awaited<ReturnType<typeof openCheckpoint>>, second: Awaited<ReturnType<typeof openCheckpoint>>) {
+  const inFirst = new Set(first.names())
+  const twice = second.names().find((name) => inFirst.has(name))
+  if (twice !== undefined) throw new RegraftError('weights', `${second.source}: '${twice}' stands in ${first.source} too.`, { file: second.source })
+  const of = (name: string) => (inFirst.has(name) ? first : second)
+  return {
+    ...first,
+    names: () => [...first.names(), ...second.names()],
+    shape: (name: string) => of(name).shape(name),
+    dtype: (name: string) => of(name).dtype(name),
+    read: (name: string) => of(name).read(name),
+    readBytes: (name: string) => of(name).readBytes(name),
+  }
+}

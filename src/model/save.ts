@@ -1,0 +1,81 @@
+// A model as a folder that opens here and in timm.
+import * as path from 'node:path'
+import { architectureNamed } from '../architectures/index.ts'
+import { sha256OfFile } from '../files/digest.ts'
+import { createFolder } from '../files/folder.ts'
+import { writeJson } from '../files/strict-json.ts'
+import { writeSafetensors } from '../formats/safetensors.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
+import type { Model } from './model.ts'
+import { FORMAT_VERSION } from './saved-model.ts'
+import { timmConfig } from './timm-config.ts'
+
+export interface SaveExtras {
+  /** How the model came about; stands in regraft.json. */
+  readonly training?: unknown
+  /** Pictures (RGB bytes) and what the model gives for them, so that any reader can check itself. */
+  readonly golden?: { readonly pictures: Uint8Array; readonly count: number; readonly outputs: HostTensor; readonly kernels: string }
+  /** Element type of the weights in the file. */
+  readonly dtype?: 'F32' | 'F16'
+}
+
+/**
+ * Writes `config.json`, `model.safetensors`, `regraft.json`, and where they apply `head.safetensors` and `golden.safetensors`.
+ * Nothing in the .safetensors files depends on time, threads or paths.
+ */
+export async function saveModel(model: Model, folder: string, extras: SaveExtras = {}): Promise<void> {
+  const architecture = architectureNamed(model.architecture)
+  await createFolder(folder)
+  const dtype = extras.dtype ?? 'F32'
+  const own = model.head.kind === 'mlp'
+  const inTrunk = (name: string) => !(own && name.startsWith('head.'))
+  const weights = (keep: (name: string) => boolean) => [...model.tensors].filter(([name]) => keep(name)).map(([name, tensor]) => ({ name, dtype, shape: tensor.shape, data: tensor.data }))
+  const counters = [...model.counters].map(([name, count]) => ({ name, dtype: 'I64' as const, shape: [], data: BigInt64Array.of(BigInt(count)) }))
+
+  const file = (name: string) => path.join(folder, name)
+  const digests: Record<string, string> = {}
+  await writeSafetensors(file('model.safetensors'), [...weights(inTrunk), ...counters], { format: 'pt' })
+  digests['model.safetensors'] = await sha256OfFile(file('model.safetensors'))
+  if (own) {
+    await writeSafetensors(file('head.safetensors'), weights((name) => !inTrunk(name)), { format: 'pt' })
+    digests['head.safetensors'] = await sha256OfFile(file('head.safetensors'))
+  }
+  if (extras.golden) {
+    const { pictures, count, outputs, kernels } = extras.golden
+    const { height, width } = model.preprocessing
+    await writeSafetensors(
+      file('golden.safetensors'),
+      [
+        { name: 'pictures', dtype: 'U8', shape: [count, height, width, 3], data: pictures },
+        { name: 'outputs', dtype: 'F32', shape: outputs.shape, data: outputs.data },
+      ],
+      { kernels },
+    )
+    digests['golden.safetensors'] = await sha256OfFile(file('golden.safetensors'))
+  }
+  const classes = model.head.kind === 'linear' ? model.labels.length : 0
+  await writeJson(
+    file('config.json'),
+    timmConfig({
+      architecture: model.architecture,
+      args: model.args,
+      classes,
+      features: architecture.features,
+      labels: classes > 0 ? model.labels : [],
+      preprocessing: model.preprocessing,
+      firstConvolution: architecture.firstConvolution,
+      classifier: architecture.classifier,
+      tag: 'regraft',
+      license: model.origin.license,
+    }),
+  )
+  await writeJson(file('regraft.json'), {
+    format: FORMAT_VERSION,
+    preprocessing: model.preprocessing,
+    output: model.head.kind === 'none' ? 'identity' : 'softmax',
+    head: model.head,
+    labels: model.labels,
+    training: extras.training ?? null,
+    digests,
+  })
+}

@@ -1,0 +1,114 @@
+// The optimiser's step as a program: clip the gradients, update every trainable parameter in place, clear the gradients.
+import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
+import { type Call, call } from '../kernels/program.ts'
+import type { Parameter, ParameterStore } from '../runtime/parameters.ts'
+import type { Runner } from '../runtime/runner.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
+import { defaultSettings, type OptimiserName, type OptimiserSettings, optimisers } from './optimisers.ts'
+
+export interface UpdaterOptions {
+  readonly optimiser: OptimiserName
+  readonly settings?: Partial<OptimiserSettings>
+  readonly weightDecay: number
+  /** Largest norm of all gradients together; 0 leaves them as they are. */
+  readonly clipNorm: number
+}
+
+export interface Updater {
+  /** Runs after the backward pass, in the same run: it ends with cleared gradients. */
+  readonly program: RegisteredProgram
+  /** Sets the numbers of the coming step. @param step steps done before */
+  setStep(rate: number, step: number): void
+  /** Norm of all gradients in the last step; NaN without clipping. */
+  gradientNorm(): number
+  /** What the optimiser keeps, by '<parameter>.<state>', in file layout. */
+  state(): Map<string, HostTensor>
+  restore(state: ReadonlyMap<string, HostTensor>): void
+  close(): void
+}
+
+const HYPER_FLOATS = 16
+const SQUARES_BLOCK = 4096
+const UPDATE_GRAIN = 256
+
+/** Scale and shift of norms and biases are not decayed: they are few, and pulling them to zero only hurts. */
+function decays(parameter: Parameter): boolean {
+  return parameter.spec.kind === 'weight'
+}
+
+export function createUpdater(engine: Engine, runner: Runner, store: ParameterStore, options: UpdaterOptions): Updater {
+  const optimiser = optimisers[options.optimiser]
+  const settings = { ...defaultSettings, ...options.settings }
+  const trainable = store.parameters.filter((parameter) => runner.gradientAddress(parameter.name) !== undefined)
+  const stateFloats = trainable.reduce((sum, { length }) => sum + length, 0) * optimiser.state.length
+  const { address: gradients, length: gradientFloats } = runner.gradientRegion()
+  const blocks = Math.ceil(gradientFloats / SQUARES_BLOCK)
+
+  // decayed table, undecayed table, clip result (scale, norm), partial squares (f64), state
+  const tableBytes = HYPER_FLOATS * 4 * 2 + 64
+  const base = engine.arena.allocate(tableBytes + blocks * 8 + 64 + stateFloats * 4 + 64, 'The state of the optimiser', 'Freeze more layers, or use --opt sgd.')
+  const tables = [base, base + HYPER_FLOATS * 4] as const
+  const clip = base + HYPER_FLOATS * 8
+  const partials = base + tableBytes
+  let next = partials + Math.ceil((blocks * 8) / 64) * 64
+  const places = new Map<string, { parameter: Parameter; addresses: number[] }>()
+  for (const parameter of trainable) {
+    const addresses = optimiser.state.map(() => {
+      const address = next
+      next += parameter.length * 4
+      return address
+    })
+    places.set(parameter.name, { parameter, addresses })
+  }
+
+  const calls: Call[] = []
+  const scale = options.clipNorm > 0 ? clip : 0
+  if (options.clipNorm > 0) {
+    calls.push(call<'sumSquares', number>('sumSquares', [gradients, gradientFloats, partials], blocks))
+    calls.push(call<'clipScale', number>('clipScale', [partials, blocks, options.clipNorm, clip], 1))
+  }
+  for (const { parameter, addresses } of places.values()) {
+    const gradient = runner.gradientAddress(parameter.name) ?? 0
+    const [first = 0, second = 0] = addresses
+    const hyper = tables[decays(parameter) ? 0 : 1]
+    const units = parameter.length / 4
+    calls.push(
+      optimiser.kernel === 'sgd'
+        ? call<'sgd', number>('sgd', [parameter.address, gradient, first, hyper, scale], units, UPDATE_GRAIN)
+        : call<'adamw', number>('adamw', [parameter.address, gradient, first, second, hyper, scale], units, UPDATE_GRAIN),
+    )
+  }
+  calls.push(call<'fill', number>('fill', [gradients, 0], gradientFloats / 4, UPDATE_GRAIN))
+  const program = engine.register(calls)
+
+  return {
+    program,
+    setStep(rate, step) {
+      engine.floats(tables[0], HYPER_FLOATS).set(optimiser.hyper(rate, options.weightDecay, step, settings))
+      engine.floats(tables[1], HYPER_FLOATS).set(optimiser.hyper(rate, 0, step, settings))
+    },
+    gradientNorm: () => (options.clipNorm > 0 ? (engine.floats(clip, 2)[1] ?? Number.NaN) : Number.NaN),
+    state() {
+      const tensors = new Map<string, HostTensor>()
+      for (const [name, { parameter, addresses }] of places) {
+        for (const [index, kept] of optimiser.state.entries()) {
+          tensors.set(`${name}.${kept}`, store.readAs(name, engine.floats(addresses[index] ?? 0, parameter.length)))
+        }
+      }
+      return tensors
+    },
+    restore(state) {
+      for (const [name, { parameter, addresses }] of places) {
+        for (const [index, kept] of optimiser.state.entries()) {
+          const tensor = state.get(`${name}.${kept}`)
+          if (!tensor) throw new Error(`the optimiser's state lacks '${name}.${kept}'`)
+          store.writeAs(name, tensor, engine.floats(addresses[index] ?? 0, parameter.length))
+        }
+      }
+    },
+    close() {
+      engine.forget(program)
+      engine.arena.free(base)
+    },
+  }
+}

@@ -1,0 +1,178 @@
+// A head trained on feature vectors: by L-BFGS to the optimum, or by gradient steps.
+import { RegraftError } from '../errors.ts'
+import { epochOrder } from '../data/epoch-order.ts'
+import type { Graph } from '../graph/graph.ts'
+import { parameterName, parametersOf } from '../graph/graph.ts'
+import type { Engine } from '../kernels/engine.ts'
+import { initialWeights } from '../model/initialise.ts'
+import { type Head, headGraph } from '../model/model.ts'
+import { createParameters } from '../runtime/parameters.ts'
+import { createRunner, type Runner } from '../runtime/runner.ts'
+import { minimise } from '../solve/lbfgs.ts'
+import { foldStandardisation, standardisationOf, standardise } from '../solve/standardise.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
+import { metricsOf, type Metrics, softTargets } from '../train/classification.ts'
+import type { TrainingBatch } from '../train/fit.ts'
+import type { WorkOptions } from './options.ts'
+import { loadTensors, readTensors } from './session.ts'
+
+/** Labelled feature vectors. */
+export interface Vectors {
+  /** [labels.length, width] */
+  readonly values: Float32Array
+  readonly labels: Int32Array
+  readonly width: number
+}
+
+/** A head in training. Its weights work on standardised features; `folded` gives those for raw features. */
+export interface HeadTrainer {
+  readonly graph: Graph
+  readonly runner: Runner
+  readonly store: ReturnType<typeof createParameters>
+  /** Batches of one epoch in the order drawn from the seed. */
+  batches(epoch: number, batchSize: number, seed: number): AsyncIterable<TrainingBatch>
+  /** Metrics of the folded head on raw vectors. */
+  evaluate(vectors: Vectors): Promise<Metrics>
+  /** Weights for raw features, by parameter name. */
+  folded(): Map<string, HostTensor>
+  close(): void
+}
+
+const CHUNK = 1024
+
+export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
+  readonly vectors: Vectors
+  readonly classes: number
+  readonly head: Head
+  /** Name of a linear head's layer. */
+  readonly classifier: string
+  readonly seed: number
+  readonly batchSize: number
+}
+
+export async function createHeadTrainer(options: HeadTrainerOptions): Promise<HeadTrainer> {
+  const { engine, vectors, classes, signal } = options
+  const { width, labels } = vectors
+  const statistics = standardisationOf(vectors.values, width)
+  const inputs = standardise(vectors.values, statistics)
+  const graph = headGraph(width, classes, options.head, options.classifier)
+  const store = createParameters(engine, graph)
+  loadTensors(store, initialWeights(graph, options.seed))
+  const trainable = new Set(graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))))
+  const runner = createRunner(engine, graph, store, { images: Math.max(options.batchSize, CHUNK), input: 'floats', training: { trainable, batchStatistics: new Set() } })
+  await runner.prepare(signal)
+  if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
+  const rawStore = createParameters(engine, graph)
+  const rawRunner = createRunner(engine, graph, rawStore, { images: CHUNK, input: 'floats' })
+  const firstLayer = graph.layers.find((layer) => layer.op === 'linear')
+  if (!firstLayer) throw new Error('a head has a linear layer')
+
+  const folded = (): Map<string, HostTensor> => {
+    const tensors = readTensors(store)
+    const weight = tensors.get(`${firstLayer.name}.weight`)
+    const bias = tensors.get(`${firstLayer.name}.bias`)
+    if (!weight || !bias) throw new Error('a linear layer has weight and bias')
+    const result = foldStandardisation(weight.data, bias.data, statistics)
+    tensors.set(`${firstLayer.name}.weight`, { shape: weight.shape, data: result.weight })
+    tensors.set(`${firstLayer.name}.bias`, { shape: bias.shape, data: result.bias })
+    return tensors
+  }
+
+  return {
+    graph,
+    runner,
+    store,
+    folded,
+    async *batches(epoch, batchSize, seed) {
+      const order = epochOrder(labels.length, seed, epoch)
+      for (let at = 0; at < order.length; at += batchSize) {
+        const members = order.subarray(at, at + batchSize)
+        const batchLabels = Int32Array.from(members, (index) => labels[index] ?? 0)
+        yield {
+          labels: batchLabels,
+          names: () => Array.from(members, (index) => `vector ${index}`),
+          write() {
+            const values = new Float32Array(members.length * width)
+            for (const [row, index] of members.entries()) values.set(inputs.subarray(index * width, (index + 1) * width), row * width)
+            runner.writeFloats(values)
+          },
+        }
+      }
+    },
+    async evaluate(raw) {
+      loadTensors(rawStore, folded())
+      await rawRunner.prepare(signal)
+      const logits = new Float32Array(raw.labels.length * classes)
+      for (let at = 0; at < raw.labels.length; at += CHUNK) {
+        const count = Math.min(CHUNK, raw.labels.length - at)
+        rawRunner.writeFloats(raw.values.subarray(at * width, (at + count) * width))
+        await rawRunner.run(count, { signal })
+        logits.set(rawRunner.read(graph.output, count), at * classes)
+      }
+      return metricsOf(logits, raw.labels, classes)
+    },
+    close() {
+      runner.close()
+      rawRunner.close()
+      store.free()
+      rawStore.free()
+    },
+  }
+
+}
+
+/**
+ * Multinomial logistic regression on the trainer's vectors, to the optimum: mean cross-entropy + |W|²/(2·strength·n), biases free, as
+ * scikit-learn's LogisticRegression(C = strength) on standardised features.
+ */
+export async function solveHead(trainer: HeadTrainer, vectors: Vectors, classes: number, strength: number, options: Pick<WorkOptions, 'engine' | 'signal' | 'listener'>): Promise<void> {
+  const { runner, store, graph } = trainer
+  const layer = graph.layers.find((candidate) => candidate.op === 'linear')
+  if (!layer || graph.layers.length !== 2) throw new RegraftError('usage', 'Only a linear head can be solved; train others by gradient.')
+  const { engine, signal, listener } = options
+  const rows = vectors.labels.length
+  const width = vectors.width
+  const weightName = `${layer.name}.weight`
+  const biasName = `${layer.name}.bias`
+  const inputs = standardise(vectors.values, standardisationOf(vectors.values, width))
+  const weights = classes * width
+  const maxIterations = 500
+  listener?.({ type: 'phase', phase: 'solve', total: maxIterations, unit: 'iterations' })
+
+  const put = (x: Float64Array) => {
+    store.write(weightName, { shape: [classes, width], data: Float32Array.from(x.subarray(0, weights)) })
+    store.write(biasName, { shape: [classes], data: Float32Array.from(x.subarray(weights)) })
+  }
+  const minimum = await minimise({
+    initial: new Float64Array(weights + classes),
+    maxIterations,
+    signal,
+    onIteration: ({ iteration, value }) => listener?.({ type: 'progress', phase: 'solve', done: iteration, total: maxIterations, detail: `loss ${value.toFixed(4)}` }),
+    async evaluate(x) {
+      put(x)
+      let value = 0
+      for (let at = 0; at < rows; at += CHUNK) {
+        const count = Math.min(CHUNK, rows - at)
+        runner.writeFloats(inputs.subarray(at * width, (at + count) * width))
+        // The targets' weight makes the sum of all losses the mean.
+        const targets = softTargets(vectors.labels.subarray(at, at + count), classes, 0).map((target) => (target * count) / rows)
+        runner.writeTargets(targets)
+        await runner.run(count, { signal })
+        value += runner.losses(count).reduce((sum, loss) => sum + loss, 0)
+      }
+      const gradient = new Float64Array(weights + classes)
+      gradient.set(runner.gradient(weightName).data, 0)
+      gradient.set(runner.gradient(biasName).data, weights)
+      if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
+      const penalty = 1 / (strength * rows)
+      for (let index = 0; index < weights; index++) {
+        const w = x[index] ?? 0
+        value += (penalty / 2) * w * w
+        gradient[index] = (gradient[index] ?? 0) + penalty * w
+      }
+      return { value, gradient }
+    },
+  })
+  put(minimum.x)
+  listener?.({ type: 'phaseEnd', phase: 'solve' })
+}

@@ -1,0 +1,61 @@
+// `best/` of a run: written aside, then put in place, so that there is always a whole one.
+import * as path from 'node:path'
+import { removeFolder } from '../files/folder.ts'
+import { replaceFolder } from '../files/replace-folder.ts'
+import type { Engine } from '../kernels/engine.ts'
+import type { Model } from '../model/model.ts'
+import { saveModel } from '../model/save.ts'
+import { randomStream } from '../random.ts'
+import { openInference, openSession } from './session.ts'
+
+const GOLDEN_PICTURES = 2
+
+/** Pictures of soft random blobs, the same everywhere: enough to tell whether a reader computes what we do. */
+export function goldenPictures(count: number, height: number, width: number): Uint8Array {
+  const bytes = new Uint8Array(count * height * width * 3)
+  for (let picture = 0; picture < count; picture++) {
+    const random = randomStream({ seed: 0, sample: picture, purpose: 'golden picture' })
+    // Bilinear interpolation of a coarse random grid.
+    const grid = 5
+    const knots = Float64Array.from({ length: grid * grid * 3 }, () => 255 * random.uniform())
+    for (let y = 0; y < height; y++) {
+      for (let x = 0; x < width; x++) {
+        const gy = (y / height) * (grid - 1)
+        const gx = (x / width) * (grid - 1)
+        const [top, left] = [Math.floor(gy), Math.floor(gx)]
+        const [fy, fx] = [gy - top, gx - left]
+        for (let channel = 0; channel < 3; channel++) {
+          const knot = (row: number, column: number) => knots[(Math.min(row, grid - 1) * grid + Math.min(column, grid - 1)) * 3 + channel] ?? 0
+          const value = (1 - fy) * ((1 - fx) * knot(top, left) + fx * knot(top, left + 1)) + fy * ((1 - fx) * knot(top + 1, left) + fx * knot(top + 1, left + 1))
+          bytes[((picture * height + y) * width + x) * 3 + channel] = Math.round(value)
+        }
+      }
+    }
+  }
+  return bytes
+}
+
+/** @param extras  `golden`: an engine to compute golden outputs with */
+export async function saveBest(out: string, model: Model, extras: { training: unknown; golden?: Engine; signal?: AbortSignal | undefined }): Promise<void> {
+  const fresh = path.join(out, 'best.new')
+  await removeFolder(fresh)
+  const golden = extras.golden ? await goldenOf(extras.golden, model, extras.signal) : undefined
+  await saveModel(model, fresh, { training: extras.training, ...(golden ? { golden } : {}) })
+  await replaceFolder(fresh, path.join(out, 'best'))
+}
+
+async function goldenOf(engine: Engine, model: Model, signal: AbortSignal | undefined) {
+  const { height, width } = model.preprocessing
+  const pictures = goldenPictures(GOLDEN_PICTURES, height, width)
+  const session = openSession(engine, model)
+  const runner = await openInference(engine, session, GOLDEN_PICTURES, [], signal)
+  try {
+    runner.writeBytes(pictures)
+    await runner.run(GOLDEN_PICTURES, { signal })
+    const data = runner.read(session.graph.output, GOLDEN_PICTURES)
+    return { pictures, count: GOLDEN_PICTURES, outputs: { shape: [GOLDEN_PICTURES, data.length / GOLDEN_PICTURES], data }, kernels: engine.build }
+  } finally {
+    runner.close()
+    session.close()
+  }
+}

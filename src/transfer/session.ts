@@ -1,0 +1,39 @@
+// A model in the memory of an engine: parameters shared by whatever runs on them.
+import type { Graph } from '../graph/graph.ts'
+import type { Engine } from '../kernels/engine.ts'
+import { graphOf, type Model } from '../model/model.ts'
+import { createParameters, type ParameterStore } from '../runtime/parameters.ts'
+import { createRunner, type Runner } from '../runtime/runner.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
+
+export interface Session {
+  readonly graph: Graph
+  readonly store: ParameterStore
+  close(): void
+}
+
+/** Puts tensors into their parameters; others are left alone. */
+export function loadTensors(store: ParameterStore, tensors: ReadonlyMap<string, HostTensor>): void {
+  for (const [name, tensor] of tensors) if (store.has(name)) store.write(name, tensor)
+}
+
+/** All parameters in file layout. */
+export function readTensors(store: ParameterStore): Map<string, HostTensor> {
+  return new Map(store.parameters.map(({ name }) => [name, store.read(name)]))
+}
+
+export function openSession(engine: Engine, model: Model, graph: Graph = graphOf(model)): Session {
+  const store = createParameters(engine, graph)
+  loadTensors(store, model.tensors)
+  return { graph, store, close: () => store.free() }
+}
+
+/** The batch for inference, unless the user says otherwise: large enough to keep the workers busy, small enough for any memory. */
+export const INFERENCE_BATCH = 16
+
+/** A prepared runner for pictures. */
+export async function openInference(engine: Engine, session: Session, images: number, outputs: readonly string[] = [], signal?: AbortSignal): Promise<Runner> {
+  const runner = createRunner(engine, session.graph, session.store, { images, input: 'bytes', outputs })
+  await runner.prepare(signal)
+  return runner
+}

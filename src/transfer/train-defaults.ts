@@ -1,0 +1,122 @@
+// The defaults of `train`, in one place; `--help` prints them. They are the product: first tries are made with them.
+import { RegraftError } from '../errors.ts'
+import type { Head } from '../model/model.ts'
+import type { TrainMode, TrainOptions } from './options.ts'
+
+/** The options that decide the result, complete: what `config.yaml` of a run says. */
+export interface TrainConfig {
+  readonly data: string
+  readonly model: string
+  readonly pretrained: boolean
+  readonly mode: TrainMode
+  readonly unfreeze: string
+  readonly freeze: string | null
+  readonly bn: 'frozen' | 'train-unfrozen' | 'train'
+  readonly bnAffine: 'train' | 'frozen'
+  readonly head: string
+  /** Strength of logistic regression, scikit-learn's C. */
+  readonly strength: number
+  readonly epochs: number
+  readonly batchSize: number
+  readonly opt: NonNullable<TrainOptions['opt']>
+  readonly lr: number
+  readonly momentum: number
+  readonly weightDecay: number
+  readonly sched: NonNullable<TrainOptions['sched']>
+  readonly warmupEpochs: number
+  readonly warmupHead: number | null
+  readonly smoothing: number
+  readonly clipGrad: number
+  readonly augment: NonNullable<TrainOptions['augment']>
+  readonly val: string | null
+  readonly trainList: string | null
+  readonly test: string | null
+  readonly patience: number
+  readonly seed: number
+  readonly onError: 'skip' | 'stop'
+  readonly maxBad: number
+  readonly imgSize: number | null
+  readonly cropPct: number | null
+  readonly interpolation: NonNullable<TrainOptions['interpolation']> | null
+  readonly cropMode: NonNullable<TrainOptions['cropMode']> | null
+}
+
+export const trainDefaults = {
+  model: 'default',
+  mode: 'head',
+  unfreeze: 'last:3',
+  bnAffine: 'train',
+  head: 'linear',
+  strength: 0.1,
+  batchSize: 32,
+  opt: 'adamw',
+  momentum: 0.9,
+  sched: 'cosine',
+  patience: 10,
+  seed: 0,
+  maxBad: 50,
+  head_: { epochs: 30, lr: 1e-3, weightDecay: 0.05, warmupEpochs: 0, smoothing: 0.1, clipGrad: 0 },
+  finetune: { epochs: 10, lr: 5e-4, weightDecay: 0.01, warmupEpochs: 1, smoothing: 0.1, clipGrad: 5 },
+  scratch: { epochs: 30, lr: 3e-3, weightDecay: 0.01, warmupEpochs: 1, smoothing: 0.1, clipGrad: 5 },
+} as const
+
+/** Fills in what was left open. @throws RegraftError 'usage' for options that contradict each other */
+export function completeConfig(options: TrainOptions): TrainConfig {
+  const mode = options.mode ?? trainDefaults.mode
+  const pretrained = options.pretrained ?? true
+  if (!pretrained && mode !== 'finetune') {
+    throw new RegraftError('usage', `--no-pretrained leaves nothing for --mode ${mode} to build on. Use --mode finetune --unfreeze all.`)
+  }
+  for (const [flag, value] of [['--unfreeze', options.unfreeze], ['--freeze', options.freeze], ['--bn', options.bn], ['--warmup-head', options.warmupHead]] as const) {
+    if (value !== undefined && mode !== 'finetune') throw new RegraftError('usage', `${flag} has a meaning only with --mode finetune; this is --mode ${mode}.`)
+  }
+  if (mode !== 'finetune' && options.augment !== undefined && options.augment !== 'none') {
+    throw new RegraftError('usage', `--augment ${options.augment} has no effect in --mode ${mode}, where each picture passes the network once. Use --mode finetune.`)
+  }
+  const phase = mode === 'finetune' ? (pretrained ? trainDefaults.finetune : trainDefaults.scratch) : trainDefaults.head_
+  return {
+    data: options.data,
+    model: options.model ?? trainDefaults.model,
+    pretrained,
+    mode,
+    unfreeze: options.unfreeze ?? (mode !== 'finetune' ? 'head' : pretrained ? trainDefaults.unfreeze : 'all'),
+    freeze: options.freeze ?? null,
+    bn: options.bn ?? (pretrained ? 'frozen' : 'train'),
+    bnAffine: options.bnAffine ?? trainDefaults.bnAffine,
+    head: options.head ?? trainDefaults.head,
+    strength: trainDefaults.strength,
+    epochs: options.epochs ?? phase.epochs,
+    batchSize: options.batchSize ?? trainDefaults.batchSize,
+    opt: options.opt ?? trainDefaults.opt,
+    lr: options.lr ?? phase.lr,
+    momentum: options.momentum ?? trainDefaults.momentum,
+    weightDecay: options.weightDecay ?? phase.weightDecay,
+    sched: options.sched ?? trainDefaults.sched,
+    warmupEpochs: options.warmupEpochs ?? phase.warmupEpochs,
+    warmupHead: options.warmupHead ?? null,
+    smoothing: options.smoothing ?? phase.smoothing,
+    clipGrad: options.clipGrad ?? phase.clipGrad,
+    augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
+    val: options.val ?? null,
+    trainList: options.trainList ?? null,
+    test: options.test ?? null,
+    patience: options.patience ?? trainDefaults.patience,
+    seed: options.seed ?? trainDefaults.seed,
+    onError: options.onError ?? 'skip',
+    maxBad: options.maxBad ?? trainDefaults.maxBad,
+    imgSize: options.imgSize ?? null,
+    cropPct: options.cropPct ?? null,
+    interpolation: options.interpolation ?? null,
+    cropMode: options.cropMode ?? null,
+  }
+}
+
+/** 'linear', 'mlp', 'mlp:256' or 'mlp:256x2' (width x depth). */
+export function parseHead(text: string): Head {
+  if (text === 'linear') return { kind: 'linear' }
+  const mlp = /^mlp(?::(\d+)(?:x(\d+))?)?$/.exec(text)
+  const width = Number(mlp?.[1] ?? 256)
+  const depth = Number(mlp?.[2] ?? 1)
+  if (mlp && width >= 1 && width <= 8192 && depth >= 1 && depth <= 8) return { kind: 'mlp', width, depth }
+  throw new RegraftError('usage', `--head ${text} is not understood. Use linear, mlp, mlp:WIDTH or mlp:WIDTHxDEPTH (at most 8192x8), as in mlp:256x2.`)
+}

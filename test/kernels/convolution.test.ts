@@ -1,0 +1,307 @@
+import { describe, expect, test } from 'vitest'
+import {
+  type Convolution,
+  convolutionInputGradient,
+  convolutionReference,
+  convolutionWeightGradient,
+} from '../reference/convolution.ts'
+import { activate } from '../reference/matmul.ts'
+import { at, bits, padded, padRows, randomFloats, roundingOfSum, unpadRows, worstError } from '../support/dense-data.ts'
+import { kernelBuilds, loadDenseKernels } from '../support/dense-kernels.ts'
+import { type OracleCase, oracleExists, readOracle } from '../support/read-oracle.ts'
+
+const base: Convolution = {
+  N: 2,
+  H: 7,
+  W: 6,
+  C: 4,
+  OH: 7,
+  OW: 6,
+  O: 8,
+  kernel: [3, 3],
+  stride: [1, 1],
+  padTop: 1,
+  padLeft: 1,
+  dilation: [1, 1],
+}
+
+const shapes: readonly (readonly [string, Convolution])[] = [
+  ['3x3', base],
+  ['3x3 with 3 to 5 channels', { ...base, C: 3, O: 5 }],
+  ['3x3 with 1 to 1 channel', { ...base, C: 1, O: 1 }],
+  ['3x3 with 17 to 16 channels', { ...base, C: 17, O: 16 }],
+  ['3x3 of stride 2, padded below and right only', { ...base, OH: 4, OW: 3, stride: [2, 2], padTop: 0, padLeft: 0 }],
+  ['3x3 of strides 2 and 3', { ...base, OH: 4, OW: 2, stride: [2, 3] }],
+  ['3x3 of dilation 2', { ...base, C: 5, padTop: 2, padLeft: 2, dilation: [2, 2] }],
+  ['5x2, uneven padding', { ...base, OH: 5, OW: 8, kernel: [5, 2], padTop: 2, padLeft: 3 }],
+  ['1x1 of stride 2', { ...base, OH: 4, OW: 3, kernel: [1, 1], stride: [2, 2], padTop: 0, padLeft: 0 }],
+  ['7x7 over a smaller picture', { ...base, H: 3, W: 2, OH: 3, OW: 2, kernel: [7, 7], padTop: 3, padLeft: 3, C: 12 }],
+  ['a single pixel', { ...base, N: 1, H: 1, W: 1, OH: 1, OW: 1 }],
+  ['no image', { ...base, N: 0 }],
+  ['more columns than a block holds', { ...base, C: 100, O: 4 }],
+  ['more channels than a block of columns', { ...base, N: 1, H: 3, W: 3, OH: 3, OW: 3, C: 1029, O: 4 }],
+  ['more output channels than a stretch', { ...base, N: 1, H: 3, W: 3, OH: 3, OW: 3, C: 3, O: 520 }],
+  ['more pixels than a block', { ...base, N: 3, H: 13, W: 11, OH: 13, OW: 11, C: 8, O: 12 }],
+]
+
+function geometryOf(shape: Convolution): number[] {
+  const { H, W, C, OH, OW, O, kernel, stride, padTop, padLeft, dilation } = shape
+  return [H, W, C, padded(C), OH, OW, padded(O), ...kernel, ...stride, padTop, padLeft, ...dilation]
+}
+
+interface Data {
+  readonly x: ArrayLike<number>
+  readonly weight: ArrayLike<number>
+  readonly dy: ArrayLike<number>
+  readonly bias: ArrayLike<number>
+}
+
+describe.each(kernelBuilds)('%s build', (build) => {
+  const kernels = loadDenseKernels(build)
+
+  function randomData({ N, H, W, C, OH, OW, O, kernel }: Convolution): Data {
+    return {
+      x: randomFloats(N * H * W * C, 1),
+      weight: randomFloats(kernel[0] * kernel[1] * C * O, 2),
+      dy: randomFloats(N * OH * OW * O, 3),
+      bias: randomFloats(O, 4),
+    }
+  }
+
+  /** Calls `run` for every part of 0 … units, cut at `cuts`. */
+  function inParts(units: number, cuts: readonly number[], run: (from: number, to: number) => void) {
+    const bounds = [0, ...cuts, units]
+    for (let i = 0; i + 1 < bounds.length; i++) run(at(bounds, i), at(bounds, i + 1))
+  }
+
+  /** y as it lies in memory, padding lanes included. */
+  function forward(
+    shape: Convolution,
+    data: Data,
+    options: { activation?: number; residual?: boolean; cuts?: number[] },
+  ) {
+    kernels.reset()
+    const { N, H, W, C, OH, OW, O, kernel } = shape
+    const [S, T, K] = [padded(C), padded(O), kernel[0] * kernel[1] * C]
+    const x = kernels.floats(padRows(data.x, C, S)).pointer
+    const packed = kernels.floats(K * T).pointer
+    kernels.call('packB', kernels.floats(padRows(data.weight, O, T)).pointer, T, packed, K, T, 0, Math.ceil(T / 8))
+    const bias = kernels.floats(padRows(data.bias, O, T)).pointer
+    const y = kernels.floats(options.residual ? padRows(data.dy, O, T) : new Float32Array(N * OH * OW * T).fill(NaN))
+    const geometry = kernels.integers(geometryOf(shape))
+    const scratch = kernels.scratch()
+    const residual = options.residual ? y.pointer : 0
+    const activation = options.activation ?? 0
+    inParts(N * OH * OW, options.cuts ?? [], (from, to) => {
+      kernels.call('convolutionForward', x, packed, y.pointer, bias, residual, activation, geometry, scratch, from, to)
+    })
+    expect(kernels.damagedGuards(), `guards, ${H}x${W}`).toBe(0)
+    return y.values.slice()
+  }
+
+  /** dx as it lies in memory; `start` is what is there before. */
+  function backwardInput(shape: Convolution, data: Data, start: Float32Array | null, cuts: readonly number[] = []) {
+    kernels.reset()
+    const { N, H, W, C, O, kernel } = shape
+    const [S, T, K] = [padded(C), padded(O), kernel[0] * kernel[1] * C]
+    const dy = kernels.floats(padRows(data.dy, O, T)).pointer
+    const packed = kernels.floats(T * padded(K)).pointer
+    const weight = kernels.floats(padRows(data.weight, O, T)).pointer
+    kernels.call('packBTransposed', weight, T, packed, T, K, 0, Math.ceil(K / 8))
+    const dx = kernels.floats(start ?? new Float32Array(N * H * W * S).fill(NaN))
+    const geometry = kernels.integers(geometryOf(shape))
+    const scratch = kernels.scratch()
+    inParts(N, cuts, (from, to) => {
+      kernels.call('convolutionBackwardInput', dy, packed, dx.pointer, geometry, start ? 1 : 0, scratch, from, to)
+    })
+    expect(kernels.damagedGuards()).toBe(0)
+    return dx.values.slice()
+  }
+
+  /** dw as it lies in memory, [K, O'], added to `start`. */
+  function backwardWeight(shape: Convolution, data: Data, start: Float32Array, cuts: readonly number[] = []) {
+    kernels.reset()
+    const { N, C, O, kernel } = shape
+    const [S, T, K] = [padded(C), padded(O), kernel[0] * kernel[1] * C]
+    const x = kernels.floats(padRows(data.x, C, S)).pointer
+    const dy = kernels.floats(padRows(data.dy, O, T)).pointer
+    const dw = kernels.floats(start)
+    const geometry = kernels.integers(geometryOf(shape))
+    const scratch = kernels.scratch()
+    inParts(K, cuts, (from, to) => {
+      kernels.call('convolutionBackwardWeight', x, dy, dw.pointer, N, geometry, scratch, from, to)
+    })
+    expect(kernels.damagedGuards()).toBe(0)
+    return dw.values.slice()
+  }
+
+  test.each(shapes)('%s: forward agrees with the plain loop', (_, shape) => {
+    const data = randomData(shape)
+    const { C, O, kernel } = shape
+    const T = padded(O)
+    const K = kernel[0] * kernel[1] * C
+    const plain = convolutionReference(shape, data.x, data.weight)
+    for (const [activation, residual] of [
+      [0, false],
+      [2, true],
+    ] as const) {
+      const expected = plain.map((sum, i) =>
+        activate(sum + at(data.bias, i % O) + (residual ? at(data.dy, i) : 0), activation),
+      )
+      const y = forward(shape, data, { activation, residual })
+      expect(worstError(unpadRows(y, O, T), expected, roundingOfSum(K))).toBeLessThanOrEqual(1)
+      for (let i = 0; i < y.length; i++) if (i % T >= O) expect(y[i], 'padding lane').toBe(0)
+    }
+  })
+
+  test.each(shapes)('%s: the gradient of the input agrees with the plain loop', (_, shape) => {
+    const data = randomData(shape)
+    const { C, O, kernel } = shape
+    const S = padded(C)
+    const expected = convolutionInputGradient(shape, data.dy, data.weight)
+    const tolerance = roundingOfSum(kernel[0] * kernel[1] * O)
+    const dx = backwardInput(shape, data, null)
+    expect(worstError(unpadRows(dx, C, S), expected, tolerance)).toBeLessThanOrEqual(1)
+    for (let i = 0; i < dx.length; i++) if (i % S >= C) expect(dx[i], 'padding lane').toBe(0)
+    const before = randomFloats(expected.length, 5)
+    const added = backwardInput(shape, data, padRows(before, C, S))
+    const sum = expected.map((value, i) => value + at(before, i))
+    expect(worstError(unpadRows(added, C, S), sum, tolerance)).toBeLessThanOrEqual(1)
+  })
+
+  test.each(shapes)('%s: the gradient of the weight agrees with the plain loop', (_, shape) => {
+    const data = randomData(shape)
+    const { N, OH, OW, O } = shape
+    const product = convolutionWeightGradient(shape, data.x, data.dy)
+    const before = randomFloats(product.length, 6)
+    const dw = backwardWeight(shape, data, padRows(before, O, padded(O)))
+    const expected = product.map((value, i) => value + at(before, i))
+    expect(worstError(unpadRows(dw, O, padded(O)), expected, roundingOfSum(N * OH * OW))).toBeLessThanOrEqual(1)
+  })
+
+  test('all three give the same bits wherever their work is cut', () => {
+    for (const shape of [
+      { ...base, C: 3, O: 5 },
+      { ...base, N: 3, H: 5, W: 5, OH: 3, OW: 3, stride: [2, 2] as const, C: 61, O: 12 },
+    ]) {
+      const data = randomData(shape)
+      const { N, C, OH, OW, O, kernel } = shape
+      const K = kernel[0] * kernel[1] * C
+      const y = bits(forward(shape, data, {}))
+      for (let cut = 0; cut <= N * OH * OW; cut++) {
+        expect(bits(forward(shape, data, { cuts: [cut] })), `forward cut at ${cut}`).toEqual(y)
+      }
+      const dx = bits(backwardInput(shape, data, null))
+      for (let cut = 0; cut <= N; cut++) expect(bits(backwardInput(shape, data, null, [cut]))).toEqual(dx)
+      const start = new Float32Array(K * padded(O))
+      const dw = bits(backwardWeight(shape, data, start))
+      for (let cut = 0; cut <= K; cut += cut < 40 ? 1 : 37) {
+        expect(bits(backwardWeight(shape, data, start, [cut])), `weight cut at ${cut}`).toEqual(dw)
+      }
+    }
+  })
+
+  test('a 1x1 convolution has the bits of matmul', () => {
+    const shape: Convolution = { ...base, C: 700, O: 12, kernel: [1, 1], padTop: 0, padLeft: 0 }
+    const data = randomData(shape)
+    const y = forward(shape, data, { activation: 1 })
+    kernels.reset()
+    const [M, K, T] = [shape.N * shape.H * shape.W, shape.C, 12]
+    const packed = kernels.floats(K * T).pointer
+    kernels.call('packB', kernels.floats(data.weight).pointer, T, packed, K, T, 0, 2)
+    const c = kernels.floats(M * T)
+    const bias = kernels.floats(data.bias).pointer
+    kernels.call('matmul', kernels.floats(data.x).pointer, K, packed, c.pointer, T, T, K, bias, 0, 1, 0, M)
+    expect(bits(c.values)).toEqual(bits(y))
+  })
+
+  describe.skipIf(!oracleExists)('recorded convolutions', () => {
+    const cases = readOracle('conv2d').filter((entry) => entry.config['groups'] === 1)
+    test.each(cases.map((entry) => [entry.name, entry] as const))('%s agrees with PyTorch', (_, entry) => {
+      const shape = shapeOf(entry)
+      const { N, H, W, C, OH, OW, O, kernel } = shape
+      const [kh, kw] = kernel
+      const data: Data = {
+        x: channelsLast(entry.tensor('x').values, N, C, H * W),
+        weight: weightToRows(entry.tensor('weight').values, O, C, kh * kw),
+        dy: channelsLast(entry.tensor('cotangent').values, N, O, OH * OW),
+        bias: entry.has('bias') ? entry.tensor('bias').values : new Float32Array(O),
+      }
+      const dw = backwardWeight(shape, data, new Float32Array(kh * kw * C * padded(O)))
+      const results: [string, Float32Array][] = [
+        ['output', channelsFirst(unpadRows(forward(shape, data, {}), O, padded(O)), N, O, OH * OW)],
+        ['grad_x', channelsFirst(unpadRows(backwardInput(shape, data, null), C, padded(C)), N, C, H * W)],
+        ['grad_weight', rowsToWeight(unpadRows(dw, O, padded(O)), O, C, kh * kw)],
+      ]
+      for (const [name, values] of results) {
+        const recorded = entry.tensor(name)
+        if (!recorded.tolerance) throw new Error(`${entry.name}: '${name}' has no tolerance`)
+        expect(worstError(values, recorded.values, recorded.tolerance), name).toBeLessThanOrEqual(1)
+      }
+    })
+  })
+})
+
+function shapeOf(entry: OracleCase): Convolution {
+  const [N, C, H, W] = entry.tensor('x').shape
+  const [, O, OH, OW] = entry.tensor('output').shape
+  const [padTop, , padLeft] = numbers(entry.config['padding_top_bottom_left_right'])
+  const pair = (name: string): [number, number] => {
+    const values = numbers(entry.config[name])
+    return [at(values, 0), at(values, 1)]
+  }
+  const all = numbers([N, C, H, W, O, OH, OW, padTop, padLeft])
+  return {
+    N: at(all, 0),
+    C: at(all, 1),
+    H: at(all, 2),
+    W: at(all, 3),
+    O: at(all, 4),
+    OH: at(all, 5),
+    OW: at(all, 6),
+    padTop: at(all, 7),
+    padLeft: at(all, 8),
+    kernel: pair('kernel'),
+    stride: pair('stride'),
+    dilation: pair('dilation'),
+  }
+}
+
+function numbers(value: unknown): number[] {
+  if (!Array.isArray(value)) throw new TypeError(`${value} is not a list`)
+  return value.map((element) => {
+    if (typeof element !== 'number') throw new TypeError(`${element} is not a number`)
+    return element
+  })
+}
+
+/** [N, C, P] as [N, P, C]. */
+function channelsLast(source: ArrayLike<number>, N: number, C: number, P: number): Float32Array {
+  const result = new Float32Array(N * C * P)
+  for (let n = 0; n < N; n++) {
+    for (let c = 0; c < C; c++)
+      for (let p = 0; p < P; p++) result[(n * P + p) * C + c] = at(source, (n * C + c) * P + p)
+  }
+  return result
+}
+
+/** [N, P, C] as [N, C, P]. */
+function channelsFirst(source: ArrayLike<number>, N: number, C: number, P: number): Float32Array {
+  return channelsLast(source, N, P, C)
+}
+
+/** [O, I, taps] as [taps, I, O]. */
+function weightToRows(source: ArrayLike<number>, O: number, I: number, taps: number): Float32Array {
+  const result = new Float32Array(O * I * taps)
+  for (let o = 0; o < O; o++) {
+    for (let i = 0; i < I; i++) {
+      for (let tap = 0; tap < taps; tap++) result[(tap * I + i) * O + o] = at(source, (o * I + i) * taps + tap)
+    }
+  }
+  return result
+}
+
+/** [taps, I, O] as [O, I, taps]. */
+function rowsToWeight(source: ArrayLike<number>, O: number, I: number, taps: number): Float32Array {
+  return weightToRows(source, taps, I, O)
+}

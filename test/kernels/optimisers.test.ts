@@ -1,0 +1,209 @@
+import { describe, expect, test } from 'vitest'
+import { type AdamSettings, adamStep, type SgdSettings, sgdStep } from '../reference/optimisers.ts'
+import { Bench, builds } from '../support/kernels.ts'
+import { hasOracle, type OracleCase, oracleCases } from '../support/oracle.ts'
+import { excess, noise, ranges } from '../support/values.ts'
+
+const STEPS = 6
+const vectors = (count: number): number => Math.ceil(count / 4)
+
+/** Parameters after every step; gradients[t] belongs to step t. A scale of 1 is given as a null pointer. */
+function runSgd(
+  bench: Bench,
+  start: Float32Array,
+  gradients: readonly Float32Array[],
+  settings: (step: number) => SgdSettings,
+  scale = 1,
+  cuts: readonly number[] = [],
+): Float32Array[] {
+  const [p, buffer] = [bench.place(start), bench.room(start.length)]
+  const scaleAt = scale === 1 ? 0 : bench.place(Float32Array.of(scale))
+  return gradients.map((gradient, step) => {
+    const { rate, momentum, dampening, weightDecay, nesterov } = settings(step)
+    const hyper = Float32Array.of(rate, momentum, dampening, weightDecay, nesterov ? 1 : 0, step === 0 ? 1 : 0)
+    const values = [p, bench.place(gradient), buffer, bench.place(hyper), scaleAt] as const
+    for (const [from, to] of ranges(vectors(start.length), cuts)) bench.run('sgd', ...values, from, to)
+    return bench.floats(p, start.length)
+  })
+}
+
+function runAdam(
+  bench: Bench,
+  start: Float32Array,
+  gradients: readonly Float32Array[],
+  settings: (step: number) => AdamSettings,
+  scale = 1,
+  cuts: readonly number[] = [],
+): Float32Array[] {
+  const zeros = new Float32Array(start.length)
+  const [p, m, v] = [bench.place(start), bench.place(zeros), bench.place(zeros)]
+  const scaleAt = scale === 1 ? 0 : bench.place(Float32Array.of(scale))
+  return gradients.map((gradient, step) => {
+    const { rate, beta1, beta2, epsilon, weightDecay, coupled } = settings(step)
+    const corrections = [1 - Math.fround(beta1) ** (step + 1), Math.sqrt(1 - Math.fround(beta2) ** (step + 1))]
+    const hyper = Float32Array.of(rate, beta1, beta2, epsilon, weightDecay, coupled ? 1 : 0, ...corrections)
+    const values = [p, bench.place(gradient), m, v, bench.place(hyper), scaleAt] as const
+    for (const [from, to] of ranges(vectors(start.length), cuts)) bench.run('adamw', ...values, from, to)
+    return bench.floats(p, start.length)
+  })
+}
+
+const sgdVariants: readonly SgdSettings[] = [
+  { rate: 0.1, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false },
+  { rate: 0.1, momentum: 0, dampening: 0, weightDecay: 0.1, nesterov: false },
+  { rate: 0.1, momentum: 0.9, dampening: 0, weightDecay: 0.1, nesterov: false },
+  { rate: 0.1, momentum: 0.9, dampening: 0.3, weightDecay: 0, nesterov: false },
+  { rate: 0.1, momentum: 0.9, dampening: 0, weightDecay: 0.1, nesterov: true },
+]
+const adamVariants: readonly AdamSettings[] = [
+  { rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, coupled: false },
+  { rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1, coupled: false },
+  { rate: 0.1, beta1: 0.8, beta2: 0.95, epsilon: 1e-3, weightDecay: 0.1, coupled: true },
+]
+
+describe.each(builds)('optimisers (%s)', (build) => {
+  const bench = new Bench(build)
+  const sizes = [4, 16, 20, 100]
+  const gradientsOf = (count: number) => Array.from({ length: STEPS }, (_, step) => noise(count, 20 + step))
+
+  test.each(sgdVariants)('sgd agrees with the formula: %o', (settings) => {
+    for (const count of sizes) {
+      bench.clear()
+      const [start, gradients] = [noise(count, 1), gradientsOf(count)]
+      const got = runSgd(bench, start, gradients, () => settings, 0.5)
+      for (const i of start.keys()) {
+        let [p, buffer]: [number, number | undefined] = [start[i] ?? 0, undefined]
+        for (const [step, gradient] of gradients.entries()) {
+          ;[p, buffer] = sgdStep(p, (gradient[i] ?? 0) * 0.5, buffer, settings)
+          expect(Math.abs((got[step]?.[i] ?? Number.NaN) - p)).toBeLessThan(1e-6)
+        }
+      }
+      expect(bench.guardsIntact()).toBe(true)
+    }
+  })
+
+  test.each(adamVariants)('adam and adamw agree with the formula: %o', (settings) => {
+    for (const count of sizes) {
+      bench.clear()
+      const [start, gradients] = [noise(count, 1), gradientsOf(count)]
+      const got = runAdam(bench, start, gradients, () => settings, 0.5)
+      for (const i of start.keys()) {
+        let [p, m, v] = [start[i] ?? 0, 0, 0]
+        for (const [step, gradient] of gradients.entries()) {
+          ;[p, m, v] = adamStep(p, (gradient[i] ?? 0) * 0.5, m, v, step + 1, settings)
+          expect(Math.abs((got[step]?.[i] ?? Number.NaN) - p)).toBeLessThan(3e-6)
+        }
+      }
+      expect(bench.guardsIntact()).toBe(true)
+    }
+  })
+
+  test('bits do not depend on how the parameters are cut', () => {
+    bench.clear()
+    const [start, gradients] = [noise(40, 1), gradientsOf(40)]
+    const sgd = () => ({ rate: 0.1, momentum: 0.9, dampening: 0.1, weightDecay: 0.1, nesterov: true })
+    expect(runSgd(bench, start, gradients, sgd, 0.7, [1, 2, 7])).toEqual(runSgd(bench, start, gradients, sgd, 0.7))
+    const adam = () => ({ rate: 0.1, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, coupled: false })
+    expect(runAdam(bench, start, gradients, adam, 0.7, [1, 2, 7])).toEqual(runAdam(bench, start, gradients, adam, 0.7))
+  })
+
+  test('sgd without momentum needs no buffer', () => {
+    bench.clear()
+    const p = bench.place(Float32Array.of(1, 2, 3, 4))
+    const hyper = bench.place(Float32Array.of(0.5, 0, 0, 0, 0, 1))
+    bench.run('sgd', p, bench.place(Float32Array.of(2, 2, 2, 2)), 0, hyper, 0, 0, 1)
+    expect(bench.floats(p, 4)).toEqual(Float32Array.of(0, 1, 2, 3))
+  })
+
+  test.each([1, 3, 4, 5, 4095, 4096, 4097, 9000])('the squares of %i floats are summed in blocks', (n) => {
+    bench.clear()
+    const x = noise(n, 1)
+    const blocks = Math.ceil(n / 4096)
+    const [xAt, partials] = [bench.place(x), bench.place(new Float64Array(blocks))]
+    for (const [from, to] of ranges(blocks, [1, 2])) bench.run('sumSquares', xAt, n, partials, from, to)
+    const sum = x.reduce((total, value) => total + value * value, 0)
+    expect(bench.doubles(partials, blocks).reduce((a, b) => a + b)).toBeCloseTo(sum, 9)
+    const out = bench.room(2)
+    bench.run('clipScale', partials, blocks, 0.5, out, 0, 1)
+    const norm = Math.sqrt(sum)
+    expect(excess(bench.floats(out, 2), [Math.min(1, 0.5 / (norm + 1e-6)), norm], 1e-7)).toBeLessThan(1e-12)
+    expect(bench.guardsIntact()).toBe(true)
+  })
+
+  test('a gradient that is not finite shows in the norm', () => {
+    bench.clear()
+    const out = bench.room(2)
+    bench.run('clipScale', bench.place(Float64Array.of(1, Number.NaN)), 2, 1, out, 0, 1)
+    expect([...bench.floats(out, 2)]).toEqual([Number.NaN, Number.NaN])
+  })
+})
+
+describe.skipIf(!hasOracle).each(builds)('optimisers against recorded PyTorch results (%s)', (build) => {
+  const bench = new Bench(build)
+  const padTo4 = (values: ArrayLike<number>): Float32Array => {
+    const out = new Float32Array(vectors(values.length) * 4)
+    out.set(values)
+    return out
+  }
+
+  /** Rate and weight decay at a step, for a group of parameters. */
+  function groupSettings(recorded: OracleCase, group: number, step: number): { rate: number; weightDecay: number } {
+    // Recorded as [{ lr, weight_decay }, …] where there are groups.
+    const groups = recorded.config['groups'] as { lr: number; weight_decay: number }[] | undefined
+    const own = groups?.[group]
+    const rates = recorded.config['lr_per_step'] ? recorded.numbers('lr_per_step') : []
+    return {
+      rate: own?.lr ?? rates[step] ?? recorded.number('lr'),
+      weightDecay: own?.weight_decay ?? recorded.number('weight_decay'),
+    }
+  }
+
+  test.each(oracleCases(/^optim_(sgd|adam(w)?(_|$))/).filter(({ config }) => config['amsgrad'] !== true))(
+    '$name',
+    (recorded) => {
+      for (const group of [0, 1]) {
+        bench.clear()
+        const init = recorded.tensor(`init_${group}`).values
+        const all = recorded.tensor(`grads_${group}`).values
+        const steps = all.length / init.length
+        const gradients = Array.from({ length: steps }, (_, step) => {
+          return padTo4(all.slice(step * init.length, (step + 1) * init.length))
+        })
+        const momentum = () => ({
+          momentum: recorded.number('momentum'),
+          dampening: recorded.number('dampening'),
+          nesterov: recorded.config['nesterov'] === true,
+        })
+        const [beta1 = 0, beta2 = 0] = recorded.numbers('betas')
+        const coupled = recorded.config['optimiser'] === 'Adam'
+        const adam = () => ({ beta1, beta2, epsilon: recorded.number('eps'), coupled })
+        const got = recorded.name.startsWith('optim_sgd')
+          ? runSgd(bench, padTo4(init), gradients, (step) => ({
+              ...momentum(),
+              ...groupSettings(recorded, group, step),
+            }))
+          : runAdam(bench, padTo4(init), gradients, (step) => ({ ...adam(), ...groupSettings(recorded, group, step) }))
+        const trajectory = got.flatMap((parameters) => [...parameters.subarray(0, init.length)])
+        expect(recorded.excess(`trajectory_${group}`, trajectory)).toBeLessThanOrEqual(0)
+      }
+    },
+  )
+
+  test.each(oracleCases(/^clip_grad_norm_/))('$name', (recorded) => {
+    bench.clear()
+    const names = ['0', '1', '2'].filter((name) => recorded.has(`grad_${name}`))
+    const partials = bench.place(new Float64Array(names.length))
+    const gradients = names.map((name) => Float32Array.from(recorded.tensor(`grad_${name}`).values))
+    gradients.forEach((gradient, i) => {
+      bench.run('sumSquares', bench.place(gradient), gradient.length, partials + 8 * i, 0, 1)
+    })
+    const out = bench.room(2)
+    bench.run('clipScale', partials, names.length, recorded.number('max_norm'), out, 0, 1)
+    const [scale = 0, norm = 0] = bench.floats(out, 2)
+    expect(recorded.excess('total_norm', [norm])).toBeLessThanOrEqual(0)
+    gradients.forEach((gradient, i) => {
+      const clipped = gradient.map((value) => value * scale)
+      expect(recorded.excess(`clipped_${names[i]}`, clipped)).toBeLessThanOrEqual(0)
+    })
+  })
+})
