@@ -3,13 +3,13 @@ import { Argument, Command as CommanderCommand, CommanderError, Option } from 'c
 import { RegraftError } from '../errors.ts'
 import { inertName } from '../inert-text.ts'
 import { nearestName } from '../nearest-name.ts'
+import { version } from '../version.ts'
 import type { Command } from './command.ts'
 import { machineSettings } from './engine.ts'
 import { exitCodeHelp, topics } from './help-topics.ts'
 import { flagName, type Settings } from './settings.ts'
 import { generalSettings } from './shared-settings.ts'
 import { groups, type Setting } from './values.ts'
-import { version } from './version.ts'
 
 /** What is wanted: a command's work, or a text. */
 export type Request =
@@ -36,7 +36,7 @@ export function parse(words: readonly string[], commands: readonly Command[], wi
   const program = new CommanderCommand('regraft')
     .description('Transfer learning and fine-tuning of image classifiers.')
     .usage('<command> [options]')
-    .version(`regraft ${version()}`, '-V, --version', 'print the version')
+    .version(`regraft ${version}`, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
     .exitOverride()

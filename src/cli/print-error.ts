@@ -1,8 +1,8 @@
 import { inspect } from 'node:util'
 import { RegraftError } from '../errors.ts'
 import { inert } from '../inert-text.ts'
+import { version } from '../version.ts'
 import type { OutputStream } from './host.ts'
-import { version } from './version.ts'
 
 /** Exit code of errors that are nobody's fault but ours. */
 const bug = 1
@@ -21,7 +21,7 @@ export function printError(error: unknown, stream: OutputStream): number {
   const { node, v8 } = process.versions
   stream.write(
     `${inert(everything)}\nregraft: this is a bug in regraft. Please report it with the lines above.\n` +
-      `(regraft ${version()}, Node ${node}, V8 ${v8}, ${process.platform} ${process.arch})\n`,
+      `(regraft ${version}, Node ${node}, V8 ${v8}, ${process.platform} ${process.arch})\n`,
   )
   return bug
 }

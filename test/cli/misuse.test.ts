@@ -38,7 +38,7 @@ const cases: readonly [string, readonly string[], readonly string[]][] = [
   ['no inputs', ['predict', 'm'], ['INPUTS are missing']],
   ['stdin twice', ['predict', 'm', '-', '-'], ["'-' is given 2 times"]],
   ['an unknown ending', ['predict', 'm', 'x', '--out', 'a.parquet'], ['a.parquet', '.csv', '.jsonl']],
-  ['two folders for one run', ['train', 'x', '--resume', 'a', '--out', 'b'], ['--out and --resume']],
+  ['two folders for one run', ['train', '--resume', 'a', '--out', 'b'], ['cannot be combined with --out']],
   ['an unknown topic', ['help', 'exit-code'], ["Did you mean 'exit-codes'?"]],
 ]
 

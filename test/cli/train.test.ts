@@ -71,7 +71,17 @@ test('the run folder is named after the data and the first free number', async (
 
 test('a resumed run goes on in its folder', async () => {
   expect(await chosen('--resume', 'runs/a')).toBe('runs/a')
-  expect(await chosen('flowers', '--resume', 'runs/a', '--out', './runs/a')).toBe('runs/a')
+})
+
+test('a resumed run takes no options that it would not follow', async () => {
+  const ran = await perform(['train', 'flowers', '--resume', 'runs/a', '--epochs', '3', '--min-accuracy', '0.5'], {
+    verbs,
+  })
+  expect(ran).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('cannot be combined with --epochs, DATA.') })
+  expect(await perform(['train', '--resume', 'runs/a', '--min-accuracy', '0.5'], { verbs })).toMatchObject({
+    exitCode: 0,
+  })
+  expect(await perform(['train', 'x', '--allow-build-change'], { verbs })).toMatchObject({ exitCode: 2 })
 })
 
 /** A training that works until it is told to stop. */
