@@ -28,6 +28,8 @@ export interface Arena {
   readonly limitBytes: number
   /** Bytes handed out now. */
   usedBytes(): number
+  /** The largest piece that the limit allows now. */
+  roomBytes(): number
   /**
    * A piece of memory, 64-byte aligned, zero when the memory is fresh.
    * @param what    named in the error when it does not fit
@@ -72,6 +74,10 @@ export function createArena(limitBytes: number, firstFree: number): Arena {
     memory,
     limitBytes: limit,
     usedBytes: () => used,
+    roomBytes() {
+      const above = Math.floor((limit - top) / ALIGNMENT) * ALIGNMENT
+      return holes.reduce((largest, hole) => Math.max(largest, hole.end - hole.start), Math.max(above, 0))
+    },
     allocate(bytes, what, advice) {
       const size = align(Math.max(bytes, ALIGNMENT))
       let best: Hole | undefined

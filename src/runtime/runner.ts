@@ -1,6 +1,5 @@
 // A plan with its memory: ready to run forward, and backward where it was planned for training.
-import { RegraftError } from '../errors.ts'
-import { type Graph, layerNamed } from '../graph/graph.ts'
+import type { Graph } from '../graph/graph.ts'
 import { formatBytes } from '../kernels/arena.ts'
 import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
 import { type Call, call } from '../kernels/program.ts'
@@ -15,6 +14,10 @@ export interface RunnerOptions extends PlanOptions {
   readonly images: number
 }
 
+/**
+ * Its regions of memory serve one purpose after the other: pictures and targets are written after `prepare` and anew before
+ * each run, outputs and losses are read before the next run.
+ */
 export interface Runner {
   readonly graph: Graph
   readonly images: number
@@ -55,7 +58,7 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
   const base = engine.arena.allocate(
     layout.totalBytes,
     `${options.training ? 'Training' : 'Running'} with a batch of ${options.images}`,
-    memoryAdvice(engine, plan.lifetimes, options.images),
+    layout.totalBytes > engine.arena.roomBytes() ? memoryAdvice() : undefined,
   )
   const addresses = new Map<Block, number>([...layout.offsets].map(([block, offset]) => [block, base + offset]))
   for (const parameter of store.parameters) addresses.set(parameter.place.block, parameter.address)
@@ -145,14 +148,20 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
     },
   }
 
-  function memoryAdvice(engineNow: Engine, lifetimes: Parameters<typeof layOut>[0], images: number): string {
-    const free = engineNow.arena.limitBytes - engineNow.arena.usedBytes()
-    let fits = images
-    while (fits > 0 && layOut(lifetimes, fits).totalBytes > free) fits = fits > 16 ? fits - 8 : fits - 1
-    const layer = layerNamed(graph, graph.output)
+  function memoryAdvice(): string {
+    const room = engine.arena.roomBytes()
+    const bytesFor = (images: number): number => layOut(plan.lifetimes, images).totalBytes
+    // Between a batch that fits and one that does not.
+    let fits = 0
+    let tooMany = options.images
+    while (tooMany - fits > 1) {
+      const middle = Math.floor((fits + tooMany) / 2)
+      if (bytesFor(middle) <= room) fits = middle
+      else tooMany = middle
+    }
     return fits > 0
       ? `A batch of ${fits} would fit: lower --batch-size to ${fits}, or freeze more layers, or raise --max-memory.`
-      : `Even one picture needs ${formatBytes(layOut(lifetimes, 1).totalBytes)} up to '${layer.name}': lower --img-size, freeze more layers, or raise --max-memory.`
+      : `Even one picture needs ${formatBytes(bytesFor(1))} up to '${graph.output}': lower --img-size, freeze more layers, or raise --max-memory.`
   }
 }
 

@@ -1,0 +1,209 @@
+// A network of the recorded PyTorch results: its weights, what it should give, and which of our layers each of its names means.
+
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { architectureNamed } from '../../src/architectures/index.ts'
+import { resnetBasic } from '../../src/architectures/resnet.ts'
+import { openSafetensors } from '../../src/formats/safetensors.ts'
+import { type Graph, parameterName, parametersOf } from '../../src/graph/graph.ts'
+import type { Checkpoint } from '../../src/tensor/checkpoint.ts'
+import type { HostTensor } from '../../src/tensor/host-tensor.ts'
+
+const folder = fileURLToPath(new URL('../../../shared/oracle/', import.meta.url))
+export const recordingsExist = existsSync(`${folder}index.json`)
+
+interface Recipe {
+  readonly shape: readonly number[]
+  readonly seed: number
+  readonly bound: number
+  readonly first_values: readonly number[]
+}
+
+interface Entry {
+  readonly name: string
+  readonly file: string
+  readonly config: {
+    readonly classes: number
+    readonly checkpoint: {
+      readonly safetensors?: { readonly file: string }
+      readonly safetensors_without_recipe_tensors?: string
+      readonly recipe?: Readonly<Record<string, Recipe>>
+    }
+    readonly sgd: { readonly lr: number; readonly momentum: number; readonly steps: number }
+    readonly activations: readonly string[]
+    readonly partial_trainable: readonly string[]
+  }
+  readonly parameter_order: readonly string[]
+  readonly batchnorm_order: readonly string[]
+  readonly tensors: readonly {
+    readonly name: string
+    readonly tolerance?: { readonly rtol: number; readonly atol: number }
+  }[]
+}
+
+export interface RecordedNetwork {
+  readonly config: Entry['config']
+  /** The network for square pictures of this size. */
+  graph(size: number): Graph
+  /** Weights and running statistics by our names. */
+  readonly weights: ReadonlyMap<string, HostTensor>
+  /** Our names of the parameters, in the order of the recorded lists. */
+  readonly parameters: readonly string[]
+  /** Our names of the batch norms, in the order of the recorded lists. */
+  readonly norms: readonly string[]
+  /** Our name of a parameter of torchvision's. */
+  parameterNamed(name: string): string
+  /** The layer that gives the output of a module of torchvision's. */
+  layerOf(module: string): string
+  /** Names of the recorded values that begin so. */
+  recordedNames(prefix: string): readonly string[]
+  /**
+   * The largest |value - recorded| as a multiple of what the advised tolerance allows: at most 1 where all is well.
+   * Infinite where values are missing or not numbers.
+   */
+  error(name: string, values: ArrayLike<number>): number
+}
+
+/** The pictures of all cases, channels last, and their labels. */
+export interface Pictures {
+  readonly x64: Float32Array
+  readonly x224: Float32Array
+  readonly labels: readonly number[]
+}
+
+export async function readPictures(): Promise<Pictures> {
+  const file = await openSafetensors(`${folder}models/inputs.safetensors`)
+  const [x64, x224, labels] = await Promise.all(['x64', 'x224', 'labels'].map((name) => file.read(name)))
+  if (!x64 || !x224 || !labels) throw new Error('the pictures are incomplete')
+  return { x64: channelsLast(x64), x224: channelsLast(x224), labels: [...labels.data] }
+}
+
+/** [N, C, H, W] to [N, H, W, C]. */
+function channelsLast({ shape, data }: HostTensor): Float32Array {
+  const [images = 0, channels = 0, height = 0, width = 0] = shape
+  const pixels = height * width
+  const result = new Float32Array(data.length)
+  for (let image = 0; image < images; image++) {
+    for (let channel = 0; channel < channels; channel++) {
+      for (let pixel = 0; pixel < pixels; pixel++) {
+        const value = data[(image * channels + channel) * pixels + pixel] ?? Number.NaN
+        result[(image * pixels + pixel) * channels + channel] = value
+      }
+    }
+  }
+  return result
+}
+
+/** @param name  `mobilenet_v2`, `resnet18` … */
+export async function readNetwork(name: string): Promise<RecordedNetwork> {
+  // The recordings are ours; their README describes the index.
+  const index = JSON.parse(readFileSync(`${folder}index.json`, 'utf8')) as { cases: Entry[] }
+  const entry = index.cases.find((candidate) => candidate.name === `model_${name}`)
+  if (!entry) throw new Error(`there is no recorded network '${name}'`)
+  const { config } = entry
+  const graph = (size: number) => buildGraph(name, config.classes, size)
+
+  // torchvision lists parameters and batch norms in the order in which they are used (of MobileNetV2), or names them as
+  // we do (ResNet).
+  const ours = graph(64).layers.flatMap((layer) =>
+    parametersOf(layer).flatMap((spec) => (spec.kind === 'statistic' ? [] : [parameterName(layer, spec)])),
+  )
+  const norms = graph(64).layers.flatMap((layer) => (layer.op === 'batchNorm' ? [layer.name] : []))
+  const sameNames = name.startsWith('resnet')
+  const translated = new Map<string, string>()
+  for (const [at, theirs] of entry.parameter_order.entries()) {
+    translated.set(theirs, sameNames ? theirs : (ours[at] ?? 'missing'))
+  }
+  for (const [at, theirs] of entry.batchnorm_order.entries()) {
+    for (const statistic of ['running_mean', 'running_var']) {
+      translated.set(`${theirs}.${statistic}`, `${sameNames ? theirs : (norms[at] ?? 'missing')}.${statistic}`)
+    }
+  }
+  if (translated.size !== ours.length + 2 * norms.length) throw new Error(`${name} has other parameters than recorded`)
+  const parameterNamed = (theirs: string): string => {
+    const found = translated.get(theirs)
+    if (found === undefined) throw new Error(`${name} has no parameter '${theirs}'`)
+    return found
+  }
+
+  const recorded = await openSafetensors(folder + entry.file)
+  const values = new Map<string, Float32Array>()
+  for (const tensor of recorded.names()) values.set(tensor, (await recorded.read(tensor)).data)
+
+  return {
+    config,
+    graph,
+    weights: await readWeights(config, translated),
+    parameters: entry.parameter_order.map(parameterNamed),
+    norms: entry.batchnorm_order.map((theirs) =>
+      parameterNamed(`${theirs}.running_mean`).replace(/\.running_mean$/, ''),
+    ),
+    parameterNamed,
+    layerOf(module) {
+      const inside = new Set(
+        [...translated].filter(([theirs]) => theirs.startsWith(`${module}.`)).map(([, own]) => own),
+      )
+      const { layers } = graph(64)
+      const last = layers.findLast((layer) =>
+        parametersOf(layer).some((spec) => inside.has(parameterName(layer, spec))),
+      )
+      if (!last) throw new Error(`${name} has no module '${module}'`)
+      // The addition at the end of a block has no parameters.
+      return (last.block === undefined ? last : (layers.findLast((layer) => layer.block === last.block) ?? last)).name
+    },
+    recordedNames: (prefix) => [...values.keys()].filter((tensor) => tensor.startsWith(prefix)).sort(),
+    error(tensor, actual) {
+      const expected = values.get(tensor)
+      const tolerance = entry.tensors.find((candidate) => candidate.name === tensor)?.tolerance
+      if (!expected || !tolerance) throw new Error(`'${tensor}' was not recorded`)
+      if (expected.length !== actual.length) return Number.POSITIVE_INFINITY
+      let worst = 0
+      for (const [i, value] of expected.entries()) {
+        const error = Math.abs((actual[i] ?? Number.NaN) - value) / (tolerance.atol + tolerance.rtol * Math.abs(value))
+        if (!(error <= worst)) worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : error
+      }
+      return worst
+    },
+  }
+}
+
+function buildGraph(name: string, classes: number, size: number): Graph {
+  const options = { classes, height: size, width: size, mean: [0, 0, 0], std: [1, 1, 1] } as const
+  if (name === 'resnet18_narrow') return resnetBasic(name, [2, 2, 2, 2], 16, options)
+  const architecture = name === 'mobilenet_v2_0.35' ? 'mobilenetv2_035' : name
+  return architectureNamed(architecture).build(options)
+}
+
+async function readWeights(
+  config: Entry['config'],
+  translated: ReadonlyMap<string, string>,
+): Promise<ReadonlyMap<string, HostTensor>> {
+  const { safetensors, safetensors_without_recipe_tensors: small, recipe = {} } = config.checkpoint
+  const file: Checkpoint = await openSafetensors(folder + (safetensors?.file ?? small ?? ''))
+  const weights = new Map<string, HostTensor>()
+  for (const theirs of file.names()) {
+    const own = translated.get(theirs)
+    if (own !== undefined) weights.set(own, await file.read(theirs))
+  }
+  for (const [theirs, instructions] of Object.entries(recipe)) {
+    weights.set(translated.get(theirs) ?? theirs, byRecipe(instructions))
+  }
+  if (weights.size !== translated.size) throw new Error(`${weights.size} of ${translated.size} tensors were recorded`)
+  return weights
+}
+
+/** Weights that were not stored: a hash of the index. */
+function byRecipe({ shape, seed, bound, first_values: first }: Recipe): HostTensor {
+  const data = new Float32Array(shape.reduce((product, size) => product * size, 1))
+  for (let i = 0; i < data.length; i++) {
+    let h = (Math.imul(i, 0x9e3779b9) + seed) >>> 0
+    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b)
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+    h = (h ^ (h >>> 16)) >>> 0
+    data[i] = (2 * ((h >>> 8) / 2 ** 24) - 1) * bound
+  }
+  for (const [i, value] of first.entries()) {
+    if (data[i] !== Math.fround(value)) throw new Error(`the recipe gives ${data[i]}, not ${value}`)
+  }
+  return { shape, data }
+}
