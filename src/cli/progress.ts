@@ -33,6 +33,8 @@ interface Running {
   readonly startMs: number
   total: number
   done: number
+  /** Where and when progress was first heard of: a resumed phase does not begin at 0. */
+  first: { readonly done: number; readonly ms: number } | undefined
   detail: string | undefined
   lastLineMs: number
 }
@@ -67,7 +69,6 @@ export function showProgress(options: ProgressOptions): Progress {
       // Signals are ours: the work is saved before it ends.
       gracefulExit: false,
       fps: 5,
-      barsize: 24,
       format: (_, params) => (running === undefined ? '' : `${barOf(params.progress)}  ${state(running, now())}`),
     })
     bar.start(running.total, running.done)
@@ -75,7 +76,7 @@ export function showProgress(options: ProgressOptions): Progress {
 
   function begin(phase: Phase, total: number, unit: string): void {
     takeBarAway()
-    running = { phase, unit, total, startMs: now(), done: 0, detail: undefined, lastLineMs: now() }
+    running = { phase, unit, total, startMs: now(), done: 0, first: undefined, detail: undefined, lastLineMs: now() }
     putBarBack()
   }
 
@@ -83,6 +84,7 @@ export function showProgress(options: ProgressOptions): Progress {
     if (running?.phase !== event.phase) begin(event.phase, event.total, '')
     if (running === undefined) return
     running.done = event.done
+    running.first ??= { done: event.done, ms: now() }
     running.detail = event.detail
     if (running.total !== event.total) {
       running.total = event.total
@@ -154,10 +156,12 @@ function epochLine(event: Extract<WorkEvent, { type: 'epoch' }>): string {
 }
 
 /** `features  340/1000 images  52 images/s  13 s left` */
-function state({ phase, unit, total, done, startMs, detail }: Running, nowMs: number): string {
-  const seconds = (nowMs - startMs) / 1000
-  const rate = seconds > 0 ? done / seconds : 0
-  const parts = [phase, `${done}/${total}${unit === '' ? '' : ` ${unit}`}`]
+function state({ phase, unit, total, done, first, detail }: Running, nowMs: number): string {
+  const seconds = first === undefined ? 0 : (nowMs - first.ms) / 1000
+  const rate = first === undefined || seconds <= 0 ? 0 : (done - first.done) / seconds
+  // Epochs come in fractions.
+  const shownDone = Number.isInteger(done) ? String(done) : done.toFixed(1)
+  const parts = [phase, `${shownDone}/${total}${unit === '' ? '' : ` ${unit}`}`]
   if (unit === 'images' && rate > 0) parts.push(`${significant(rate, 3)} images/s`)
   if (rate > 0 && done < total) parts.push(`${duration((total - done) / rate)} left`)
   if (detail !== undefined) parts.push(inertName(detail, 100))

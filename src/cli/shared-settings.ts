@@ -13,7 +13,7 @@ export const overwrite = onOff({ group: 'Output', help: 'use the folder even whe
 export const strict = onOff({ group: 'Data', help: 'exit with 7 when any input failed' })
 export const batchSize = wholeNumber(
   { from: 1, to: 65_536 },
-  { group: 'Machine', help: 'pictures computed at a time; never changes results', fallback: 'fits the model' },
+  { group: 'Machine', help: 'pictures computed at a time; never changes results' },
 )
 
 export const onError = choice(['skip', 'stop'], {

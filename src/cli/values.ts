@@ -11,36 +11,30 @@ export class Misuse {
   }
 }
 
-/** One option of a command: the same under its flag, its environment variable and its key in a configuration file. */
-export interface Setting<T> {
+/** How a setting is shown. */
+export interface Shown {
   readonly group: Group
-  /** Name of the value in the help: `<n>`; a switch has none. */
-  readonly placeholder?: string
   readonly help: string
-  /** What holds when nothing is said, as shown in the help. */
+  /** What holds when nothing is said. */
   readonly fallback?: string
   /** The short flag, such as `-q`. */
   readonly short?: string
+  /** Name of the value in the help: `<n>`; a switch has none. */
+  readonly placeholder?: string
+  /** No flag: the value stands behind the command's name, and here only for configuration files. */
+  readonly positional?: boolean
+}
+
+/** One option of a command: the same under its flag, its environment variable and its key in a configuration file. */
+export interface Setting<T> extends Shown {
   read(text: string): T | Misuse
   /** Whether the help shows `--no-name` in the place of `--name`. */
   readonly shownNegated?: boolean
-  /** No flag: the value stands behind the command's name, and here only for configuration files. */
-  readonly positional?: boolean
 }
 
 /** Headings of the options in the help, in their order. */
 export const groups = ['Data', 'Model', 'Training', 'Pictures', 'Output', 'Machine', 'General'] as const
 export type Group = (typeof groups)[number]
-
-/** How a setting is shown. */
-export interface Shown {
-  readonly group: Group
-  readonly help: string
-  readonly fallback?: string
-  readonly short?: string
-  readonly placeholder?: string
-  readonly positional?: boolean
-}
 
 interface Range {
   readonly from?: number

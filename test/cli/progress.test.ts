@@ -56,6 +56,22 @@ test('without a terminal there are single lines, no escapes, and one per epoch',
   expect(stderr).toMatch(/^features {2}900 images {2}.* images\/s$/m)
 })
 
+test('the time left of a resumed training counts only what was done since', async () => {
+  const train = async ({ listener }: TrainOptions) => {
+    listener?.({ type: 'phase', phase: 'finetune', total: 100, unit: 'epochs' })
+    for (const done of [90.25, 90.5, 90.75]) {
+      listener?.({ type: 'progress', phase: 'finetune', done, total: 100, detail: 'loss 0.5' })
+    }
+    return trained
+  }
+  const { stderr } = await perform(['train', 'x'], { tickMs: 10_000, verbs: { train } })
+  const [, shownDone, left] =
+    /finetune {2}(90\.8)\/100 epochs {2}(\d+) min \d+ s left {2}loss 0\.5\n/.exec(stderr) ?? []
+  expect(shownDone).toBe('90.8')
+  // Half an epoch took a few tens of seconds, so nine and a bit take more than ten minutes; 90 epochs in no time would not.
+  expect(Number(left)).toBeGreaterThan(10)
+})
+
 test('lines of progress come at most every five seconds', async () => {
   const count = async (tickMs: number) =>
     (await shown([], { tickMs })).stderr.match(/^features {2}\d+\/1000 images/gm)?.length ?? 0

@@ -13,7 +13,11 @@ function byMode(name: keyof typeof trainDefaults.head_): string {
 /** All that `train` can be told. */
 export const trainSettings = {
   data: text('<dir>', { group: 'Data', help: 'the image folder', positional: true }),
-  val: text('<fraction|dir|file>', { group: 'Data', help: 'validation pictures: a share, a folder or a list file' }),
+  val: text('<fraction|dir|file>', {
+    group: 'Data',
+    help: 'validation pictures: a share, a folder or a list file',
+    fallback: "DATA's val folder, else 0.2",
+  }),
   trainList: text('<file>', { group: 'Data', help: 'train on the pictures named in this file only' }),
   test: text('<dir>', { group: 'Data', help: 'measure the best model on this folder at the end' }),
   seed: wholeNumber(
