@@ -79,7 +79,9 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 
   const changes = preprocessingChanges(config)
   const base = config.pretrained ? (await loadModel(config.model, changes)).model : await freshModel(config.model, config.seed, changes)
-  const model: Model = { ...base, head, labels: data.classes }
+  // A head for the same classes is gone on with; another one is put aside.
+  const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
+  const model: Model = { ...base, head, labels: data.classes, tensors: sameHead ? base.tensors : new Map(trunkTensors(base)) }
   const manifest: RunManifest = {
     version,
     node: process.versions.node,
@@ -154,14 +156,16 @@ const KEPT_PICTURES_BYTES = 1 << 30
 
 /** Each picture through the trunk once; what cannot be read is found on the way. */
 async function vectorsOf(work: Work, trunk: Session): Promise<BothVectors> {
-  const { options, data, model, timing } = work
+  const { options, config, data, model, timing } = work
   const runner = await openInference(options.engine, trunk, INFERENCE_BATCH, [trunk.graph.features], options.signal)
   const total = data.train.length + data.validation.length
   const onBad = badCollector(work, total)
   const badTrain = new Set<number>()
   const pass = async (samples: readonly Sample[], known: Set<number>, onBytes?: (bytes: Uint8Array, indices: readonly number[]) => void): Promise<Vectors> => {
     const outputs = await imageOutputs(runner, samples, {
-      ...options,
+      signal: options.signal,
+      listener: options.listener,
+      onError: config.onError,
       phase: 'features',
       preprocessing: model.preprocessing,
       layer: trunk.graph.features,
@@ -363,7 +367,9 @@ async function fineTune(work: Work): Promise<Outcome> {
     const vectors = await vectorsOf(work, session)
     const classes = data.classes.length
     if (!resumed) {
-      if (config.pretrained) loadTensors(session.store, await firstHead(work, vectors))
+      const hasHead = session.store.parameters.every(({ name }) => model.tensors.has(name))
+      if (hasHead) listener?.({ type: 'note', message: `The head of ${config.model} has the same classes; training goes on from it.` })
+      else if (config.pretrained) loadTensors(session.store, await firstHead(work, vectors))
       else loadTensors(session.store, (await freshHead(graph, config.seed)))
     }
     const trainable = trainableParameters(graph, config.bnAffine)
