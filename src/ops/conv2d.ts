@@ -102,7 +102,8 @@ export const conv2d = defineOp<Conv2dAttributes>({
         ROW_GRAIN,
       )
     } else if (dInput) {
-      const packed = record.packedTransposed('weight', attrs.outChannels, paddedChannels(K))
+      // The kernel sums over the padded channels of dy, as they lie.
+      const packed = record.packedTransposed('weight', columns, paddedChannels(K))
       record.call('convolutionBackwardInput', [record.dOutput, packed, dInput.place, table(), dInput.accumulate, SCRATCH], { perImage: 1 })
     }
   },
