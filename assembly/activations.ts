@@ -28,8 +28,8 @@ export function throughActivation(dy: v128, y: v128, low: v128, high: v128): v12
 export function activationForward(x: usize, y: usize, activation: i32, from: i32, to: i32): void {
   const low = lowerBound(activation)
   const high = upperBound(activation)
-  const end = <usize>to << 4
-  for (let i = <usize>from << 4; i < end; i += 16) v128.store(y + i, clamp(v128.load(x + i), low, high))
+  const end = (<usize>to) << 4
+  for (let i = (<usize>from) << 4; i < end; i += 16) v128.store(y + i, clamp(v128.load(x + i), low, high))
 }
 
 /** dx = dy where y is strictly between the bounds, else 0; written, or added.  f32, units are vectors of 4; dx may be dy. */
@@ -44,8 +44,8 @@ export function activationBackward(
 ): void {
   const low = lowerBound(activation)
   const high = upperBound(activation)
-  const end = <usize>to << 4
-  for (let i = <usize>from << 4; i < end; i += 16) {
+  const end = (<usize>to) << 4
+  for (let i = (<usize>from) << 4; i < end; i += 16) {
     let gradient = v128.load(dy + i)
     if (activation) gradient = throughActivation(gradient, v128.load(y + i), low, high)
     if (accumulate) gradient = f32x4.add(v128.load(dx + i), gradient)

@@ -39,6 +39,6 @@ export function exponential(x: v128): v128 {
 
 /** y = e^x.  f32, units are vectors of 4; y may be x. */
 export function exponentialForward(x: usize, y: usize, from: i32, to: i32): void {
-  const end = <usize>to << 4
-  for (let i = <usize>from << 4; i < end; i += 16) v128.store(y + i, exponential(v128.load(x + i)))
+  const end = (<usize>to) << 4
+  for (let i = (<usize>from) << 4; i < end; i += 16) v128.store(y + i, exponential(v128.load(x + i)))
 }

@@ -13,7 +13,8 @@ export function registerPeak(out: usize, iterations: i32, from: i32, to: i32): v
 }
 
 function chains(out: usize, iterations: i32): void {
-  const x = f32x4.splat(1e-9)
+  const half = f32x4.splat(0.5)
+  const one = f32x4.splat(1)
   let c0 = f32x4.splat(1)
   let c1 = f32x4.splat(2)
   let c2 = f32x4.splat(3)
@@ -27,19 +28,19 @@ function chains(out: usize, iterations: i32): void {
   let c10 = f32x4.splat(11)
   let c11 = f32x4.splat(12)
   for (; iterations > 0; iterations--) {
-    // Each product depends on a neighbour's sum: were it constant, the baseline build could move it out of the loop.
-    c0 = multiplyAdd(c1, x, c0)
-    c1 = multiplyAdd(c2, x, c1)
-    c2 = multiplyAdd(c3, x, c2)
-    c3 = multiplyAdd(c4, x, c3)
-    c4 = multiplyAdd(c5, x, c4)
-    c5 = multiplyAdd(c6, x, c5)
-    c6 = multiplyAdd(c7, x, c6)
-    c7 = multiplyAdd(c8, x, c7)
-    c8 = multiplyAdd(c9, x, c8)
-    c9 = multiplyAdd(c10, x, c9)
-    c10 = multiplyAdd(c11, x, c10)
-    c11 = multiplyAdd(c0, x, c11)
+    // Both the product and the sum depend on the round before: nothing can move out of the loop.
+    c0 = multiplyAdd(c0, half, one)
+    c1 = multiplyAdd(c1, half, one)
+    c2 = multiplyAdd(c2, half, one)
+    c3 = multiplyAdd(c3, half, one)
+    c4 = multiplyAdd(c4, half, one)
+    c5 = multiplyAdd(c5, half, one)
+    c6 = multiplyAdd(c6, half, one)
+    c7 = multiplyAdd(c7, half, one)
+    c8 = multiplyAdd(c8, half, one)
+    c9 = multiplyAdd(c9, half, one)
+    c10 = multiplyAdd(c10, half, one)
+    c11 = multiplyAdd(c11, half, one)
   }
   const low = f32x4.add(f32x4.add(f32x4.add(c0, c1), f32x4.add(c2, c3)), f32x4.add(c4, c5))
   const high = f32x4.add(f32x4.add(f32x4.add(c6, c7), f32x4.add(c8, c9)), f32x4.add(c10, c11))

@@ -1,8 +1,14 @@
 import { LONGEST_DEPTH, multiplyBlock } from '../matmul/matmul'
+import { packB } from '../matmul/pack'
 import { addTransposedBlock, SUM_ROWS } from '../matmul/transposed'
 import { addPatches, alignColumn, blockEnd, copyPatches, patchColumns } from './patches'
 
 // Blocks of the patch matrix are built in scratch (1 MiB): at most 256 rows of at most 512 columns and a margin, half of it.
+
+/** Columns of patches, and of dy, of which the gradient of the weight is computed at once, and where dy lies in scratch. */
+const WEIGHT_COLUMNS: i32 = 256
+const DY_COLUMNS: i32 = 512
+const DY_OFFSET: usize = 512 * 1024
 
 /** Output pixels whose patches are built at once. */
 const BLOCK_PIXELS: i32 = 128
@@ -124,18 +130,60 @@ export function convolutionBackwardWeight(
 ): void {
   const C = load<i32>(geometry, 8)
   const O = load<i32>(geometry, 24)
+  const S = load<i32>(geometry, 12)
   const M = images * load<i32>(geometry, 16) * load<i32>(geometry, 20)
+  const dyPanels = scratch + DY_OFFSET
+  // Cache lines that lie a power of two apart push each other out: worth a copy where it is used often enough.
+  const copies = !isIdentity(geometry) || (C >= 64 && O >= 64)
+  const packs = to - from >= 64 && O >= 64
   for (let k = from; k < to; ) {
     const first = alignColumn(k, C)
-    const end = blockEnd(first, LONGEST_DEPTH, to, C)
+    const end = blockEnd(first, WEIGHT_COLUMNS, to, C)
     // An odd number of cache lines from row to row spreads a column over all sets of the cache.
-    const step = ((end - first + 4 + 15) & ~15) | 16
+    const step = copies ? ((end - first + 4 + 15) & ~15) | 16 : S
     const block = dw + ((<usize>first * <usize>O) << 2)
     for (let m = 0; m < M; m += SUM_ROWS) {
       const rows = min(SUM_ROWS, M - m)
-      copyPatches(x, geometry, scratch, step, m, m + rows, first, end)
-      addTransposedBlock(scratch, step, dy + ((<usize>m * <usize>O) << 2), O, block, O, rows, O, k - first, end - first)
+      let a = x + ((<usize>m * <usize>S + <usize>first) << 2)
+      if (copies) {
+        a = scratch
+        copyPatches(x, geometry, scratch, step, m, m + rows, first, end)
+      }
+      for (let o = 0; o < O; o += DY_COLUMNS) {
+        const columns = min(DY_COLUMNS, O - o)
+        let b = dy + ((<usize>m * <usize>O + <usize>o) << 2)
+        if (packs) {
+          packB(b, O, dyPanels, rows, columns, 0, (columns + 7) >> 3)
+          b = dyPanels
+        }
+        addTransposedBlock(
+          a,
+          step,
+          b,
+          packs ? 0 : O,
+          block + ((<usize>o) << 2),
+          O,
+          rows,
+          columns,
+          k - first,
+          end - first,
+        )
+      }
     }
     k = end
   }
+}
+
+/** Whether the patches of x are x itself: a 1x1 convolution of stride 1. */
+function isIdentity(geometry: usize): bool {
+  return (
+    load<i32>(geometry, 28) == 1 &&
+    load<i32>(geometry, 32) == 1 &&
+    load<i32>(geometry, 36) == 1 &&
+    load<i32>(geometry, 40) == 1 &&
+    load<i32>(geometry, 44) == 0 &&
+    load<i32>(geometry, 48) == 0 &&
+    load<i32>(geometry) == load<i32>(geometry, 16) &&
+    load<i32>(geometry, 4) == load<i32>(geometry, 20)
+  )
 }

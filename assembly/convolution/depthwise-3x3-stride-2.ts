@@ -49,7 +49,7 @@ function pairs<SECOND>(
 /** Gradient of one input row of one picture, dy [OH, OW, S]. Pixels at the ends of the row are gathered one by one. */
 export function slideApart(dy: usize, weight: usize, dx: usize, iy: i32, geometry: usize, accumulate: i32): void {
   const W = load<i32>(geometry, 4)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const OH = load<i32>(geometry, 16)
   const OW = load<i32>(geometry, 20)
   const padLeft = load<i32>(geometry, 48)

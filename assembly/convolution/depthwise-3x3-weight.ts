@@ -180,7 +180,7 @@ export function slideWeight(
   const S = load<i32>(geometry, 12)
   const OW = load<i32>(geometry, 20)
   const step = load<i32>(geometry, 36)
-  const stride = <usize>S << 2
+  const stride = (<usize>S) << 2
   const up = <usize>W * stride
   const middle = oy * step + 1 - load<i32>(geometry, 44)
   const padLeft = load<i32>(geometry, 48)

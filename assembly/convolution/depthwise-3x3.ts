@@ -199,7 +199,7 @@ export function slideForward(
   const S = load<i32>(geometry, 12)
   const OW = load<i32>(geometry, 20)
   const step = load<i32>(geometry, 36)
-  const stride = <usize>S << 2
+  const stride = (<usize>S) << 2
   const low = lowerBound(activation)
   const high = upperBound(activation)
   const middle = oy * step + 1 - load<i32>(geometry, 44)
@@ -224,7 +224,8 @@ export function slideForward(
         else slideTwo<Yes, No>(p, up, stride, k, b, t, count, left, right, low, high)
       } else {
         if (middle == 0) slideOne<No, Yes, No>(p, up, stride, k, stride, b, t, count, left, right, low, high, 0)
-        else if (middle < H - 1) slideOne<Yes, Yes, No>(p, up, stride, k, stride, b, t, count, left, right, low, high, 0)
+        else if (middle < H - 1)
+          slideOne<Yes, Yes, No>(p, up, stride, k, stride, b, t, count, left, right, low, high, 0)
         else slideOne<Yes, No, No>(p, up, stride, k, stride, b, t, count, left, right, low, high, 0)
       }
     }
@@ -237,7 +238,7 @@ export function slideTurned(dy: usize, weight: usize, dx: usize, iy: i32, geomet
   const S = load<i32>(geometry, 12)
   const OH = load<i32>(geometry, 16)
   const OW = load<i32>(geometry, 20)
-  const stride = <usize>S << 2
+  const stride = (<usize>S) << 2
   const up = <usize>OW * stride
   const none = f32x4.splat(0)
   // The turned kernel has 2 - padTop rows and 2 - padLeft columns outside.
@@ -254,10 +255,9 @@ export function slideTurned(dy: usize, weight: usize, dx: usize, iy: i32, geomet
     for (let c: usize = 0; c < stride; c += 16) {
       const p = pixel + c
       const k = weight + 8 * stride + c
-      const tap = 0 - stride
+      const tap: usize = 0 - stride
       const t = target + c
-      if (middle == 0)
-        slideOne<No, Yes, Yes>(p, up, stride, k, tap, 0, t, count, left, right, none, none, accumulate)
+      if (middle == 0) slideOne<No, Yes, Yes>(p, up, stride, k, tap, 0, t, count, left, right, none, none, accumulate)
       else if (middle < OH - 1)
         slideOne<Yes, Yes, Yes>(p, up, stride, k, tap, 0, t, count, left, right, none, none, accumulate)
       else slideOne<Yes, No, Yes>(p, up, stride, k, tap, 0, t, count, left, right, none, none, accumulate)

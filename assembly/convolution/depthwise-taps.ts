@@ -61,9 +61,35 @@ function rowBody(
     const inside = left >= 0 && left + 3 * strideW + (kw - 1) * dilationW < W
     if (inside && ox + 4 <= OW) {
       if (GRADIENT) {
-        fourGradients(pixel, weightRow, tap, y, stride, rows, kw, rowStep, columnStep, <usize>strideW * stride, accumulate)
+        fourGradients(
+          pixel,
+          weightRow,
+          tap,
+          y,
+          stride,
+          rows,
+          kw,
+          rowStep,
+          columnStep,
+          <usize>strideW * stride,
+          accumulate,
+        )
       } else {
-        fourOutputs(pixel, weightRow, tap, bias, y, stride, rows, kw, rowStep, columnStep, <usize>strideW * stride, low, high)
+        fourOutputs(
+          pixel,
+          weightRow,
+          tap,
+          bias,
+          y,
+          stride,
+          rows,
+          kw,
+          rowStep,
+          columnStep,
+          <usize>strideW * stride,
+          low,
+          high,
+        )
       }
       ox += 4
       y += stride << 2
@@ -71,7 +97,23 @@ function rowBody(
       const first = firstInside(left, dilationW)
       const columns = max(endInside(left, dilationW, W, kw) - first, 0)
       const corner = pixel + <usize>first * columnStep
-      oneOutput(corner, weightRow + <usize>first * tap, tap, rowTap, bias, y, stride, rows, columns, rowStep, columnStep, low, high, accumulate, GRADIENT)
+      oneOutput(
+        corner,
+        weightRow + <usize>first * tap,
+        tap,
+        rowTap,
+        bias,
+        y,
+        stride,
+        rows,
+        columns,
+        rowStep,
+        columnStep,
+        low,
+        high,
+        accumulate,
+        GRADIENT,
+      )
       ox++
       y += stride
     }
@@ -219,7 +261,7 @@ export function forwardRow(
   geometry: usize,
   activation: i32,
 ): void {
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   rowBody(
     x,
     weight,
@@ -248,7 +290,7 @@ export function forwardRow(
 
 /** Gradient of one input row where both strides are 1: dy convolved with the kernel turned around. */
 export function turnedRow(dy: usize, weight: usize, dx: usize, iy: i32, geometry: usize, accumulate: i32): void {
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const kh = load<i32>(geometry, 28)
   const kw = load<i32>(geometry, 32)
   const dilationH = load<i32>(geometry, 52)
@@ -283,7 +325,7 @@ export function turnedRow(dy: usize, weight: usize, dx: usize, iy: i32, geometry
 /** Gradient of one input row for any stride: every tap whose output exists is gathered. */
 export function gatheredRow(dy: usize, weight: usize, dx: usize, iy: i32, geometry: usize, accumulate: i32): void {
   const W = load<i32>(geometry, 4)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const padLeft = load<i32>(geometry, 48)
   for (let ix = 0; ix < W; ix++) {
     gatherPixel(dy, weight, dx, iy + load<i32>(geometry, 44), ix + padLeft, stride, geometry, accumulate)

@@ -21,7 +21,7 @@ export function depthwiseForward(
 ): void {
   const H = load<i32>(geometry, 0)
   const W = load<i32>(geometry, 4)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const OH = load<i32>(geometry, 16)
   const OW = load<i32>(geometry, 20)
   const input = <usize>(H * W) * stride
@@ -51,7 +51,7 @@ export function depthwiseBackwardInput(
 ): void {
   const H = load<i32>(geometry, 0)
   const W = load<i32>(geometry, 4)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const OH = load<i32>(geometry, 16)
   const OW = load<i32>(geometry, 20)
   const inputRow = <usize>W * stride
@@ -102,13 +102,13 @@ export function depthwiseBackwardWeight(
 ): void {
   const H = load<i32>(geometry, 0)
   const W = load<i32>(geometry, 4)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const OH = load<i32>(geometry, 16)
   const OW = load<i32>(geometry, 20)
   const input = <usize>(H * W) * stride
   const outputRow = <usize>OW * stride
-  const first = <usize>from << 4
-  const end = <usize>to << 4
+  const first = (<usize>from) << 4
+  const end = (<usize>to) << 4
   for (let image = 0; image < images; image++) {
     const source = x + <usize>image * input
     for (let oy = 0; oy < OH; oy++) {

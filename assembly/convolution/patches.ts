@@ -76,6 +76,22 @@ export function copyPatches(
         out += (<usize>count) << 2
         column += count
         kx = kw
+      } else if (
+        S == 4 &&
+        inside &&
+        left + kx * dilationW >= 0 &&
+        left + (kw - 1) * dilationW < W &&
+        column + (kw - kx) * C <= endColumn
+      ) {
+        // Pictures: whole pixels are copied, what is behind their last channel is overwritten by the next.
+        const pixelStep = (<usize>dilationW) << 4
+        let source = image + ((<usize>(y * W + left + kx * dilationW)) << 4)
+        column += (kw - kx) * C
+        for (; kx < kw; kx++) {
+          v128.store(out, v128.load(source))
+          source += pixelStep
+          out += (<usize>C) << 2
+        }
       } else {
         const count = min(C - channel, endColumn - column)
         const xx = left + kx * dilationW

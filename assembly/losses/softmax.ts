@@ -5,7 +5,7 @@ import { exponential } from '../approximations'
 @inline
 function loadMasked(row: usize, c: i32, C: i32): v128 {
   const present = i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(C - c))
-  return v128.bitselect(v128.load(row + (<usize>c << 2)), f32x4.splat(-Infinity), present)
+  return v128.bitselect(v128.load(row + ((<usize>c) << 2)), f32x4.splat(-Infinity), present)
 }
 
 /** Largest of the first C values; NaN if one of them is. */
@@ -23,7 +23,7 @@ export function rowExponentials(x: usize, y: usize, C: i32, maximum: f32): f32 {
   for (let c = 0; c < C; c += 4) {
     const value = exponential(f32x4.sub(loadMasked(x, c, C), shift))
     sum = f32x4.add(sum, value)
-    if (y) v128.store(y + (<usize>c << 2), value)
+    if (y) v128.store(y + ((<usize>c) << 2), value)
   }
   const a = f32x4.extract_lane(sum, 0) + f32x4.extract_lane(sum, 1)
   return a + (f32x4.extract_lane(sum, 2) + f32x4.extract_lane(sum, 3))
@@ -31,7 +31,7 @@ export function rowExponentials(x: usize, y: usize, C: i32, maximum: f32): f32 {
 
 /** y = softmax(x) over the first C of S values, zeros behind.  x, y: f32[rows, S], y may be x; units are rows. */
 export function softmax(x: usize, y: usize, C: i32, S: i32, from: i32, to: i32): void {
-  const stride = <usize>S << 2
+  const stride = (<usize>S) << 2
   for (let row = from; row < to; row++) {
     const source = x + <usize>row * stride
     const target = y + <usize>row * stride

@@ -21,12 +21,15 @@ export function matmulTransposed(
   to: i32,
 ): void {
   for (let m = 0; m < M; m += SUM_ROWS) {
+    const rows = min(SUM_ROWS, M - m)
     const offset = (<usize>m) << 2
-    addTransposedBlock(a + offset * lda, lda, b + offset * ldb, ldb, c, ldc, min(SUM_ROWS, M - m), N, from, to)
+    addTransposedBlock(a + offset * lda, lda, b + offset * ldb, ldb, c, ldc, rows, N, from, to)
   }
 }
 
-/** c += aᵀ·b for at most 256 rows of a and b, rows from … to - 1 of c. */
+/**
+ * c += aᵀ·b for at most 256 rows of a and b, rows from … to - 1 of c. b is row-major, or, where ldb is 0, as `packB` leaves it.
+ */
 export function addTransposedBlock(
   a: usize,
   lda: i32,
@@ -39,23 +42,42 @@ export function addTransposedBlock(
   from: i32,
   to: i32,
 ): void {
-  const aStep = (<usize>lda) << 2
-  const bStep = (<usize>ldb) << 2
-  const cStep = (<usize>ldc) << 2
+  // The columns that share a cache line of a follow each other for every panel of b, so that they are fetched once.
+  for (let k = from; k < to; ) {
+    const end = min(to, (k + 16) & ~15)
+    for (let n = 0; n < N; n += 8) {
+      const wide = N - n >= 8
+      const panel = b + ((<usize>n) << 2) * <usize>(ldb ? 1 : rows)
+      const step = ldb ? (<usize>ldb) << 2 : wide ? 32 : 16
+      addColumns(a, (<usize>lda) << 2, panel, step, c + ((<usize>n) << 2), (<usize>ldc) << 2, rows, wide, k, end)
+    }
+    k = end
+  }
+}
+
+/** The same for 8 or 4 columns of b, and steps in bytes. */
+function addColumns(
+  a: usize,
+  aStep: usize,
+  b: usize,
+  bStep: usize,
+  c: usize,
+  cStep: usize,
+  rows: i32,
+  wide: bool,
+  from: i32,
+  to: i32,
+): void {
   // A tile always reads four columns of a. The last one, where fewer are left, starts earlier if it would read past the row's
   // end, and adds only the rows that are asked for.
-  const last = min(from + ((to - from) & ~3), lda - 4)
-  for (let n = 0; n < N; n += 8) {
-    const bHere = b + ((<usize>n) << 2)
-    const cHere = c + ((<usize>n) << 2)
-    let k = from
-    if (N - n >= 8) {
-      for (; k + 4 <= to; k += 4) addTile8(a, aStep, k, bHere, bStep, rows, cHere, cStep, 0, 4)
-      if (k < to) addTile8(a, aStep, last, bHere, bStep, rows, cHere, cStep, k - last, to - last)
-    } else {
-      for (; k + 4 <= to; k += 4) addTile4(a, aStep, k, bHere, bStep, rows, cHere, cStep, 0, 4)
-      if (k < to) addTile4(a, aStep, last, bHere, bStep, rows, cHere, cStep, k - last, to - last)
-    }
+  const last = min(from + ((to - from) & ~3), <i32>(aStep >> 2) - 4)
+  let k = from
+  if (wide) {
+    for (; k + 4 <= to; k += 4) addTile8(a, aStep, k, b, bStep, rows, c, cStep, 0, 4)
+    if (k < to) addTile8(a, aStep, last, b, bStep, rows, c, cStep, k - last, to - last)
+  } else {
+    for (; k + 4 <= to; k += 4) addTile4(a, aStep, k, b, bStep, rows, c, cStep, 0, 4)
+    if (k < to) addTile4(a, aStep, last, b, bStep, rows, c, cStep, k - last, to - last)
   }
 }
 

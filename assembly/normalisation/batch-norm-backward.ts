@@ -21,7 +21,7 @@ export function batchNormReduce(
   from: i32,
   to: i32,
 ): void {
-  const stride = <usize>S << 2
+  const stride = (<usize>S) << 2
   for (let block = from; block < to; block++) {
     const start = block * BLOCK_ROWS
     const out = partials + <usize>block * 2 * stride
@@ -50,15 +50,7 @@ function gradientAt(dy: usize, y: usize, activation: i32, low: v128, high: v128)
   return activation ? throughActivation(gradient, v128.load(y), low, high) : gradient
 }
 
-function reduceFour(
-  x: usize,
-  y: usize,
-  dy: usize,
-  stride: usize,
-  saved: usize,
-  activation: i32,
-  out: usize,
-): void {
+function reduceFour(x: usize, y: usize, dy: usize, stride: usize, saved: usize, activation: i32, out: usize): void {
   const low = lowerBound(activation)
   const high = upperBound(activation)
   const two = stride << 1
@@ -84,15 +76,7 @@ function reduceFour(
   }
 }
 
-function reduceOne(
-  x: usize,
-  y: usize,
-  dy: usize,
-  stride: usize,
-  saved: usize,
-  activation: i32,
-  out: usize,
-): void {
+function reduceOne(x: usize, y: usize, dy: usize, stride: usize, saved: usize, activation: i32, out: usize): void {
   const low = lowerBound(activation)
   const high = upperBound(activation)
   for (let c: usize = 0; c < stride; c += 16) {
@@ -124,9 +108,9 @@ export function batchNormBackwardFinish(
   from: i32,
   to: i32,
 ): void {
-  const stride = <usize>S << 2
-  const end = <usize>to << 4
-  for (let c = <usize>from << 4; c < end; c += 4) {
+  const stride = (<usize>S) << 2
+  const end = (<usize>to) << 4
+  for (let c = (<usize>from) << 4; c < end; c += 4) {
     const sum = partials ? sumBlocks(partials + c, M, stride) : 0
     const product = partials ? sumBlocks(partials + stride + c, M, stride) : 0
     if (dBeta) store<f32>(dBeta + c, <f32>(<f64>load<f32>(dBeta + c) + sum))
@@ -168,7 +152,7 @@ export function batchNormBackwardInput(
   from: i32,
   to: i32,
 ): void {
-  const stride = <usize>S << 2
+  const stride = (<usize>S) << 2
   let offset = <usize>from * stride
   for (let row = from; row < to; row++) {
     if (x) rowInput(x + offset, y + offset, dy + offset, dx + offset, stride, coefficients, activation, accumulate)

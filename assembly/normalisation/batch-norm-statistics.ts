@@ -8,7 +8,7 @@ const STRIP: usize = 256
 
 /** partials[block] = mean[S], sum of squared deviations from that mean[S].  Units are blocks of 256 rows. */
 export function batchNormStatistics(x: usize, S: i32, M: i32, partials: usize, from: i32, to: i32): void {
-  const stride = <usize>S << 2
+  const stride = (<usize>S) << 2
   for (let block = from; block < to; block++) {
     const start = block * BLOCK_ROWS
     const rows = min(BLOCK_ROWS, M - start)

@@ -27,7 +27,7 @@ export function adaptivePoolForward(
   from: i32,
   to: i32,
 ): void {
-  const stride = <usize>S << 2
+  const stride = (<usize>S) << 2
   for (let image = from; image < to; image++) {
     const source = x + <usize>(image * H * W) * stride
     let target = y + <usize>(image * OH * OW) * stride
@@ -58,7 +58,7 @@ export function adaptivePoolBackward(
   from: i32,
   to: i32,
 ): void {
-  const stride = <usize>S << 2
+  const stride = (<usize>S) << 2
   const input = <usize>(H * W) * stride
   for (let image = from; image < to; image++) {
     const target = dx + <usize>image * input

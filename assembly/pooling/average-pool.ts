@@ -14,7 +14,7 @@ export function averagePoolForward(x: usize, y: usize, geometry: usize, includeP
   const H = load<i32>(geometry, 0)
   const W = load<i32>(geometry, 4)
   const OH = load<i32>(geometry, 16)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const outputRow = stride * <usize>load<i32>(geometry, 20)
   for (let row = from; row < to; row++) {
     const image = row / OH
@@ -25,7 +25,7 @@ export function averagePoolForward(x: usize, y: usize, geometry: usize, includeP
 function forwardRow(image: usize, y: usize, oy: i32, geometry: usize, includePad: i32): void {
   const H = load<i32>(geometry, 0)
   const W = load<i32>(geometry, 4)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const OW = load<i32>(geometry, 20)
   const kh = load<i32>(geometry, 28)
   const kw = load<i32>(geometry, 32)
@@ -82,7 +82,7 @@ export function averagePoolBackward(
   to: i32,
 ): void {
   const OH = load<i32>(geometry, 16)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const input = <usize>(load<i32>(geometry, 0) * load<i32>(geometry, 4)) * stride
   const outputRow = <usize>load<i32>(geometry, 20) * stride
   for (let image = from; image < to; image++) {
@@ -97,7 +97,7 @@ export function averagePoolBackward(
 function backwardRow(dy: usize, dx: usize, oy: i32, geometry: usize, includePad: i32): void {
   const H = load<i32>(geometry, 0)
   const W = load<i32>(geometry, 4)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const OW = load<i32>(geometry, 20)
   const kh = load<i32>(geometry, 28)
   const kw = load<i32>(geometry, 32)

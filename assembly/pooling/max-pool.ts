@@ -13,7 +13,7 @@ export function maxPoolForward(x: usize, y: usize, geometry: usize, from: i32, t
   const H = load<i32>(geometry, 0)
   const W = load<i32>(geometry, 4)
   const OH = load<i32>(geometry, 16)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const outputRow = stride * <usize>load<i32>(geometry, 20)
   for (let row = from; row < to; row++) {
     const image = row / OH
@@ -24,7 +24,7 @@ export function maxPoolForward(x: usize, y: usize, geometry: usize, from: i32, t
 function forwardRow(image: usize, y: usize, oy: i32, geometry: usize): void {
   const H = load<i32>(geometry, 0)
   const W = load<i32>(geometry, 4)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const OW = load<i32>(geometry, 20)
   const kh = load<i32>(geometry, 28)
   const kw = load<i32>(geometry, 32)
@@ -62,7 +62,7 @@ export function maxPoolBackward(
   to: i32,
 ): void {
   const OH = load<i32>(geometry, 16)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const input = <usize>(load<i32>(geometry, 0) * load<i32>(geometry, 4)) * stride
   const outputRow = <usize>load<i32>(geometry, 20) * stride
   for (let image = from; image < to; image++) {
@@ -76,7 +76,7 @@ export function maxPoolBackward(
 function backwardRow(image: usize, dy: usize, dx: usize, oy: i32, geometry: usize): void {
   const H = load<i32>(geometry, 0)
   const W = load<i32>(geometry, 4)
-  const stride = <usize>load<i32>(geometry, 12) << 2
+  const stride = (<usize>load<i32>(geometry, 12)) << 2
   const OW = load<i32>(geometry, 20)
   const kh = load<i32>(geometry, 28)
   const kw = load<i32>(geometry, 32)

@@ -80,14 +80,7 @@ export const conv2d = defineOp<Conv2dAttributes>({
     if (dBias) record.call('sumRows', [record.dOutput, columns, { perImage: pixels }, dBias], columns / 4)
 
     const dWeight = record.gradient('weight')
-    if (dWeight && isMatmul(attrs)) {
-      record.call(
-        'matmulTransposed',
-        [input.place, paddedChannels(channels), record.dOutput, columns, dWeight, columns, { perImage: pixels }, columns],
-        K,
-        ROW_GRAIN,
-      )
-    } else if (dWeight) {
+    if (dWeight) {
       record.call('convolutionBackwardWeight', [input.place, record.dOutput, dWeight, { perImage: 1 }, table(), SCRATCH], K, ROW_GRAIN)
     }
 
@@ -102,7 +95,7 @@ export const conv2d = defineOp<Conv2dAttributes>({
         ROW_GRAIN,
       )
     } else if (dInput) {
-      // The kernel sums over the padded channels of dy, as they lie.
+      // The kernel knows the padded output channels only.
       const packed = record.packedTransposed('weight', columns, paddedChannels(K))
       record.call('convolutionBackwardInput', [record.dOutput, packed, dInput.place, table(), dInput.accumulate, SCRATCH], { perImage: 1 })
     }

@@ -35,6 +35,9 @@ const shapes: readonly (readonly [string, Convolution])[] = [
   ['3x3 of dilation 2', { ...base, C: 5, padTop: 2, padLeft: 2, dilation: [2, 2] }],
   ['5x2, uneven padding', { ...base, OH: 5, OW: 8, kernel: [5, 2], padTop: 2, padLeft: 3 }],
   ['1x1 of stride 2', { ...base, OH: 4, OW: 3, kernel: [1, 1], stride: [2, 2], padTop: 0, padLeft: 0 }],
+  ['1x1', { ...base, C: 5, kernel: [1, 1], padTop: 0, padLeft: 0 }],
+  ['1x1 with many channels', { ...base, H: 3, OH: 3, C: 66, O: 520, kernel: [1, 1], padTop: 0, padLeft: 0 }],
+  ['3x3 with many channels', { ...base, N: 1, H: 3, W: 3, OH: 3, OW: 3, C: 30, O: 68 }],
   ['7x7 over a smaller picture', { ...base, H: 3, W: 2, OH: 3, OW: 2, kernel: [7, 7], padTop: 3, padLeft: 3, C: 12 }],
   ['a single pixel', { ...base, N: 1, H: 1, W: 1, OH: 1, OW: 1 }],
   ['no image', { ...base, N: 0 }],
@@ -182,6 +185,7 @@ describe.each(kernelBuilds)('%s build', (build) => {
   test('all three give the same bits wherever their work is cut', () => {
     for (const shape of [
       { ...base, C: 3, O: 5 },
+      { ...base, H: 3, OH: 3, C: 69, O: 72, kernel: [1, 1] as const, padTop: 0, padLeft: 0 },
       { ...base, N: 3, H: 5, W: 5, OH: 3, OW: 3, stride: [2, 2] as const, C: 61, O: 12 },
     ]) {
       const data = randomData(shape)

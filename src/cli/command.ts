@@ -1,0 +1,52 @@
+import type { WorkOptions } from '../transfer/options.ts'
+import type { DataOutput } from './data-output.ts'
+import { type Given, readValues, type Settings, type Values } from './settings.ts'
+import type { Verbs } from './verbs.ts'
+
+/** What a command works with. */
+export interface Work {
+  readonly verbs: Verbs
+  readonly stdin: AsyncIterable<Uint8Array | string>
+  readonly output: DataOutput
+  /** What every verb takes; starts the engine. */
+  options(): Required<Pick<WorkOptions, 'engine' | 'signal' | 'listener'>>
+  readonly signal: AbortSignal
+  /** Speaks to people, on stderr; silent with `--quiet`. */
+  say(text: string): void
+  /** No bar from now on: rows go to the same terminal. */
+  hideBar(): void
+}
+
+/** What stands behind the name of a command. */
+export interface Argument {
+  readonly name: string
+  readonly help: string
+  readonly optional?: boolean
+  readonly several?: boolean
+}
+
+/** A command as the parser and the help know it. */
+export interface Command {
+  readonly name: string
+  readonly summary: string
+  /** More lines for its own help. */
+  readonly description?: string
+  readonly arguments: readonly Argument[]
+  readonly settings: Settings
+  readonly examples: readonly string[]
+  /** @returns the exit code */
+  run(given: Given, positionals: readonly string[], work: Work): Promise<number>
+}
+
+/** Binds a command's options to their types: `run` receives their values. */
+export function defineCommand<S extends Settings>(
+  definition: Omit<Command, 'settings' | 'run'> & {
+    readonly settings: S
+    run(values: Values<S>, positionals: readonly string[], work: Work): Promise<number>
+  },
+): Command {
+  return {
+    ...definition,
+    run: (given, positionals, work) => definition.run(readValues(definition.settings, given), positionals, work),
+  }
+}

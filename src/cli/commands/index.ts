@@ -1,0 +1,10 @@
+import type { Command } from '../command.ts'
+import { demo } from './demo.ts'
+import { doctor } from './doctor.ts'
+import { embed } from './embed.ts'
+import { evaluate } from './eval.ts'
+import { predict } from './predict.ts'
+import { train } from './train.ts'
+
+/** All commands, in the order of the help. */
+export const commands: readonly Command[] = [train, predict, embed, evaluate, demo, doctor]

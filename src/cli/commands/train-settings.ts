@@ -1,0 +1,135 @@
+// The options of `train`, with the defaults that the verb has.
+import { trainDefaults } from '../../transfer/train-defaults.ts'
+import { json, onError, overwrite, preprocessing } from '../shared-settings.ts'
+import { choice, number, onOff, text, wholeNumber } from '../values.ts'
+
+/** Defaults that depend on what is trained: a head, layers of a trained network, a fresh network. */
+function byMode(name: keyof typeof trainDefaults.head_): string {
+  const { head_, finetune, scratch } = trainDefaults
+  if (head_[name] === finetune[name] && finetune[name] === scratch[name]) return String(head_[name])
+  return `${head_[name]}; finetune ${finetune[name]}; fresh network ${scratch[name]}`
+}
+
+/** All that `train` can be told. */
+export const trainSettings = {
+  data: text('<dir>', { group: 'Data', help: 'the image folder', positional: true }),
+  val: text('<fraction|dir|file>', {
+    group: 'Data',
+    help: 'validation pictures: a share, a folder or a list file',
+    fallback: "DATA's val folder, else 0.2",
+  }),
+  trainList: text('<file>', { group: 'Data', help: 'train on the pictures named in this file only' }),
+  test: text('<dir>', { group: 'Data', help: 'measure the best model on this folder at the end' }),
+  seed: wholeNumber(
+    { from: 0, to: Number.MAX_SAFE_INTEGER },
+    { group: 'Data', help: 'of all that is random', fallback: String(trainDefaults.seed) },
+  ),
+  onError,
+  strict: onOff({ group: 'Data', help: 'stop with 3 before the first epoch when any picture is bad' }),
+  maxBad: number(
+    { from: 0, to: 100 },
+    { group: 'Data', help: 'largest share of unreadable pictures, in percent', fallback: String(trainDefaults.maxBad) },
+  ),
+
+  model: text('<model>', {
+    group: 'Model',
+    help: "folder, weight file, card's name, or 'default'",
+    fallback: trainDefaults.model,
+  }),
+  mode: choice(['head', 'features', 'finetune'], {
+    group: 'Model',
+    help: 'a new head, a head solved on features (features), or layers of the network too (finetune)',
+    fallback: trainDefaults.mode,
+  }),
+  pretrained: onOff({ group: 'Model', help: 'begin with random weights', shownNegated: true }),
+  head: text('<head>', {
+    group: 'Model',
+    help: 'new head: linear, mlp, mlp:WIDTH, mlp:WIDTHxDEPTH',
+    fallback: trainDefaults.head,
+  }),
+  unfreeze: text('<layers>', {
+    group: 'Model',
+    help: 'layers to train: last:N, stage:NAME+, all, or a pattern',
+    fallback: `${trainDefaults.unfreeze}; all with --no-pretrained`,
+  }),
+  freeze: text('<pattern>', { group: 'Model', help: 'layers to keep, of those unfrozen' }),
+  bn: choice(['frozen', 'train-unfrozen', 'train'], {
+    group: 'Model',
+    help: 'where batch norm learns its statistics',
+    fallback: 'frozen; train with --no-pretrained',
+  }),
+  bnAffine: choice(['train', 'frozen'], {
+    group: 'Model',
+    help: 'scale and shift of batch norm in unfrozen layers',
+    fallback: trainDefaults.bnAffine,
+  }),
+
+  epochs: wholeNumber(
+    { from: 1, to: 1_000_000 },
+    { group: 'Training', help: 'times that all pictures are seen', fallback: byMode('epochs') },
+  ),
+  batchSize: wholeNumber(
+    { from: 1, to: 65_536 },
+    { group: 'Training', help: 'pictures per step', fallback: String(trainDefaults.batchSize) },
+  ),
+  opt: choice(['sgd', 'momentum', 'nesterov', 'adam', 'adamw'], {
+    group: 'Training',
+    help: 'optimiser',
+    fallback: trainDefaults.opt,
+  }),
+  lr: number({ from: 0, above: true }, { group: 'Training', help: 'learning rate', fallback: byMode('lr') }),
+  momentum: number(
+    { from: 0, to: 1, below: true },
+    { group: 'Training', help: 'of momentum and nesterov', fallback: String(trainDefaults.momentum) },
+  ),
+  weightDecay: number(
+    { from: 0 },
+    { group: 'Training', help: "PyTorch's meaning; decoupled in adamw", fallback: byMode('weightDecay') },
+  ),
+  sched: choice(['constant', 'cosine'], {
+    group: 'Training',
+    help: 'how the learning rate goes on',
+    fallback: trainDefaults.sched,
+  }),
+  warmupEpochs: number(
+    { from: 0 },
+    { group: 'Training', help: 'epochs in which the rate rises', fallback: byMode('warmupEpochs') },
+  ),
+  warmupHead: wholeNumber(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'epochs of the head alone, before the other layers',
+      fallback: 'a linear head is solved exactly',
+    },
+  ),
+  smoothing: number(
+    { from: 0, to: 1, below: true },
+    { group: 'Training', help: 'label smoothing', fallback: byMode('smoothing') },
+  ),
+  clipGrad: number(
+    { from: 0 },
+    { group: 'Training', help: 'largest norm of the gradient', fallback: byMode('clipGrad') },
+  ),
+  augment: choice(['none', 'light'], {
+    group: 'Training',
+    help: 'random changes of the pictures',
+    fallback: 'light in finetune, else none',
+  }),
+  patience: wholeNumber(
+    { from: 0 },
+    { group: 'Training', help: 'epochs without a better result; 0 = off', fallback: String(trainDefaults.patience) },
+  ),
+  minAccuracy: number({ from: 0, to: 1 }, { group: 'Training', help: 'exit with 5 when the best accuracy is below' }),
+
+  ...preprocessing,
+
+  out: text('<dir>', { group: 'Output', help: 'run folder', fallback: 'runs/<data>-<n>' }),
+  overwrite,
+  resume: text('<run>', { group: 'Output', help: 'go on with an unfinished run, as it was configured' }),
+  allowBuildChange: onOff({
+    group: 'Output',
+    help: 'resume although the kernels differ; results change in the last bits',
+  }),
+  json,
+}

@@ -1,0 +1,51 @@
+// Options that several commands have.
+import { choice, number, onOff, text, wholeNumber } from './values.ts'
+
+/** Options of every command. */
+export const generalSettings = {
+  quiet: onOff({ group: 'General', short: '-q', help: 'say nothing but errors' }),
+  events: text('<file>', { group: 'General', help: 'append all progress to a file, as JSON lines' }),
+  config: text('<file>', { group: 'General', help: 'read options from a YAML or JSON file' }),
+}
+
+export const json = onOff({ group: 'Output', help: 'print one JSON document on stdout' })
+export const overwrite = onOff({ group: 'Output', help: 'use the folder even when it is not empty' })
+export const strict = onOff({ group: 'Data', help: 'exit with 7 when any input failed' })
+export const batchSize = wholeNumber(
+  { from: 1, to: 65_536 },
+  { group: 'Machine', help: 'pictures computed at a time; never changes results' },
+)
+
+export const onError = choice(['skip', 'stop'], {
+  group: 'Data',
+  help: 'a picture that cannot be read is left out, or ends the work',
+  fallback: 'skip',
+})
+
+export const preprocessing = {
+  imgSize: wholeNumber(
+    { from: 1, to: 16_384 },
+    { group: 'Pictures', help: 'side of the input in pixels', fallback: "the model's" },
+  ),
+  cropPct: number(
+    { from: 0, above: true, to: 1 },
+    { group: 'Pictures', help: 'share of the picture that is kept; 1 = no border', fallback: "the model's" },
+  ),
+  interpolation: choice(['bilinear', 'bicubic', 'lanczos', 'nearest'], {
+    group: 'Pictures',
+    help: 'how pictures are resized',
+    fallback: "the model's",
+  }),
+  cropMode: choice(['center', 'squash', 'border'], {
+    group: 'Pictures',
+    help: 'how pictures become square',
+    fallback: "the model's",
+  }),
+}
+
+/** Reading paths from stdin. */
+export const nulls = onOff({
+  group: 'Data',
+  short: '-0',
+  help: 'paths on stdin end with a NUL byte, as from find -print0',
+})

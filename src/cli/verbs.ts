@@ -1,0 +1,34 @@
+import type { DemoResult } from '../transfer/demo.ts'
+import type { DoctorReport } from '../transfer/doctor.ts'
+import type {
+  EmbedOptions,
+  EmbedResult,
+  EvaluateResult,
+  Prediction,
+  PredictOptions,
+  TrainOptions,
+  TrainResult,
+  WorkOptions,
+} from '../transfer/options.ts'
+
+/** What the commands call. */
+export interface Verbs {
+  train(options: TrainOptions): Promise<TrainResult>
+  predict(model: string, inputs: readonly string[], options: PredictOptions): AsyncIterable<Prediction>
+  embed(model: string, inputs: readonly string[], options: EmbedOptions): Promise<EmbedResult>
+  evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult>
+  demo(options: WorkOptions & { readonly out: string; readonly overwrite?: boolean }): Promise<DemoResult>
+  doctor(options: WorkOptions): Promise<DoctorReport>
+}
+
+/** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
+export const verbs: Verbs = {
+  train: async (options) => (await import('../transfer/train.ts')).train(options),
+  async *predict(model, inputs, options) {
+    yield* (await import('../transfer/predict.ts')).predict(model, inputs, options)
+  },
+  embed: async (model, inputs, options) => (await import('../transfer/embed.ts')).embed(model, inputs, options),
+  evaluate: async (model, data, options) => (await import('../transfer/evaluate.ts')).evaluate(model, data, options),
+  demo: async (options) => (await import('../transfer/demo.ts')).demo(options),
+  doctor: async (options) => (await import('../transfer/doctor.ts')).doctor(options),
+}
