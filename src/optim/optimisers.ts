@@ -41,8 +41,9 @@ function adam(coupled: 0 | 1): Optimiser {
       epsilon,
       weightDecay,
       coupled,
-      1 - pow(beta1, step + 1),
-      Math.sqrt(1 - pow(beta2, step + 1)),
+      // The kernel averages with f32 betas; the correction must belong to the same ones.
+      1 - pow(Math.fround(beta1), step + 1),
+      Math.sqrt(1 - pow(Math.fround(beta2), step + 1)),
     ],
   }
 }
