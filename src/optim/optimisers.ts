@@ -26,7 +26,14 @@ function sgd(momentum: (settings: OptimiserSettings) => number, nesterov: 0 | 1)
   return {
     kernel: 'sgd',
     state: ['momentum'],
-    hyper: (rate, weightDecay, step, settings) => [rate, momentum(settings), 0, weightDecay, nesterov, step === 0 ? 1 : 0],
+    hyper: (rate, weightDecay, step, settings) => [
+      rate,
+      momentum(settings),
+      0,
+      weightDecay,
+      nesterov,
+      step === 0 ? 1 : 0,
+    ],
   }
 }
 

@@ -65,10 +65,14 @@ export function completeConfig(options: TrainOptions): TrainConfig {
   const mode = options.mode ?? trainDefaults.mode
   const pretrained = options.pretrained ?? true
   if (!pretrained && mode !== 'finetune') {
-    throw new RegraftError('usage', `--no-pretrained leaves nothing for --mode ${mode} to build on. Use --mode finetune --unfreeze all.`)
+    throw new RegraftError(
+      'usage',
+      `--no-pretrained leaves nothing for --mode ${mode} to build on. Use --mode finetune --unfreeze all.`,
+    )
   }
   refuseWithoutEffect(options, mode)
-  const phase = mode === 'finetune' ? (pretrained ? trainDefaults.finetune : trainDefaults.scratch) : trainDefaults.head_
+  const phase =
+    mode === 'finetune' ? (pretrained ? trainDefaults.finetune : trainDefaults.scratch) : trainDefaults.head_
   return {
     data: options.data,
     model: options.model ?? trainDefaults.model,
@@ -110,7 +114,10 @@ export function completeConfig(options: TrainOptions): TrainConfig {
 function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): void {
   const only = (flag: string, value: unknown, neutral: unknown, wanted: string) => {
     if (value !== undefined && value !== neutral) {
-      throw new RegraftError('usage', `${flag} has a meaning only with ${wanted}; this is --mode ${mode}${mode === 'features' ? ` --head ${options.head ?? trainDefaults.head}` : ''}.`)
+      throw new RegraftError(
+        'usage',
+        `${flag} has a meaning only with ${wanted}; this is --mode ${mode}${mode === 'features' ? ` --head ${options.head ?? trainDefaults.head}` : ''}.`,
+      )
     }
   }
   if (mode !== 'finetune') {
@@ -120,7 +127,10 @@ function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): void {
     only('--bn-affine', options.bnAffine, trainDefaults.bnAffine, '--mode finetune')
     only('--warmup-head', options.warmupHead, null, '--mode finetune')
     if (options.augment !== undefined && options.augment !== 'none') {
-      throw new RegraftError('usage', `--augment ${options.augment} has no effect in --mode ${mode}, where each picture passes the network once. Use --mode finetune.`)
+      throw new RegraftError(
+        'usage',
+        `--augment ${options.augment} has no effect in --mode ${mode}, where each picture passes the network once. Use --mode finetune.`,
+      )
     }
   }
   const solved = mode === 'features' && parseHead(options.head ?? trainDefaults.head).kind === 'linear'
@@ -139,7 +149,12 @@ function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): void {
     only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
     only('--patience', options.patience, trainDefaults.patience, gradient)
   } else if (mode === 'head' || (mode === 'features' && !solved)) {
-    only('--strength', options.strength, trainDefaults.strength, '--mode features with a linear head, or --mode finetune')
+    only(
+      '--strength',
+      options.strength,
+      trainDefaults.strength,
+      '--mode features with a linear head, or --mode finetune',
+    )
   }
 }
 
@@ -150,5 +165,8 @@ export function parseHead(text: string): Head {
   const width = Number(mlp?.[1] ?? 256)
   const depth = Number(mlp?.[2] ?? 1)
   if (mlp && width >= 1 && width <= 8192 && depth >= 1 && depth <= 8) return { kind: 'mlp', width, depth }
-  throw new RegraftError('usage', `--head ${text} is not understood. Use linear, mlp, mlp:WIDTH or mlp:WIDTHxDEPTH (at most 8192x8), as in mlp:256x2.`)
+  throw new RegraftError(
+    'usage',
+    `--head ${text} is not understood. Use linear, mlp, mlp:WIDTH or mlp:WIDTHxDEPTH (at most 8192x8), as in mlp:256x2.`,
+  )
 }
