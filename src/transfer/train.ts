@@ -9,12 +9,14 @@ import type { DataSplit, Sample } from '../data/sample.ts'
 import { RegraftError } from '../errors.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { freezeExcept, selectLayers } from '../graph/freeze.ts'
-import { type Graph, parameterName, parametersOf } from '../graph/graph.ts'
+import { type Graph, layerNamed, parameterName, parametersOf } from '../graph/graph.ts'
 import { freshModel, loadModel, type PreprocessingChanges } from '../model/load.ts'
 import { graphOf, type Model } from '../model/model.ts'
+import { channelsOf } from '../ops/op.ts'
 import { schedules } from '../optim/schedule.ts'
-import { createUpdater } from '../optim/updater.ts'
-import { createRunner } from '../runtime/runner.ts'
+import { createUpdater, updaterBytes } from '../optim/updater.ts'
+import type { ParameterStore } from '../runtime/parameters.ts'
+import { createRunner, type Runner } from '../runtime/runner.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type Checkpointed, readCheckpoint, writeCheckpoint } from '../train/checkpoint.ts'
 import { type Metrics, metricsOf } from '../train/classification.ts'
@@ -23,11 +25,12 @@ import { fit, type Progress, type TrainingBatch } from '../train/fit.ts'
 import { version } from '../version.ts'
 import { evaluatePictures } from './evaluate-pictures.ts'
 import { imageOutputs, newTiming, type Timing } from './extract-features.ts'
-import { createHeadTrainer, type HeadTrainer, solveHead, type Vectors } from './head-trainer.ts'
+import { createHeadTrainer, type HeadTrainer, headTrainerBytes, solveHead, type Vectors } from './head-trainer.ts'
 import type { TrainOptions, TrainResult } from './options.ts'
 import {
   dataFingerprint,
   describeRun,
+  leaveNoBeginning,
   metricsDocument,
   type RunManifest,
   readRunConfig,
@@ -117,15 +120,21 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     // Whatever the options or the network refuse, they refuse before the folder is touched.
     trainableLayers(graphOf(model), config)
     await startRun(out, options.overwrite ?? false)
-    await describeRun(out, config, manifest, data)
   } else {
     checkSameRun(out, await readRunManifest(out), manifest, options.allowBuildChange ?? false)
     if (config.mode !== 'features')
       resumed = await readCheckpoint(out, (message) => listener?.({ type: 'note', message }))
   }
   const work: Work = { options, config, out, data, model, timing: newTiming(), bad: [], resumed, startedAt }
-  const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
-  return finish(work, outcome)
+  try {
+    if (options.resume === undefined) await describeRun(out, config, manifest, data)
+    const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
+    return await finish(work, outcome)
+  } catch (error) {
+    // The first error is the one to report.
+    if (options.resume === undefined) await leaveNoBeginning(out).catch(() => undefined)
+    throw error
+  }
 }
 
 function validationOf(text: string | null): number | string | undefined {
@@ -183,10 +192,12 @@ interface BothVectors {
 /** Bytes of decoded validation pictures that are kept in memory; beyond it they are decoded in each epoch. */
 const KEPT_PICTURES_BYTES = 1 << 30
 
-/** Each picture through the trunk once; what cannot be read is found on the way. */
-async function vectorsOf(work: Work, trunk: Session): Promise<BothVectors> {
+/**
+ * Each picture through the trunk once; what cannot be read is found on the way.
+ * @param runner  prepared, and giving the features
+ */
+async function vectorsOf(work: Work, runner: Runner): Promise<BothVectors> {
   const { options, config, data, model, timing } = work
-  const runner = await openInference(options.engine, trunk, INFERENCE_BATCH, [trunk.graph.features], options.signal)
   const total = data.train.length + data.validation.length
   const onBad = badCollector(work, total)
   const badTrain = new Set<number>()
@@ -201,7 +212,7 @@ async function vectorsOf(work: Work, trunk: Session): Promise<BothVectors> {
       onError: config.onError,
       phase: 'features',
       preprocessing: model.preprocessing,
-      layer: trunk.graph.features,
+      layer: runner.graph.features,
       onBad,
       knownBad: known,
       timing,
@@ -213,39 +224,35 @@ async function vectorsOf(work: Work, trunk: Session): Promise<BothVectors> {
       labels: Int32Array.from(outputs.indices, (index) => samples[index]?.label ?? 0),
     }
   }
-  try {
-    const trainVectors = await pass(data.train, badTrain)
-    const { height, width } = model.preprocessing
-    const pictureBytes = height * width * 3
-    const keep = data.validation.length * pictureBytes <= KEPT_PICTURES_BYTES
-    const kept = new Uint8Array(keep ? data.validation.length * pictureBytes : 0)
-    let at = 0
-    const validationVectors = await pass(
-      data.validation,
-      new Set(),
-      keep
-        ? (bytes) => {
-            kept.set(bytes, at)
-            at += bytes.length
-          }
-        : undefined,
+  const trainVectors = await pass(data.train, badTrain)
+  const { height, width } = model.preprocessing
+  const pictureBytes = height * width * 3
+  const keep = data.validation.length * pictureBytes <= KEPT_PICTURES_BYTES
+  const kept = new Uint8Array(keep ? data.validation.length * pictureBytes : 0)
+  let at = 0
+  const validationVectors = await pass(
+    data.validation,
+    new Set(),
+    keep
+      ? (bytes) => {
+          kept.set(bytes, at)
+          at += bytes.length
+        }
+      : undefined,
+  )
+  if (options.strict && work.bad.length > 0) {
+    throw new RegraftError(
+      'data',
+      `${work.bad.length} pictures cannot be read, and --strict was given. The first: ${work.bad[0]?.path}: ${work.bad[0]?.reason}.`,
     )
-    if (options.strict && work.bad.length > 0) {
-      throw new RegraftError(
-        'data',
-        `${work.bad.length} pictures cannot be read, and --strict was given. The first: ${work.bad[0]?.path}: ${work.bad[0]?.reason}.`,
-      )
-    }
-    checkEnough(data, trainVectors.labels, validationVectors.labels)
-    await writeBad(work.out, work.bad)
-    return {
-      train: trainVectors,
-      validation: validationVectors,
-      badTrain,
-      validationBytes: keep ? { bytes: kept.subarray(0, at), labels: validationVectors.labels } : undefined,
-    }
-  } finally {
-    runner.close()
+  }
+  checkEnough(data, trainVectors.labels, validationVectors.labels)
+  await writeBad(work.out, work.bad)
+  return {
+    train: trainVectors,
+    validation: validationVectors,
+    badTrain,
+    validationBytes: keep ? { bytes: kept.subarray(0, at), labels: validationVectors.labels } : undefined,
   }
 }
 
@@ -282,7 +289,13 @@ async function trainOnFeatures(work: Work): Promise<Outcome> {
   const trunk = await openSession(options.engine, trunkModel)
   let vectors: BothVectors
   try {
-    vectors = await vectorsOf(work, trunk)
+    const { features } = trunk.graph
+    const runner = await openInference(options.engine, trunk, INFERENCE_BATCH, [features], options.signal)
+    try {
+      vectors = await vectorsOf(work, runner)
+    } finally {
+      runner.close()
+    }
   } finally {
     trunk.close()
   }
@@ -418,6 +431,10 @@ function batchStatistics(graph: Graph, bn: TrainConfig['bn']): ReadonlySet<strin
   return new Set(norms.filter((layer) => bn === 'train' || !layer.frozen).map((layer) => layer.name))
 }
 
+function trainableValues(store: ParameterStore, trainable: ReadonlySet<string>): number {
+  return store.parameters.reduce((sum, { name, length }) => sum + (trainable.has(name) ? length : 0), 0)
+}
+
 async function fineTune(work: Work): Promise<Outcome> {
   const { options, config, data, model, out, timing, resumed } = work
   const { engine, listener, signal } = options
@@ -425,24 +442,19 @@ async function fineTune(work: Work): Promise<Outcome> {
   const graph = freezeExcept(plain, trainableLayers(plain, config))
   const session = await openSession(engine, model, graph)
   try {
-    const vectors = await vectorsOf(work, session)
     const classes = data.classes.length
-    if (!resumed) {
-      const hasHead = session.store.parameters.every(({ name }) => model.tensors.has(name))
-      if (hasHead)
-        listener?.({
-          type: 'note',
-          message: `The head of ${config.model} has the same classes; training goes on from it.`,
-        })
-      else if (config.pretrained) await loadTensors(session.store, await firstHead(work, vectors))
-      else await loadTensors(session.store, await freshHead(graph, config.seed))
-    }
+    const hasHead = session.store.parameters.every(({ name }) => model.tensors.has(name))
     const trainable = trainableParameters(graph, config.bnAffine)
     const statistics = batchStatistics(graph, config.bn)
+    // All memory is taken before the first picture is looked at, so that too little of it is known at once.
+    const watcher = await openInference(engine, session, INFERENCE_BATCH, [graph.features], signal)
     const runner = createRunner(engine, graph, session.store, {
       images: config.batchSize,
       input: 'bytes',
       training: { trainable, batchStatistics: statistics },
+      besideBytes:
+        updaterBytes(config.opt, trainableValues(session.store, trainable)) +
+        headTrainerBytes(channelsOf(layerNamed(graph, graph.features).shape), classes, model.head, config.batchSize),
     })
     const updater = createUpdater(engine, runner, session.store, {
       optimiser: config.opt,
@@ -450,8 +462,17 @@ async function fineTune(work: Work): Promise<Outcome> {
       weightDecay: config.weightDecay,
       clipNorm: config.clipGrad,
     })
-    const validationRunner = createRunner(engine, graph, session.store, { images: INFERENCE_BATCH, input: 'bytes' })
     try {
+      const vectors = await vectorsOf(work, watcher)
+      if (!resumed) {
+        if (hasHead)
+          listener?.({
+            type: 'note',
+            message: `The head of ${config.model} has the same classes; training goes on from it.`,
+          })
+        else if (config.pretrained) await loadTensors(session.store, await firstHead(work, vectors))
+        else await loadTensors(session.store, await freshHead(graph, config.seed))
+      }
       const counters = new Map(model.counters)
       if (resumed) {
         await loadTensors(session.store, resumed.weights)
@@ -483,14 +504,11 @@ async function fineTune(work: Work): Promise<Outcome> {
       if (!resumed) await checkpoint({ epochsDone: 0, stepsDone: 0, history: [], bestEpoch: 0 })
 
       const validate = async (): Promise<Metrics> => {
-        await validationRunner.prepare(signal)
-        return evaluatePictures(
-          validationRunner,
-          vectors.validationBytes ?? data.validation,
-          model.preprocessing,
-          classes,
-          { signal, timing },
-        )
+        await watcher.prepare(signal)
+        return evaluatePictures(watcher, vectors.validationBytes ?? data.validation, model.preprocessing, classes, {
+          signal,
+          timing,
+        })
       }
       const { progress, stopped } = await fit({
         phase: 'finetune',
@@ -534,7 +552,7 @@ async function fineTune(work: Work): Promise<Outcome> {
     } finally {
       updater.close()
       runner.close()
-      validationRunner.close()
+      watcher.close()
     }
   } finally {
     session.close()
