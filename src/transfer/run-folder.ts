@@ -10,6 +10,7 @@ import { createFolder, listFolder, pathFacts, removeFolder } from '../files/fold
 import { readTextLimited } from '../files/read-file.ts'
 import { readJson, writeJson } from '../files/strict-json.ts'
 import type { EpochRecord } from '../train/events.ts'
+import { checkConfig } from './check-config.ts'
 import type { TrainResult } from './options.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
@@ -111,9 +112,9 @@ export async function readRunConfig(run: string): Promise<TrainConfig> {
       file: run,
     })
   const text = await readTextLimited(file, MAX_CONFIG_BYTES)
+  let config: unknown
   try {
-    // Written by `describeRun`; the fields are used only after the run's own checks.
-    return parse(text, { maxAliasCount: 0 }) as TrainConfig
+    config = parse(text, { maxAliasCount: 0 })
   } catch (cause) {
     throw new RegraftError(
       'usage',
@@ -121,11 +122,21 @@ export async function readRunConfig(run: string): Promise<TrainConfig> {
       { file, cause },
     )
   }
+  return checkConfig(config, file)
 }
 
+/** @throws RegraftError 'data' naming the file when it is not as `describeRun` wrote it */
 export async function readRunManifest(run: string): Promise<RunManifest> {
-  // Written by `describeRun`; compared field by field.
-  return (await readJson(path.join(run, 'manifest.json'), { code: 'data' })) as unknown as RunManifest
+  const file = path.join(run, 'manifest.json')
+  // Compared field by field; those that are compared are looked at here.
+  const manifest = (await readJson(file, { code: 'data' })) as unknown as Partial<RunManifest> | null
+  const { kernels, model, data } = manifest ?? {}
+  if (typeof kernels?.digest !== 'string' || typeof data?.fingerprint !== 'string' || typeof model?.name !== 'string') {
+    throw new RegraftError('data', `${file} does not say what the run was made of; it cannot be gone on with.`, {
+      file,
+    })
+  }
+  return manifest as RunManifest
 }
 
 const number = (value: number, digits = 9): string =>
