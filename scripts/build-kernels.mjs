@@ -1,6 +1,7 @@
 // Compiles the kernels, both builds, unless the compiled files are newer than every source.
-import { mkdirSync, readdirSync, statSync, writeFileSync, readFileSync } from 'node:fs'
+
 import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 

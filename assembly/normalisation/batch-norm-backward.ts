@@ -27,13 +27,9 @@ export function batchNormReduce(
     const out = partials + <usize>block * 2 * stride
     memory.fill(out, 0, stride << 1)
     let offset = <usize>start * stride
-    let left = min(BLOCK_ROWS, M - start)
-    for (; left >= 4; left -= 4) {
-      reduceFour(x + offset, y + offset, dy + offset, stride, saved, activation, out)
-      offset += stride << 2
-    }
-    for (; left > 0; left--) {
-      reduceOne(x + offset, y + offset, dy + offset, stride, saved, activation, out)
+    // Row by row: four rows of three matrices at once outrun the prefetchers (31 -> 8 GB/s at 12544x144).
+    for (let left = min(BLOCK_ROWS, M - start); left > 0; left--) {
+      reduceRow(x + offset, y + offset, dy + offset, stride, saved, activation, out)
       offset += stride
     }
     for (let c: usize = 0; c < stride; c += 16) {
@@ -50,41 +46,15 @@ function gradientAt(dy: usize, y: usize, activation: i32, low: v128, high: v128)
   return activation ? throughActivation(gradient, v128.load(y), low, high) : gradient
 }
 
-function reduceFour(x: usize, y: usize, dy: usize, stride: usize, saved: usize, activation: i32, out: usize): void {
-  const low = lowerBound(activation)
-  const high = upperBound(activation)
-  const two = stride << 1
-  const three = stride + two
-  for (let c: usize = 0; c < stride; c += 16) {
-    const mean = v128.load(saved + c)
-    const p = dy + c
-    const q = y + c
-    const r = x + c
-    const a = gradientAt(p, q, activation, low, high)
-    const b = gradientAt(p + stride, q + stride, activation, low, high)
-    let sum = f32x4.add(a, b)
-    let product = f32x4.mul(a, f32x4.sub(v128.load(r), mean))
-    product = multiplyAdd(b, f32x4.sub(v128.load(r + stride), mean), product)
-    const d = gradientAt(p + two, q + two, activation, low, high)
-    const e = gradientAt(p + three, q + three, activation, low, high)
-    sum = f32x4.add(sum, f32x4.add(d, e))
-    product = multiplyAdd(d, f32x4.sub(v128.load(r + two), mean), product)
-    product = multiplyAdd(e, f32x4.sub(v128.load(r + three), mean), product)
-    const target = out + c
-    v128.store(target, f32x4.add(v128.load(target), sum))
-    v128.store(target + stride, f32x4.add(v128.load(target + stride), product))
-  }
-}
-
-function reduceOne(x: usize, y: usize, dy: usize, stride: usize, saved: usize, activation: i32, out: usize): void {
+function reduceRow(x: usize, y: usize, dy: usize, stride: usize, saved: usize, activation: i32, out: usize): void {
   const low = lowerBound(activation)
   const high = upperBound(activation)
   for (let c: usize = 0; c < stride; c += 16) {
     const gradient = gradientAt(dy + c, y + c, activation, low, high)
-    const product = f32x4.mul(gradient, f32x4.sub(v128.load(x + c), v128.load(saved + c)))
+    const centred = f32x4.sub(v128.load(x + c), v128.load(saved + c))
     const target = out + c
     v128.store(target, f32x4.add(v128.load(target), gradient))
-    v128.store(target + stride, f32x4.add(v128.load(target + stride), product))
+    v128.store(target + stride, multiplyAdd(gradient, centred, v128.load(target + stride)))
   }
 }
 

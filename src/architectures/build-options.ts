@@ -1,6 +1,6 @@
 // timm's `model_args` that the builders understand, checked.
 import { RegraftError } from '../errors.ts'
-import { symmetricPadding, type Padding } from '../ops/window.ts'
+import { type Padding, symmetricPadding } from '../ops/window.ts'
 
 export interface NetworkArguments {
   /** 'same': TensorFlow's padding; '': symmetric, PyTorch's. */
@@ -13,14 +13,22 @@ export interface NetworkArguments {
 export function networkArguments(name: string, args: Readonly<Record<string, unknown>> = {}): NetworkArguments {
   const unknown = Object.keys(args).filter((key) => !['pad_type', 'bn_eps', 'bn_momentum'].includes(key))
   if (unknown.length > 0) {
-    throw new RegraftError('weights', `${name}: model_args ${unknown.join(', ')} are not supported. Supported: pad_type, bn_eps, bn_momentum.`)
+    throw new RegraftError(
+      'weights',
+      `${name}: model_args ${unknown.join(', ')} are not supported. Supported: pad_type, bn_eps, bn_momentum.`,
+    )
   }
   const padType = args['pad_type'] ?? ''
   const epsilon = args['bn_eps'] ?? 1e-5
   const momentum = args['bn_momentum'] ?? 0.1
-  if (padType !== '' && padType !== 'same') throw new RegraftError('weights', `${name}: pad_type must be "same" or "", not ${JSON.stringify(padType)}.`)
+  if (padType !== '' && padType !== 'same')
+    throw new RegraftError('weights', `${name}: pad_type must be "same" or "", not ${JSON.stringify(padType)}.`)
   for (const [key, value] of Object.entries({ bn_eps: epsilon, bn_momentum: momentum })) {
-    if (typeof value !== 'number' || !(value > 0 && value < 1)) throw new RegraftError('weights', `${name}: ${key} must be a number between 0 and 1, not ${JSON.stringify(value)}.`)
+    if (typeof value !== 'number' || !(value > 0 && value < 1))
+      throw new RegraftError(
+        'weights',
+        `${name}: ${key} must be a number between 0 and 1, not ${JSON.stringify(value)}.`,
+      )
   }
   return { padType, epsilon: Number(epsilon), momentum: Number(momentum) }
 }

@@ -37,15 +37,25 @@ export function architectureNamed(name: string): Architecture {
         name,
         classifier: 'classifier',
         firstConvolution: 'conv_stem',
-        features: mobile[1] === '1' ? roundChannels(1024, multiplier) : multiplier > 1 ? roundChannels(1280, multiplier) : 1280,
+        features:
+          mobile[1] === '1' ? roundChannels(1024, multiplier) : multiplier > 1 ? roundChannels(1280, multiplier) : 1280,
         build: (options) => version(name, multiplier, options),
       }
     }
   }
   const repeats = name === 'resnet18' ? [2, 2, 2, 2] : name === 'resnet34' ? [3, 4, 6, 3] : undefined
   if (repeats) {
-    return { name, classifier: 'fc', firstConvolution: 'conv1', features: 512, build: (options) => resnetBasic(name, repeats, 64, options) }
+    return {
+      name,
+      classifier: 'fc',
+      firstConvolution: 'conv1',
+      features: 512,
+      build: (options) => resnetBasic(name, repeats, 64, options),
+    }
   }
   const near = nearestName(name, knownArchitectures)
-  throw new RegraftError('weights', `The architecture '${name}' is not known.${near ? ` Did you mean '${near}'?` : ''}\nKnown: ${knownArchitectures.join(', ')}.`)
+  throw new RegraftError(
+    'weights',
+    `The architecture '${name}' is not known.${near ? ` Did you mean '${near}'?` : ''}\nKnown: ${knownArchitectures.join(', ')}.`,
+  )
 }

@@ -34,9 +34,19 @@ export function mobilenetV1(name: string, multiplier: number, options: Architect
       const block = `blocks.${stage}.${index}`
       const stride = index === 0 ? firstStride : 1
       net.at(`blocks.${stage}`, block)
-      x = net.layer('depthwiseConv2d', `${block}.conv_dw`, { kernel: [3, 3], stride: [stride, stride], padding: paddingFor(padType, 3, stride) }, [x])
+      x = net.layer(
+        'depthwiseConv2d',
+        `${block}.conv_dw`,
+        { kernel: [3, 3], stride: [stride, stride], padding: paddingFor(padType, 3, stride) },
+        [x],
+      )
       x = net.layer('batchNorm', `${block}.bn1`, norm, [x])
-      x = net.layer('conv2d', `${block}.conv_pw`, { outChannels: roundChannels(channels, multiplier), kernel: [1, 1], stride: [1, 1], padding: [0, 0, 0, 0] }, [x])
+      x = net.layer(
+        'conv2d',
+        `${block}.conv_pw`,
+        { outChannels: roundChannels(channels, multiplier), kernel: [1, 1], stride: [1, 1], padding: [0, 0, 0, 0] },
+        [x],
+      )
       x = net.layer('batchNorm', `${block}.bn2`, norm, [x])
     }
   }

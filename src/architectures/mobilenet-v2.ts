@@ -25,10 +25,16 @@ export function mobilenetV2(name: string, multiplier: number, options: Architect
   const norm = { ...linearNorm, activation: 'relu6' } as const
   const net = graphBuilder()
   const { height, width, mean, std } = options
-  const pointwise = (outChannels: number) => ({ outChannels, kernel: [1, 1], stride: [1, 1], padding: [0, 0, 0, 0] }) as const
+  const pointwise = (outChannels: number) =>
+    ({ outChannels, kernel: [1, 1], stride: [1, 1], padding: [0, 0, 0, 0] }) as const
   const input = net.layer('imageInput', 'input', { height, width, mean, std }, [])
   let channels = roundChannels(32, multiplier)
-  let x = net.layer('conv2d', 'conv_stem', { outChannels: channels, kernel: [3, 3], stride: [2, 2], padding: paddingFor(padType, 3, 2) }, [input])
+  let x = net.layer(
+    'conv2d',
+    'conv_stem',
+    { outChannels: channels, kernel: [3, 3], stride: [2, 2], padding: paddingFor(padType, 3, 2) },
+    [input],
+  )
   x = net.layer('batchNorm', 'bn1', norm, [x])
   for (const [stage, [expansion, repeats, firstStride, outWidth]] of STAGES.entries()) {
     for (let index = 0; index < repeats; index++) {
@@ -42,7 +48,12 @@ export function mobilenetV2(name: string, multiplier: number, options: Architect
         x = net.layer('conv2d', `${block}.conv_pw`, pointwise(channels * expansion), [x])
         x = net.layer('batchNorm', `${block}.bn1`, norm, [x])
       }
-      x = net.layer('depthwiseConv2d', `${block}.conv_dw`, { kernel: [3, 3], stride: [stride, stride], padding: paddingFor(padType, 3, stride) }, [x])
+      x = net.layer(
+        'depthwiseConv2d',
+        `${block}.conv_dw`,
+        { kernel: [3, 3], stride: [stride, stride], padding: paddingFor(padType, 3, stride) },
+        [x],
+      )
       x = net.layer('batchNorm', `${block}.${expanded ? 'bn2' : 'bn1'}`, norm, [x])
       x = net.layer('conv2d', `${block}.${expanded ? 'conv_pwl' : 'conv_pw'}`, pointwise(outChannels), [x])
       x = net.layer('batchNorm', `${block}.${expanded ? 'bn3' : 'bn2'}`, linearNorm, [x])

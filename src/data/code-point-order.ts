@@ -1,5 +1,5 @@
+import { breathing } from '../breath.ts'
 import { compareCodePoints } from '../files/folder.ts'
-import { breathing } from './breath.ts'
 
 /** The items by code point of their text, sorted in slices so that a million names do not hold up the main thread. */
 export async function sortedByCodePoint<T>(items: readonly T[], textOf: (item: T) => string): Promise<T[]> {

@@ -1,5 +1,5 @@
+import { breathing } from '../breath.ts'
 import { sin } from '../exact-math.ts'
-import { breathing } from './breath.ts'
 import type { Interpolation } from './preprocessing.ts'
 
 /** Pixels of a picture: rows of `channels` bytes. */

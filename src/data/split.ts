@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import { breathing } from '../breath.ts'
 import { compareCodePoints } from '../files/folder.ts'
-import { breathing } from './breath.ts'
 import type { Sample } from './sample.ts'
 
 /** Samples to learn from and samples to check with, both in their former order. */

@@ -1,7 +1,7 @@
+import * as path from 'node:path'
 import { diskError } from './disk-error.ts'
 import { fileSystem } from './file-system.ts'
 import { pathFacts, removeFolder, syncFolder } from './folder.ts'
-import * as path from 'node:path'
 
 /**
  * Puts a freshly written folder in the place of another. A folder cannot be replaced in one step; between the two renames the

@@ -1,6 +1,7 @@
 // Edits of a graph; each returns a new one.
-import { makeLayer } from './builder.ts'
+
 import type { AttributesOf, OpName } from '../ops/index.ts'
+import { makeLayer } from './builder.ts'
 import { type Graph, type Layer, layerNamed } from './graph.ts'
 
 /** The network up to the feature vector, without its classifier. */
@@ -15,7 +16,8 @@ export function upTo(graph: Graph, name: string): Graph {
     if (needed.has(layer.name)) for (const input of layer.inputs) needed.add(input)
   }
   const layers = graph.layers.filter((layer) => needed.has(layer.name))
-  const classifier = graph.classifier !== undefined && needed.has(graph.classifier) ? { classifier: graph.classifier } : {}
+  const classifier =
+    graph.classifier !== undefined && needed.has(graph.classifier) ? { classifier: graph.classifier } : {}
   return { layers, output: name, features: graph.features, ...classifier }
 }
 
@@ -29,7 +31,8 @@ export function after(graph: Graph, name: string): Graph {
   const upper = graph.layers.filter((layer) => !below.has(layer.name))
   for (const layer of upper) {
     for (const input of layer.inputs) {
-      if (below.has(input) && input !== name) throw new Error(`cannot cut at '${name}': '${layer.name}' also reads '${input}'`)
+      if (below.has(input) && input !== name)
+        throw new Error(`cannot cut at '${name}': '${layer.name}' also reads '${input}'`)
     }
   }
   const entry = makeLayer('tensorInput', name, { shape: cut.shape }, [], new Map(), { stage: cut.stage })
@@ -39,7 +42,9 @@ export function after(graph: Graph, name: string): Graph {
 /** Adds layers of the stage 'head' on top; `build` returns the name of the new output. */
 export function appendLayers(
   graph: Graph,
-  build: (add: <K extends OpName>(op: K, name: string, attrs: AttributesOf<K>, inputs: readonly string[]) => string) => string,
+  build: (
+    add: <K extends OpName>(op: K, name: string, attrs: AttributesOf<K>, inputs: readonly string[]) => string,
+  ) => string,
 ): Graph {
   const layers = new Map<string, Layer>(graph.layers.map((layer) => [layer.name, layer]))
   const output = build((op, name, attrs, inputs) => {

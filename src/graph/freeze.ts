@@ -45,7 +45,10 @@ function layerTest(graph: Graph, part: string): (layer: Layer) => boolean {
     const blocks = blocksOf(graph)
     const count = Number(last[1])
     if (count > blocks.length) {
-      throw new RegraftError('usage', `--unfreeze ${part}: the network has only ${blocks.length} blocks, from ${blocks[0]} to ${blocks.at(-1)}. Use last:${blocks.length} or all.`)
+      throw new RegraftError(
+        'usage',
+        `--unfreeze ${part}: the network has only ${blocks.length} blocks, from ${blocks[0]} to ${blocks.at(-1)}. Use last:${blocks.length} or all.`,
+      )
     }
     const first = blocks[blocks.length - count]
     const from = count === 0 ? afterBlocks(graph) : graph.layers.findIndex((layer) => layer.block === first)
@@ -59,7 +62,10 @@ function layerTest(graph: Graph, part: string): (layer: Layer) => boolean {
     const from = stages.indexOf(name)
     if (from < 0) {
       const near = nearestName(name, stages)
-      throw new RegraftError('usage', `--unfreeze ${part}: there is no stage '${name}'.${near ? ` Did you mean '${near}'?` : ''} The stages are ${stages.join(', ')}.`)
+      throw new RegraftError(
+        'usage',
+        `--unfreeze ${part}: there is no stage '${name}'.${near ? ` Did you mean '${near}'?` : ''} The stages are ${stages.join(', ')}.`,
+      )
     }
     return (layer) => (stage[2] === '+' ? stages.indexOf(layer.stage) >= from : layer.stage === name)
   }
@@ -75,7 +81,13 @@ function afterBlocks(graph: Graph): number {
 
 function unknownChoice(graph: Graph, part: string): RegraftError {
   const names = graph.layers.map((layer) => layer.name)
-  const near = nearestName(part, [...names, ...stagesOf(graph).map((stage) => `stage:${stage}`), 'all', 'head', 'last:1'])
+  const near = nearestName(part, [
+    ...names,
+    ...stagesOf(graph).map((stage) => `stage:${stage}`),
+    'all',
+    'head',
+    'last:1',
+  ])
   return new RegraftError(
     'usage',
     `No layer matches '${part}'.${near ? ` Did you mean '${near}'?` : ''}\nUse last:N, stage:NAME, stage:NAME+, all, or a pattern over layer names. The stages are ${stagesOf(graph).join(', ')}.`,

@@ -128,7 +128,13 @@ function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
 }
 
-function tooMuch(what: string, advice: string | undefined, needed: number, limit: number, cause?: unknown): RegraftError {
+function tooMuch(
+  what: string,
+  advice: string | undefined,
+  needed: number,
+  limit: number,
+  cause?: unknown,
+): RegraftError {
   return new RegraftError(
     'memory',
     `${what} needs ${formatBytes(needed)} of memory; the limit is ${formatBytes(limit)}.\n${advice ?? 'Raise --max-memory, or lower --batch-size or --img-size.'}`,

@@ -85,17 +85,35 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const workers: Worker[] = []
   for (let index = 0; index < threads; index++) {
     const { port1, port2 } = new MessageChannel()
-    const scratch = arena.allocate(SCRATCH_BYTES, 'The scratch memory of the computing workers', 'Raise --max-memory or lower --threads.')
+    const scratch = arena.allocate(
+      SCRATCH_BYTES,
+      'The scratch memory of the computing workers',
+      'Raise --max-memory or lower --threads.',
+    )
     const worker = new Worker(workerSource, {
       eval: true,
       // The loaders of the parent (tsx, say) have no business in a worker that loads nothing.
       execArgv: [],
       env: {},
-      workerData: { module: kernels.module, memory: arena.memory, control, port: port2, index, count: threads, scratch, spins, words: CONTROL },
+      workerData: {
+        module: kernels.module,
+        memory: arena.memory,
+        control,
+        port: port2,
+        index,
+        count: threads,
+        scratch,
+        spins,
+        words: CONTROL,
+      },
       transferList: [port2],
     })
     worker.unref()
-    worker.on('error', (error) => fail(new RegraftError('memory', `A computing worker could not start or died: ${error.message}`, { cause: error })))
+    worker.on('error', (error) =>
+      fail(
+        new RegraftError('memory', `A computing worker could not start or died: ${error.message}`, { cause: error }),
+      ),
+    )
     worker.on('exit', () => {
       if (!closed) fail(new Error('A computing worker ended unexpectedly.'))
     })

@@ -65,7 +65,11 @@ export function loadKernels(simd: 'auto' | KernelBuild, allowFlag: boolean): Loa
   try {
     bytes = readFileSync(url)
   } catch (cause) {
-    throw new RegraftError('usage', `The compiled kernels are missing (${url.pathname}). Build them: npm run build:kernels`, { cause })
+    throw new RegraftError(
+      'usage',
+      `The compiled kernels are missing (${url.pathname}). Build them: npm run build:kernels`,
+      { cause },
+    )
   }
   const module = withRelaxedFlag(build === 'relaxed', () => new WebAssembly.Module(bytes))
   const digest = createHash('sha256').update(bytes).digest('hex').slice(0, 16)

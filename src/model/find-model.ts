@@ -56,10 +56,18 @@ export async function findModel(name: string): Promise<FoundModel> {
 async function complete(folder: string, weights: string, name: string): Promise<FoundModel> {
   const config = path.join(folder, 'config.json')
   if ((await pathFacts(config)) === undefined) {
-    throw new RegraftError('weights', `${name}: there is no config.json in ${folder}.\nA model is a timm folder: config.json and model.safetensors.`, { file: config })
+    throw new RegraftError(
+      'weights',
+      `${name}: there is no config.json in ${folder}.\nA model is a timm folder: config.json and model.safetensors.`,
+      { file: config },
+    )
   }
   if ((await pathFacts(weights)) === undefined) {
-    throw new RegraftError('weights', `${name}: there is no ${path.basename(weights)} in ${folder}.\nA model is a timm folder: config.json and model.safetensors.`, { file: weights })
+    throw new RegraftError(
+      'weights',
+      `${name}: there is no ${path.basename(weights)} in ${folder}.\nA model is a timm folder: config.json and model.safetensors.`,
+      { file: weights },
+    )
   }
   return { folder, config, weights }
 }
@@ -70,6 +78,10 @@ function unknownModel(name: string): RegraftError {
   const architecture = knownArchitectures.find((known) => known === name.split('.')[0])
   const advice = architecture
     ? `'${architecture}' is an architecture; its weights must be given as a folder with config.json and model.safetensors (as timm publishes them). To start from random weights: --no-pretrained.`
-    : 'Give a timm folder (config.json and model.safetensors), a run folder, or one of: default, ' + `${embeddedModels().join(', ')}.`
-  return new RegraftError('weights', `There is no model '${name}': no such path, and no model of that name comes with regraft.${hint}\n${advice}`)
+    : 'Give a timm folder (config.json and model.safetensors), a run folder, or one of: default, ' +
+      `${embeddedModels().join(', ')}.`
+  return new RegraftError(
+    'weights',
+    `There is no model '${name}': no such path, and no model of that name comes with regraft.${hint}\n${advice}`,
+  )
 }

@@ -67,7 +67,11 @@ export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffs
   if (missing.length > 0 || wrongShape.length > 0) throw doesNotFit(checkpoint.source, graph, report)
   const broken = [...tensors].filter(([, tensor]) => !tensor.data.every(Number.isFinite)).map(([name]) => name)
   if (broken.length > 0) {
-    throw new RegraftError('weights', `${checkpoint.source}: ${some(broken)} ${broken.length === 1 ? 'has' : 'have'} values that are not finite numbers. The file is damaged or comes from a training that diverged.`, { file: checkpoint.source })
+    throw new RegraftError(
+      'weights',
+      `${checkpoint.source}: ${some(broken)} ${broken.length === 1 ? 'has' : 'have'} values that are not finite numbers. The file is damaged or comes from a training that diverged.`,
+      { file: checkpoint.source },
+    )
   }
   return { tensors, counters, report }
 }
@@ -78,7 +82,9 @@ function withoutFirstRows(tensor: HostTensor, rows: number): HostTensor {
 }
 
 function some(names: readonly string[]): string {
-  return names.slice(0, MAX_NAMED).join(', ') + (names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : '')
+  return (
+    names.slice(0, MAX_NAMED).join(', ') + (names.length > MAX_NAMED ? ` and ${names.length - MAX_NAMED} more` : '')
+  )
 }
 
 function doesNotFit(file: string, graph: Graph, report: LoadReport): RegraftError {
@@ -86,11 +92,15 @@ function doesNotFit(file: string, graph: Graph, report: LoadReport): RegraftErro
   const lines = [`${file} does not fit the network: ${matched.length} weights matched.`]
   if (missing.length > 0) lines.push(`${missing.length} missing: ${some(missing)}.`)
   if (wrongShape.length > 0) {
-    lines.push(`${wrongShape.length} of the wrong shape: ${some(wrongShape.map(({ name, found, expected }) => `${name} ${formatShape(found)}, expected ${formatShape(expected)}`))}.`)
+    lines.push(
+      `${wrongShape.length} of the wrong shape: ${some(wrongShape.map(({ name, found, expected }) => `${name} ${formatShape(found)}, expected ${formatShape(expected)}`))}.`,
+    )
   }
   if (unused.length > 0) lines.push(`${unused.length} not used: ${some(unused)}.`)
   const { classifier } = graph
-  const head = classifier !== undefined && [...missing, ...wrongShape.map(({ name }) => name)].every((name) => name.startsWith(`${classifier}.`))
+  const head =
+    classifier !== undefined &&
+    [...missing, ...wrongShape.map(({ name }) => name)].every((name) => name.startsWith(`${classifier}.`))
   lines.push(
     head
       ? `Only the classifier '${classifier}' (${formatShape(layerNamed(graph, classifier).shape)}) differs: correct num_classes in config.json.`

@@ -1,4 +1,5 @@
 // Random weights for networks and heads that start from nothing.
+import { breathing } from '../breath.ts'
 import { type Graph, parameterName, parametersOf } from '../graph/graph.ts'
 import { randomStream } from '../random.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
@@ -12,7 +13,8 @@ const LINEAR_STD = 0.01
  * 1 and 0 for the scale and shift of a norm. Each tensor draws from a stream of its own, named after it.
  * @see He et al. 2015, https://arxiv.org/abs/1502.01852
  */
-export function initialWeights(graph: Graph, seed: number): Map<string, HostTensor> {
+export async function initialWeights(graph: Graph, seed: number): Promise<Map<string, HostTensor>> {
+  const breath = breathing()
   const tensors = new Map<string, HostTensor>()
   for (const layer of graph.layers) {
     for (const spec of parametersOf(layer)) {
@@ -24,7 +26,10 @@ export function initialWeights(graph: Graph, seed: number): Map<string, HostTens
         const fanOut = spec.layout === 'depthwise' ? window : out * window
         const std = spec.layout === 'linear' ? LINEAR_STD : Math.sqrt(2 / fanOut)
         const random = randomStream({ seed, purpose: `initialise:${name}` })
-        for (let index = 0; index < data.length; index++) data[index] = std * random.normal()
+        for (let index = 0; index < data.length; index++) {
+          data[index] = std * random.normal()
+          if (index % 4096 === 0 && breath.due()) await breath.pause()
+        }
       } else data.fill(spec.initial)
       tensors.set(name, { shape: spec.shape, data })
     }

@@ -8,8 +8,8 @@ import { sha256OfFile } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
 import { renameTensors } from '../formats/rename.ts'
-import { fitWeights, type LoadReport } from './fit-weights.ts'
 import { findModel } from './find-model.ts'
+import { fitWeights, type LoadReport } from './fit-weights.ts'
 import { initialWeights } from './initialise.ts'
 import { graphOf, type Head, type Model } from './model.ts'
 import { readSavedModel } from './saved-model.ts'
@@ -21,7 +21,9 @@ export interface LoadedModel {
 }
 
 /** What of the preprocessing is to be other than the model says. */
-export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode'>> & { readonly imgSize?: number | undefined }
+export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode'>> & {
+  readonly imgSize?: number | undefined
+}
 
 export function changedPreprocessing(preprocessing: Preprocessing, changes: PreprocessingChanges): Preprocessing {
   const { imgSize, cropPct, interpolation, cropMode } = changes
@@ -47,13 +49,20 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
   const labels = saved?.labels ?? config.labels ?? Array.from({ length: config.classes }, (_, index) => String(index))
   const preprocessing = changedPreprocessing(saved?.preprocessing ?? config.preprocessing, changes)
-  const shape = { architecture: config.architecture, args: config.args, head, labels: head.kind === 'none' ? [] : labels, preprocessing }
+  const shape = {
+    architecture: config.architecture,
+    args: config.args,
+    head,
+    labels: head.kind === 'none' ? [] : labels,
+    preprocessing,
+  }
   const graph = graphOf(shape)
   // MobileNetV1 is not in torchvision, and ResNet has the same names there.
   const family = config.architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
   const trunkFile = renameTensors(await openCheckpoint(found.weights), family)
   const headFile = path.join(found.folder, 'head.safetensors')
-  const checkpoint = head.kind === 'mlp' && (await pathFacts(headFile)) ? joined(trunkFile, await openCheckpoint(headFile)) : trunkFile
+  const checkpoint =
+    head.kind === 'mlp' && (await pathFacts(headFile)) ? joined(trunkFile, await openCheckpoint(headFile)) : trunkFile
   const { tensors, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
   const model: Model = {
     ...shape,
@@ -89,18 +98,29 @@ export async function freshModel(name: string, seed: number, changes: Preprocess
   return random(architectureNamed(name).name, {}, changedPreprocessing(preprocessing, changes), name, seed)
 }
 
-function random(architecture: string, args: Readonly<Record<string, unknown>>, preprocessing: Preprocessing, name: string, seed: number): Model {
+async function random(
+  architecture: string,
+  args: Readonly<Record<string, unknown>>,
+  preprocessing: Preprocessing,
+  name: string,
+  seed: number,
+): Promise<Model> {
   const shape = { architecture, args, head: { kind: 'none' } as const, labels: [], preprocessing }
   const graph = graphOf(shape)
-  const counters = new Map(graph.layers.filter((layer) => layer.op === 'batchNorm').map((layer) => [`${layer.name}.num_batches_tracked`, 0]))
-  return { ...shape, tensors: initialWeights(graph, seed), counters, origin: { name } }
+  const counters = new Map(
+    graph.layers.filter((layer) => layer.op === 'batchNorm').map((layer) => [`${layer.name}.num_batches_tracked`, 0]),
+  )
+  return { ...shape, tensors: await initialWeights(graph, seed), counters, origin: { name } }
 }
 
 /** Two files read as one; their names must differ. */
 function joined(first: Awaited<ReturnType<typeof openCheckpoint>>, second: Awaited<ReturnType<typeof openCheckpoint>>) {
   const inFirst = new Set(first.names())
   const twice = second.names().find((name) => inFirst.has(name))
-  if (twice !== undefined) throw new RegraftError('weights', `${second.source}: '${twice}' stands in ${first.source} too.`, { file: second.source })
+  if (twice !== undefined)
+    throw new RegraftError('weights', `${second.source}: '${twice}' stands in ${first.source} too.`, {
+      file: second.source,
+    })
   const of = (name: string) => (inFirst.has(name) ? first : second)
   return {
     ...first,

@@ -7,7 +7,10 @@ import type { Graph } from '../graph/graph.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 
 /** The layers on top of the feature vector. A linear head is the architecture's own classifier. */
-export type Head = { readonly kind: 'linear' } | { readonly kind: 'mlp'; readonly width: number; readonly depth: number } | { readonly kind: 'none' }
+export type Head =
+  | { readonly kind: 'linear' }
+  | { readonly kind: 'mlp'; readonly width: number; readonly depth: number }
+  | { readonly kind: 'none' }
 
 export interface Model {
   /** timm's name. */
@@ -45,7 +48,11 @@ export function graphOf(model: Pick<Model, 'architecture' | 'args' | 'head' | 'l
 }
 
 /** Hidden layers of `width` with ReLU, then the classifier, all named `head.…`. */
-export function withMlp(graph: Graph, classes: number, head: { readonly width: number; readonly depth: number }): Graph {
+export function withMlp(
+  graph: Graph,
+  classes: number,
+  head: { readonly width: number; readonly depth: number },
+): Graph {
   let input = graph.output
   return appendLayers(graph, (add) => {
     for (let index = 0; index < head.depth; index++) {

@@ -14,7 +14,12 @@ export interface SaveExtras {
   /** How the model came about; stands in regraft.json. */
   readonly training?: unknown
   /** Pictures (RGB bytes) and what the model gives for them, so that any reader can check itself. */
-  readonly golden?: { readonly pictures: Uint8Array; readonly count: number; readonly outputs: HostTensor; readonly kernels: string }
+  readonly golden?: {
+    readonly pictures: Uint8Array
+    readonly count: number
+    readonly outputs: HostTensor
+    readonly kernels: string
+  }
   /** Element type of the weights in the file. */
   readonly dtype?: 'F32' | 'F16'
 }
@@ -29,15 +34,27 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
   const dtype = extras.dtype ?? 'F32'
   const own = model.head.kind === 'mlp'
   const inTrunk = (name: string) => !(own && name.startsWith('head.'))
-  const weights = (keep: (name: string) => boolean) => [...model.tensors].filter(([name]) => keep(name)).map(([name, tensor]) => ({ name, dtype, shape: tensor.shape, data: tensor.data }))
-  const counters = [...model.counters].map(([name, count]) => ({ name, dtype: 'I64' as const, shape: [], data: BigInt64Array.of(BigInt(count)) }))
+  const weights = (keep: (name: string) => boolean) =>
+    [...model.tensors]
+      .filter(([name]) => keep(name))
+      .map(([name, tensor]) => ({ name, dtype, shape: tensor.shape, data: tensor.data }))
+  const counters = [...model.counters].map(([name, count]) => ({
+    name,
+    dtype: 'I64' as const,
+    shape: [],
+    data: BigInt64Array.of(BigInt(count)),
+  }))
 
   const file = (name: string) => path.join(folder, name)
   const digests: Record<string, string> = {}
   await writeSafetensors(file('model.safetensors'), [...weights(inTrunk), ...counters], { format: 'pt' })
   digests['model.safetensors'] = await sha256OfFile(file('model.safetensors'))
   if (own) {
-    await writeSafetensors(file('head.safetensors'), weights((name) => !inTrunk(name)), { format: 'pt' })
+    await writeSafetensors(
+      file('head.safetensors'),
+      weights((name) => !inTrunk(name)),
+      { format: 'pt' },
+    )
     digests['head.safetensors'] = await sha256OfFile(file('head.safetensors'))
   }
   if (extras.golden) {

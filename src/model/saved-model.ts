@@ -21,10 +21,13 @@ export async function readSavedModel(file: string): Promise<SavedModel | undefin
     throw new RegraftError('weights', `${file}: '${field}' ${problem}.`, { file, where: field })
   }
   if (!isObject(root)) return fail('format', 'is missing')
-  if (root['format'] !== FORMAT_VERSION) return fail('format', `is ${JSON.stringify(root['format'])}; this version of regraft reads ${FORMAT_VERSION}`)
+  if (root['format'] !== FORMAT_VERSION)
+    return fail('format', `is ${JSON.stringify(root['format'])}; this version of regraft reads ${FORMAT_VERSION}`)
   const labels = root['labels']
   if (!Array.isArray(labels)) return fail('labels', 'is not a list')
-  const names = labels.map((label) => (typeof label === 'string' ? label : fail('labels', 'holds something that is not text')))
+  const names = labels.map((label) =>
+    typeof label === 'string' ? label : fail('labels', 'holds something that is not text'),
+  )
   const preprocessing = root['preprocessing']
   if (!isObject(preprocessing)) return fail('preprocessing', 'is missing')
   // The check below tests every field; what it lets through is a Preprocessing.
@@ -33,7 +36,10 @@ export async function readSavedModel(file: string): Promise<SavedModel | undefin
   try {
     checkPreprocessing(typed)
   } catch (cause) {
-    throw new RegraftError('weights', `${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { file, cause })
+    throw new RegraftError('weights', `${file}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      file,
+      cause,
+    })
   }
   return { preprocessing: typed, labels: names, head: readHead(root['head'], fail) }
 }
@@ -42,7 +48,15 @@ function readHead(value: JsonValue | undefined, fail: (field: string, problem: s
   if (!isObject(value)) return fail('head', 'is missing')
   if (value['kind'] === 'linear' || value['kind'] === 'none') return { kind: value['kind'] }
   const { width, depth } = value
-  if (value['kind'] === 'mlp' && typeof width === 'number' && typeof depth === 'number' && width >= 1 && depth >= 1 && width <= 65_536 && depth <= 16) {
+  if (
+    value['kind'] === 'mlp' &&
+    typeof width === 'number' &&
+    typeof depth === 'number' &&
+    width >= 1 &&
+    depth >= 1 &&
+    width <= 65_536 &&
+    depth <= 16
+  ) {
     return { kind: 'mlp', width, depth }
   }
   return fail('head', 'must be linear, none, or an mlp with width and depth')

@@ -1,5 +1,11 @@
 // Reads timm's config.json by timm's rules, and writes it back.
-import { type Interpolation, type Preprocessing, checkPreprocessing, cropModes, interpolations } from '../data/preprocessing.ts'
+import {
+  checkPreprocessing,
+  cropModes,
+  type Interpolation,
+  interpolations,
+  type Preprocessing,
+} from '../data/preprocessing.ts'
 import { RegraftError } from '../errors.ts'
 import { type JsonObject, type JsonValue, readJson } from '../files/strict-json.ts'
 
@@ -19,7 +25,10 @@ export interface TimmConfig {
 export async function readTimmConfig(file: string): Promise<TimmConfig> {
   const root = await readJson(file, { code: 'weights' })
   const fail = (field: string, problem: string): never => {
-    throw new RegraftError('weights', `${file}: '${field}' ${problem}. A timm config.json is expected.`, { file, where: field })
+    throw new RegraftError('weights', `${file}: '${field}' ${problem}. A timm config.json is expected.`, {
+      file,
+      where: field,
+    })
   }
   if (!isObject(root)) return fail('config', 'is not an object')
   // The legacy form has the pretrained_cfg's fields at the root. Root fields win over those inside.
@@ -34,27 +43,38 @@ export async function readTimmConfig(file: string): Promise<TimmConfig> {
   if (!isObject(args)) return fail('model_args', 'is not an object')
 
   const classes = rootFirst('num_classes') ?? 1000
-  if (typeof classes !== 'number' || !Number.isInteger(classes) || classes < 0 || classes > 1e6) return fail('num_classes', 'must be a whole number from 0 to 1000000')
+  if (typeof classes !== 'number' || !Number.isInteger(classes) || classes < 0 || classes > 1e6)
+    return fail('num_classes', 'must be a whole number from 0 to 1000000')
   const labels = labelNames(rootFirst('label_names') ?? rootFirst('labels'), classes, fail)
 
-  const [channels, height, width] = numbers(field('input_size') ?? [3, 224, 224], 3) ?? fail('input_size', 'must be three numbers: channels, height, width')
+  const [channels, height, width] =
+    numbers(field('input_size') ?? [3, 224, 224], 3) ??
+    fail('input_size', 'must be three numbers: channels, height, width')
   if (channels !== 3 || height === undefined || width === undefined) return fail('input_size', 'must have 3 channels')
   const preprocessing: Preprocessing = {
     height,
     width,
     cropPct: number(field('crop_pct') ?? 0.875) ?? fail('crop_pct', 'must be a number'),
-    interpolation: interpolation(field('interpolation') ?? 'bilinear') ?? fail('interpolation', `must be one of ${interpolations.join(', ')}`),
-    cropMode: cropModes.find((mode) => mode === (field('crop_mode') ?? 'center')) ?? fail('crop_mode', `must be one of ${cropModes.join(', ')}`),
+    interpolation:
+      interpolation(field('interpolation') ?? 'bilinear') ??
+      fail('interpolation', `must be one of ${interpolations.join(', ')}`),
+    cropMode:
+      cropModes.find((mode) => mode === (field('crop_mode') ?? 'center')) ??
+      fail('crop_mode', `must be one of ${cropModes.join(', ')}`),
     mean: triple(field('mean') ?? [0.485, 0.456, 0.406]) ?? fail('mean', 'must be three numbers'),
     std: triple(field('std') ?? [0.229, 0.224, 0.225]) ?? fail('std', 'must be three numbers'),
   }
   try {
     checkPreprocessing(preprocessing)
   } catch (cause) {
-    throw new RegraftError('weights', `${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { file, cause })
+    throw new RegraftError('weights', `${file}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      file,
+      cause,
+    })
   }
   const labelOffset = field('label_offset') ?? 0
-  if (typeof labelOffset !== 'number' || !Number.isInteger(labelOffset) || labelOffset < 0) return fail('label_offset', 'must be a whole number')
+  if (typeof labelOffset !== 'number' || !Number.isInteger(labelOffset) || labelOffset < 0)
+    return fail('label_offset', 'must be a whole number')
   const text = (name: string): string | undefined => {
     const value = field(name)
     return typeof value === 'string' ? value : undefined
@@ -109,7 +129,9 @@ function number(value: JsonValue): number | undefined {
 }
 
 function numbers(value: JsonValue, count: number): readonly number[] | undefined {
-  return Array.isArray(value) && value.length === count && value.every((item) => typeof item === 'number') ? value.map(Number) : undefined
+  return Array.isArray(value) && value.length === count && value.every((item) => typeof item === 'number')
+    ? value.map(Number)
+    : undefined
 }
 
 function triple(value: JsonValue): readonly [number, number, number] | undefined {
@@ -123,9 +145,17 @@ function interpolation(value: JsonValue): Interpolation | undefined {
 }
 
 /** A list, or a dictionary from index to name. */
-function labelNames(value: JsonValue | undefined, classes: number, fail: (field: string, problem: string) => never): readonly string[] | undefined {
+function labelNames(
+  value: JsonValue | undefined,
+  classes: number,
+  fail: (field: string, problem: string) => never,
+): readonly string[] | undefined {
   if (value === undefined || value === null) return undefined
-  const list = Array.isArray(value) ? value : isObject(value) ? Array.from({ length: classes }, (_, index) => value[String(index)]) : fail('label_names', 'must be a list or a dictionary')
+  const list = Array.isArray(value)
+    ? value
+    : isObject(value)
+      ? Array.from({ length: classes }, (_, index) => value[String(index)])
+      : fail('label_names', 'must be a list or a dictionary')
   if (list.length !== classes) fail('label_names', `has ${list.length} names for ${classes} classes`)
   return list.map((name, index) => (typeof name === 'string' ? name : fail('label_names', `has no text at ${index}`)))
 }

@@ -1,4 +1,13 @@
-import { ACTIVATION_CODES, type FusedActivation, channelsOf, defineOp, firstInput, onlyInput, paddedChannels, pixelsOf } from './op.ts'
+import {
+  ACTIVATION_CODES,
+  channelsOf,
+  defineOp,
+  type FusedActivation,
+  firstInput,
+  onlyInput,
+  paddedChannels,
+  pixelsOf,
+} from './op.ts'
 
 export interface ActivationAttributes {
   readonly kind: FusedActivation
@@ -10,7 +19,11 @@ export const activation = defineOp<ActivationAttributes>({
   parameters: () => [],
   cost: (_attrs, inputs) => pixelsOf(onlyInput(inputs)) * channelsOf(onlyInput(inputs)),
   forward(attrs, record) {
-    record.call('activationForward', [firstInput(record).place, record.output.place, ACTIVATION_CODES[attrs.kind]], vectors(record.output.shape))
+    record.call(
+      'activationForward',
+      [firstInput(record).place, record.output.place, ACTIVATION_CODES[attrs.kind]],
+      vectors(record.output.shape),
+    )
   },
   backward(attrs, record) {
     const dInput = record.dInputInPlace(0)

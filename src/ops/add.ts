@@ -1,4 +1,4 @@
-import { ACTIVATION_CODES, type FusedActivation, channelsOf, defineOp, paddedChannels, pixelsOf } from './op.ts'
+import { ACTIVATION_CODES, channelsOf, defineOp, type FusedActivation, paddedChannels, pixelsOf } from './op.ts'
 
 export interface AddAttributes {
   readonly activation?: FusedActivation
@@ -8,7 +8,8 @@ export interface AddAttributes {
 export const add = defineOp<AddAttributes>({
   shape(_attrs, inputs) {
     const [a, b] = inputs
-    if (a === undefined || b === undefined || inputs.length !== 2) throw new Error(`expected two inputs, got ${inputs.length}`)
+    if (a === undefined || b === undefined || inputs.length !== 2)
+      throw new Error(`expected two inputs, got ${inputs.length}`)
     if (a.join() !== b.join()) throw new Error(`cannot add [${a.join(', ')}] and [${b.join(', ')}]`)
     return a
   },
@@ -18,7 +19,11 @@ export const add = defineOp<AddAttributes>({
   forward(attrs, record) {
     const [a, b] = record.inputs
     if (!a || !b) throw new Error('add has two inputs')
-    record.call('add', [a.place, b.place, record.output.place, ACTIVATION_CODES[attrs.activation ?? 'none']], vectors(record.output.shape))
+    record.call(
+      'add',
+      [a.place, b.place, record.output.place, ACTIVATION_CODES[attrs.activation ?? 'none']],
+      vectors(record.output.shape),
+    )
   },
 
   backward(attrs, record) {
@@ -27,11 +32,19 @@ export const add = defineOp<AddAttributes>({
     // The branch (second input) may take over the gradient's place; the shortcut gets a copy first.
     const shortcut = record.dInput(0)
     if (shortcut) {
-      record.call('activationBackward', [record.output.place, record.dOutput, shortcut.place, activation, shortcut.accumulate], units)
+      record.call(
+        'activationBackward',
+        [record.output.place, record.dOutput, shortcut.place, activation, shortcut.accumulate],
+        units,
+      )
     }
     const branch = record.dInputInPlace(1)
     if (branch && (activation !== 0 || branch.accumulate || branch.place !== record.dOutput)) {
-      record.call('activationBackward', [record.output.place, record.dOutput, branch.place, activation, branch.accumulate], units)
+      record.call(
+        'activationBackward',
+        [record.output.place, record.dOutput, branch.place, activation, branch.accumulate],
+        units,
+      )
     }
   },
 })

@@ -1,4 +1,15 @@
-import { ACTIVATION_CODES, channelsOf, defineOp, firstInput, type FusedActivation, onlyInput, paddedChannels, pixelsOf, type Place, type Recorder } from './op.ts'
+import {
+  ACTIVATION_CODES,
+  channelsOf,
+  defineOp,
+  type FusedActivation,
+  firstInput,
+  onlyInput,
+  type Place,
+  paddedChannels,
+  pixelsOf,
+  type Recorder,
+} from './op.ts'
 
 export interface BatchNormAttributes {
   readonly epsilon: number
@@ -39,13 +50,25 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     const pixels = pixelsOf(input.shape)
     const activation = ACTIVATION_CODES[attrs.activation ?? 'none']
     const groups = stride / 4
-    const parameters = [record.parameter('weight'), record.parameter('bias'), record.parameter('running_mean'), record.parameter('running_var')] as const
+    const parameters = [
+      record.parameter('weight'),
+      record.parameter('bias'),
+      record.parameter('running_mean'),
+      record.parameter('running_var'),
+    ] as const
     const { scaleShift, saved } = places(record, stride)
     if (record.batchStatistics) {
       const partials = record.temporary('partial statistics', (Math.ceil(pixels / BLOCK_ROWS) + 1) * stride * 8)
       const rows = { perImage: pixels }
-      record.call('batchNormStatistics', [input.place, stride, rows, partials], { perImage: pixels, blockRows: BLOCK_ROWS })
-      record.call('batchNormFinish', [partials, rows, stride, ...parameters, attrs.momentum, attrs.epsilon, 1, scaleShift, saved], groups)
+      record.call('batchNormStatistics', [input.place, stride, rows, partials], {
+        perImage: pixels,
+        blockRows: BLOCK_ROWS,
+      })
+      record.call(
+        'batchNormFinish',
+        [partials, rows, stride, ...parameters, attrs.momentum, attrs.epsilon, 1, scaleShift, saved],
+        groups,
+      )
     } else if (record.parametersFixed) {
       record.constantCall('batchNormFixed', [...parameters, stride, attrs.epsilon, scaleShift, saved], groups)
     } else {
@@ -75,14 +98,33 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     }
     record.call(
       'batchNormBackwardFinish',
-      [partials, reduce ? rows : 0, stride, record.parameter('weight'), saved, dWeight, dBias, coefficients, record.batchStatistics ? 1 : 0],
+      [
+        partials,
+        reduce ? rows : 0,
+        stride,
+        record.parameter('weight'),
+        saved,
+        dWeight,
+        dBias,
+        coefficients,
+        record.batchStatistics ? 1 : 0,
+      ],
       stride / 4,
     )
     const dInput = record.dInputInPlace(0)
     if (dInput) {
       record.call(
         'batchNormBackwardInput',
-        [input.place, record.output.place, record.dOutput, dInput.place, stride, coefficients, activation, dInput.accumulate],
+        [
+          input.place,
+          record.output.place,
+          record.dOutput,
+          dInput.place,
+          stride,
+          coefficients,
+          activation,
+          dInput.accumulate,
+        ],
         rows,
       )
     }

@@ -1,6 +1,15 @@
-import { channelsOf, defineOp, firstInput, imageShape, onlyInput, paddedChannels, pixelsOf, ACTIVATION_CODES } from './op.ts'
-import { geometry, slide, type Window } from './window.ts'
 import { SCRATCH } from '../kernels/program.ts'
+import {
+  ACTIVATION_CODES,
+  channelsOf,
+  defineOp,
+  firstInput,
+  imageShape,
+  onlyInput,
+  paddedChannels,
+  pixelsOf,
+} from './op.ts'
+import { geometry, slide, type Window } from './window.ts'
 
 export interface Conv2dAttributes extends Window {
   readonly outChannels: number
@@ -32,8 +41,16 @@ export const conv2d = defineOp<Conv2dAttributes>({
   parameters(attrs, inputs) {
     const { channels } = imageShape(onlyInput(inputs))
     return [
-      { name: 'weight', shape: [attrs.outChannels, channels, ...attrs.kernel], layout: 'convolution', kind: 'weight', initial: 'random' },
-      ...(attrs.bias ? [{ name: 'bias', shape: [attrs.outChannels], layout: 'vector', kind: 'bias', initial: 0 } as const] : []),
+      {
+        name: 'weight',
+        shape: [attrs.outChannels, channels, ...attrs.kernel],
+        layout: 'convolution',
+        kind: 'weight',
+        initial: 'random',
+      },
+      ...(attrs.bias
+        ? [{ name: 'bias', shape: [attrs.outChannels], layout: 'vector', kind: 'bias', initial: 0 } as const]
+        : []),
     ]
   },
 
@@ -54,14 +71,34 @@ export const conv2d = defineOp<Conv2dAttributes>({
     if (isMatmul(attrs)) {
       record.call(
         'matmul',
-        [input.place, paddedChannels(channels), packed, record.output.place, columns, columns, K, record.bias, record.residual, activation],
+        [
+          input.place,
+          paddedChannels(channels),
+          packed,
+          record.output.place,
+          columns,
+          columns,
+          K,
+          record.bias,
+          record.residual,
+          activation,
+        ],
         { perImage: pixels },
         ROW_GRAIN,
       )
     } else {
       record.call(
         'convolutionForward',
-        [input.place, packed, record.output.place, record.bias, record.residual, activation, record.table(geometry(attrs, input.shape, attrs.outChannels)), SCRATCH],
+        [
+          input.place,
+          packed,
+          record.output.place,
+          record.bias,
+          record.residual,
+          activation,
+          record.table(geometry(attrs, input.shape, attrs.outChannels)),
+          SCRATCH,
+        ],
         { perImage: pixels },
         ROW_GRAIN,
       )
@@ -81,7 +118,12 @@ export const conv2d = defineOp<Conv2dAttributes>({
 
     const dWeight = record.gradient('weight')
     if (dWeight) {
-      record.call('convolutionBackwardWeight', [input.place, record.dOutput, dWeight, { perImage: 1 }, table(), SCRATCH], K, ROW_GRAIN)
+      record.call(
+        'convolutionBackwardWeight',
+        [input.place, record.dOutput, dWeight, { perImage: 1 }, table(), SCRATCH],
+        K,
+        ROW_GRAIN,
+      )
     }
 
     const dInput = record.dInput(0)
@@ -90,14 +132,29 @@ export const conv2d = defineOp<Conv2dAttributes>({
       const packed = record.packedTransposed('weight', attrs.outChannels, stride)
       record.call(
         'matmul',
-        [record.dOutput, columns, packed, dInput.place, stride, stride, attrs.outChannels, 0, dInput.accumulate ? dInput.place : 0, 0],
+        [
+          record.dOutput,
+          columns,
+          packed,
+          dInput.place,
+          stride,
+          stride,
+          attrs.outChannels,
+          0,
+          dInput.accumulate ? dInput.place : 0,
+          0,
+        ],
         { perImage: pixels },
         ROW_GRAIN,
       )
     } else if (dInput) {
       // The kernel knows the padded output channels only.
       const packed = record.packedTransposed('weight', columns, paddedChannels(K))
-      record.call('convolutionBackwardInput', [record.dOutput, packed, dInput.place, table(), dInput.accumulate, SCRATCH], { perImage: 1 })
+      record.call(
+        'convolutionBackwardInput',
+        [record.dOutput, packed, dInput.place, table(), dInput.accumulate, SCRATCH],
+        { perImage: 1 },
+      )
     }
   },
 })

@@ -1,4 +1,13 @@
-import { ACTIVATION_CODES, channelsOf, defineOp, firstInput, imageShape, onlyInput, paddedChannels, pixelsOf } from './op.ts'
+import {
+  ACTIVATION_CODES,
+  channelsOf,
+  defineOp,
+  firstInput,
+  imageShape,
+  onlyInput,
+  paddedChannels,
+  pixelsOf,
+} from './op.ts'
 import { geometry, slide, type Window } from './window.ts'
 
 export interface DepthwiseConv2dAttributes extends Window {
@@ -33,7 +42,14 @@ export const depthwiseConv2d = defineOp<DepthwiseConv2dAttributes>({
     const table = record.table(geometry(attrs, input.shape, channelsOf(input.shape)))
     record.call(
       'depthwiseForward',
-      [input.place, record.parameter('weight'), record.output.place, record.bias, ACTIVATION_CODES[record.activation], table],
+      [
+        input.place,
+        record.parameter('weight'),
+        record.output.place,
+        record.bias,
+        ACTIVATION_CODES[record.activation],
+        table,
+      ],
       { perImage: outHeight ?? 1 },
     )
   },
@@ -44,13 +60,19 @@ export const depthwiseConv2d = defineOp<DepthwiseConv2dAttributes>({
     const groups = paddedChannels(channels) / 4
     const table = record.table(geometry(attrs, input.shape, channels))
     const dBias = attrs.bias ? record.gradient('bias') : undefined
-    if (dBias) record.call('sumRows', [record.dOutput, groups * 4, { perImage: pixelsOf(record.output.shape) }, dBias], groups)
+    if (dBias)
+      record.call('sumRows', [record.dOutput, groups * 4, { perImage: pixelsOf(record.output.shape) }, dBias], groups)
     const dWeight = record.gradient('weight')
-    if (dWeight) record.call('depthwiseBackwardWeight', [input.place, record.dOutput, dWeight, { perImage: 1 }, table], groups)
+    if (dWeight)
+      record.call('depthwiseBackwardWeight', [input.place, record.dOutput, dWeight, { perImage: 1 }, table], groups)
     const dInput = record.dInput(0)
     if (dInput) {
       const { height } = imageShape(input.shape)
-      record.call('depthwiseBackwardInput', [record.dOutput, record.parameter('weight'), dInput.place, table, dInput.accumulate], { perImage: height })
+      record.call(
+        'depthwiseBackwardInput',
+        [record.dOutput, record.parameter('weight'), dInput.place, table, dInput.accumulate],
+        { perImage: height },
+      )
     }
   },
 })

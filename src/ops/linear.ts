@@ -13,7 +13,9 @@ export const linear = defineOp<LinearAttributes>({
     const features = channelsOf(onlyInput(inputs))
     return [
       { name: 'weight', shape: [attrs.outFeatures, features], layout: 'linear', kind: 'weight', initial: 'random' },
-      ...(attrs.bias ? [{ name: 'bias', shape: [attrs.outFeatures], layout: 'vector', kind: 'bias', initial: 0 } as const] : []),
+      ...(attrs.bias
+        ? [{ name: 'bias', shape: [attrs.outFeatures], layout: 'vector', kind: 'bias', initial: 0 } as const]
+        : []),
     ]
   },
 
@@ -29,7 +31,18 @@ export const linear = defineOp<LinearAttributes>({
     const packed = record.packed('weight', features, columns)
     record.call(
       'matmul',
-      [input.place, paddedChannels(features), packed, record.output.place, columns, columns, features, record.bias, record.residual, ACTIVATION_CODES[record.activation]],
+      [
+        input.place,
+        paddedChannels(features),
+        packed,
+        record.output.place,
+        columns,
+        columns,
+        features,
+        record.bias,
+        record.residual,
+        ACTIVATION_CODES[record.activation],
+      ],
       { perImage: pixelsOf(input.shape) },
     )
   },
@@ -43,7 +56,12 @@ export const linear = defineOp<LinearAttributes>({
     if (dBias) record.call('sumRows', [record.dOutput, columns, rows, dBias], columns / 4)
     const dWeight = record.gradient('weight')
     if (dWeight) {
-      record.call('matmulTransposed', [input.place, paddedChannels(features), record.dOutput, columns, dWeight, columns, rows, columns], features, 4)
+      record.call(
+        'matmulTransposed',
+        [input.place, paddedChannels(features), record.dOutput, columns, dWeight, columns, rows, columns],
+        features,
+        4,
+      )
     }
     const dInput = record.dInput(0)
     if (dInput) {
@@ -51,7 +69,18 @@ export const linear = defineOp<LinearAttributes>({
       const packed = record.packedTransposed('weight', attrs.outFeatures, stride)
       record.call(
         'matmul',
-        [record.dOutput, columns, packed, dInput.place, stride, stride, attrs.outFeatures, 0, dInput.accumulate ? dInput.place : 0, 0],
+        [
+          record.dOutput,
+          columns,
+          packed,
+          dInput.place,
+          stride,
+          stride,
+          attrs.outFeatures,
+          0,
+          dInput.accumulate ? dInput.place : 0,
+          0,
+        ],
         rows,
       )
     }

@@ -1,5 +1,5 @@
 // What an operator is: shapes, parameters, cost, and the kernel calls that its forward and backward consist of.
-import type { ArgumentsOf, Argument, Count, KernelName } from '../kernels/program.ts'
+import type { Argument, ArgumentsOf, Count, KernelName } from '../kernels/program.ts'
 import type { Shape } from '../tensor/shape.ts'
 
 /** A stretch of memory whose address is not known yet. `images` counts per picture of the batch. */
@@ -85,7 +85,12 @@ export interface Recorder {
   /** Batch norm: normalise with the batch's statistics (and update the running ones) or with the running ones. */
   readonly batchStatistics: boolean
   /** A call in each run. */
-  call<K extends KernelName>(kernel: K, args: ArgumentsOf<K, Place> & readonly Argument<Place>[], units: Count, grain?: number): void
+  call<K extends KernelName>(
+    kernel: K,
+    args: ArgumentsOf<K, Place> & readonly Argument<Place>[],
+    units: Count,
+    grain?: number,
+  ): void
 }
 
 export interface ForwardRecorder extends Recorder {
@@ -101,7 +106,12 @@ export interface ForwardRecorder extends Recorder {
   readonly residual: Place | 0
   readonly activation: FusedActivation
   /** Calls that need repeating only when frozen weights change. */
-  constantCall<K extends KernelName>(kernel: K, args: ArgumentsOf<K, Place> & readonly Argument<Place>[], units: Count, grain?: number): void
+  constantCall<K extends KernelName>(
+    kernel: K,
+    args: ArgumentsOf<K, Place> & readonly Argument<Place>[],
+    units: Count,
+    grain?: number,
+  ): void
 }
 
 export interface BackwardRecorder extends Recorder {

@@ -36,7 +36,9 @@ export const maxPool = defineOp<Window>({
     const dInput = record.dInput(0)
     if (!dInput) return
     const table = record.table(geometry(attrs, input.shape, channelsOf(input.shape)))
-    record.call('maxPoolBackward', [input.place, record.dOutput, dInput.place, table, dInput.accumulate], { perImage: 1 })
+    record.call('maxPoolBackward', [input.place, record.dOutput, dInput.place, table, dInput.accumulate], {
+      perImage: 1,
+    })
   },
 })
 
@@ -49,7 +51,9 @@ export const averagePool = defineOp<AveragePoolAttributes>({
     const input = firstInput(record)
     const table = record.table(geometry(attrs, input.shape, channelsOf(input.shape)))
     const includePad = (attrs.countIncludePad ?? true) ? 1 : 0
-    record.call('averagePoolForward', [input.place, record.output.place, table, includePad], { perImage: record.output.shape[0] ?? 1 })
+    record.call('averagePoolForward', [input.place, record.output.place, table, includePad], {
+      perImage: record.output.shape[0] ?? 1,
+    })
   },
   backward(attrs, record) {
     const input = firstInput(record)
@@ -57,7 +61,9 @@ export const averagePool = defineOp<AveragePoolAttributes>({
     if (!dInput) return
     const table = record.table(geometry(attrs, input.shape, channelsOf(input.shape)))
     const includePad = (attrs.countIncludePad ?? true) ? 1 : 0
-    record.call('averagePoolBackward', [record.dOutput, dInput.place, table, includePad, dInput.accumulate], { perImage: 1 })
+    record.call('averagePoolBackward', [record.dOutput, dInput.place, table, includePad, dInput.accumulate], {
+      perImage: 1,
+    })
   },
 })
 
@@ -69,7 +75,11 @@ export const adaptiveAveragePool = defineOp<AdaptivePoolAttributes>({
   forward(attrs, record) {
     const input = firstInput(record)
     const { height, width, channels } = imageShape(input.shape)
-    record.call('adaptivePoolForward', [input.place, record.output.place, height, width, paddedChannels(channels), ...attrs.output], { perImage: 1 })
+    record.call(
+      'adaptivePoolForward',
+      [input.place, record.output.place, height, width, paddedChannels(channels), ...attrs.output],
+      { perImage: 1 },
+    )
   },
   backward(attrs, record) {
     const dInput = record.dInput(0)
@@ -91,12 +101,20 @@ export const globalAveragePool = defineOp<Record<never, never>>({
   forward: (_attrs, record) => {
     const input = firstInput(record)
     const { height, width, channels } = imageShape(input.shape)
-    record.call('adaptivePoolForward', [input.place, record.output.place, height, width, paddedChannels(channels), 1, 1], { perImage: 1 })
+    record.call(
+      'adaptivePoolForward',
+      [input.place, record.output.place, height, width, paddedChannels(channels), 1, 1],
+      { perImage: 1 },
+    )
   },
   backward(_attrs, record) {
     const dInput = record.dInput(0)
     if (!dInput) return
     const { height, width, channels } = imageShape(firstInput(record).shape)
-    record.call('adaptivePoolBackward', [record.dOutput, dInput.place, height, width, paddedChannels(channels), 1, 1, dInput.accumulate], { perImage: 1 })
+    record.call(
+      'adaptivePoolBackward',
+      [record.dOutput, dInput.place, height, width, paddedChannels(channels), 1, 1, dInput.accumulate],
+      { perImage: 1 },
+    )
   },
 })

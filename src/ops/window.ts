@@ -29,7 +29,16 @@ export function evenPadding(padding: number): readonly [number, number, number, 
   return [padding, padding, padding, padding]
 }
 
-function axis(size: number, kernel: number, stride: number, dilation: number, before: number, after: number, same: boolean, ceil: boolean) {
+function axis(
+  size: number,
+  kernel: number,
+  stride: number,
+  dilation: number,
+  before: number,
+  after: number,
+  same: boolean,
+  ceil: boolean,
+) {
   const extent = dilation * (kernel - 1) + 1
   if (same) {
     const out = Math.ceil(size / stride)
@@ -44,7 +53,10 @@ function axis(size: number, kernel: number, stride: number, dilation: number, be
 }
 
 /** Output size of a window over a picture, and where the first window starts. */
-export function slide(window: Window, input: Shape): { outHeight: number; outWidth: number; padTop: number; padLeft: number } {
+export function slide(
+  window: Window,
+  input: Shape,
+): { outHeight: number; outWidth: number; padTop: number; padLeft: number } {
   const { height, width } = imageShape(input)
   const [kernelHeight, kernelWidth] = window.kernel
   const [strideHeight, strideWidth] = window.stride

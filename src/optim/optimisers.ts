@@ -26,7 +26,14 @@ function sgd(momentum: (settings: OptimiserSettings) => number, nesterov: 0 | 1)
   return {
     kernel: 'sgd',
     state: ['momentum'],
-    hyper: (rate, weightDecay, step, settings) => [rate, momentum(settings), 0, weightDecay, nesterov, step === 0 ? 1 : 0],
+    hyper: (rate, weightDecay, step, settings) => [
+      rate,
+      momentum(settings),
+      0,
+      weightDecay,
+      nesterov,
+      step === 0 ? 1 : 0,
+    ],
   }
 }
 
@@ -41,8 +48,9 @@ function adam(coupled: 0 | 1): Optimiser {
       epsilon,
       weightDecay,
       coupled,
-      1 - pow(beta1, step + 1),
-      Math.sqrt(1 - pow(beta2, step + 1)),
+      // The kernel averages with f32 betas; the correction must belong to the same ones.
+      1 - pow(Math.fround(beta1), step + 1),
+      Math.sqrt(1 - pow(Math.fround(beta2), step + 1)),
     ],
   }
 }

@@ -46,7 +46,11 @@ export function createUpdater(engine: Engine, runner: Runner, store: ParameterSt
 
   // decayed table, undecayed table, clip result (scale, norm), partial squares (f64), state
   const tableBytes = HYPER_FLOATS * 4 * 2 + 64
-  const base = engine.arena.allocate(tableBytes + blocks * 8 + 64 + stateFloats * 4 + 64, 'The state of the optimiser', 'Freeze more layers, or use --opt sgd.')
+  const base = engine.arena.allocate(
+    tableBytes + blocks * 8 + 64 + stateFloats * 4 + 64,
+    'The state of the optimiser',
+    'Freeze more layers, or use --opt sgd.',
+  )
   const tables = [base, base + HYPER_FLOATS * 4] as const
   const clip = base + HYPER_FLOATS * 8
   const partials = base + tableBytes
@@ -75,7 +79,12 @@ export function createUpdater(engine: Engine, runner: Runner, store: ParameterSt
     calls.push(
       optimiser.kernel === 'sgd'
         ? call<'sgd', number>('sgd', [parameter.address, gradient, first, hyper, scale], units, UPDATE_GRAIN)
-        : call<'adamw', number>('adamw', [parameter.address, gradient, first, second, hyper, scale], units, UPDATE_GRAIN),
+        : call<'adamw', number>(
+            'adamw',
+            [parameter.address, gradient, first, second, hyper, scale],
+            units,
+            UPDATE_GRAIN,
+          ),
     )
   }
   calls.push(call<'fill', number>('fill', [gradients, 0], gradientFloats / 4, UPDATE_GRAIN))

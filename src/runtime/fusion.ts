@@ -19,7 +19,11 @@ export interface Fusion {
  * @param visible   outputs that must exist by themselves
  * @returns         fusions by the name of their tail, and the layers that vanish into them
  */
-export function planFusions(graph: Graph, mayFuse: (layer: Layer) => boolean, visible: ReadonlySet<string>): { byTail: ReadonlyMap<string, Fusion>; absorbed: ReadonlySet<string> } {
+export function planFusions(
+  graph: Graph,
+  mayFuse: (layer: Layer) => boolean,
+  visible: ReadonlySet<string>,
+): { byTail: ReadonlyMap<string, Fusion>; absorbed: ReadonlySet<string> } {
   const consumers = consumersOf(graph)
   const order = new Map(graph.layers.map((layer, at) => [layer.name, at]))
   const onlyConsumer = (layer: Layer): Layer | undefined => {

@@ -24,7 +24,9 @@ export function bytesOf(block: Block, images: number): number {
  * @see "greedy by size", Pisarchyk & Lee 2020, https://arxiv.org/abs/2001.03288
  */
 export function layOut(lifetimes: readonly Lifetime[], images: number): Layout {
-  const order = [...lifetimes.entries()].sort(([i, a], [j, b]) => bytesOf(b.block, images) - bytesOf(a.block, images) || a.first - b.first || i - j)
+  const order = [...lifetimes.entries()].sort(
+    ([i, a], [j, b]) => bytesOf(b.block, images) - bytesOf(a.block, images) || a.first - b.first || i - j,
+  )
   const placed: { lifetime: Lifetime; start: number; end: number }[] = []
   let totalBytes = 0
   for (const [, lifetime] of order) {

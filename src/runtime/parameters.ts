@@ -1,7 +1,7 @@
 // Named parameters in the arena: kernel layout inside, file layout at the door. Runners share them.
 import { type Graph, type Layer, parameterName, parametersOf } from '../graph/graph.ts'
 import type { Engine } from '../kernels/engine.ts'
-import { type Block, type ParameterSpec, paddedChannels, type Place } from '../ops/op.ts'
+import { type Block, type ParameterSpec, type Place, paddedChannels } from '../ops/op.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount, type Shape, shapesEqual } from '../tensor/shape.ts'
 
@@ -46,7 +46,11 @@ function storedLength(spec: ParameterSpec): number {
 }
 
 /** Calls `visit(fileIndex, storedIndex)` for every value of a parameter. */
-function forEachValue(shape: Shape, layout: ParameterSpec['layout'], visit: (inFile: number, stored: number) => void): void {
+function forEachValue(
+  shape: Shape,
+  layout: ParameterSpec['layout'],
+  visit: (inFile: number, stored: number) => void,
+): void {
   const [out = 1, inner = 1, ...rest] = shape
   const stride = paddedChannels(out)
   if (layout === 'vector') {
@@ -64,9 +68,15 @@ function forEachValue(shape: Shape, layout: ParameterSpec['layout'], visit: (inF
 
 /** Reserves memory for the parameters of a graph, filled with zeros. */
 export function createParameters(engine: Engine, graph: Graph): ParameterStore {
-  const entries = graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => ({ layer, spec, length: storedLength(spec) })))
+  const entries = graph.layers.flatMap((layer) =>
+    parametersOf(layer).map((spec) => ({ layer, spec, length: storedLength(spec) })),
+  )
   const total = entries.reduce((sum, entry) => sum + entry.length * 4 + 64, 0)
-  const base = engine.arena.allocate(total, 'The parameters of the network', 'Raise --max-memory or choose a smaller network.')
+  const base = engine.arena.allocate(
+    total,
+    'The parameters of the network',
+    'Raise --max-memory or choose a smaller network.',
+  )
   const byName = new Map<string, Parameter>()
   let offset = 0
   for (const { layer, spec, length } of entries) {

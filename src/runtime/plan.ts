@@ -4,7 +4,16 @@
 import { upTo } from '../graph/edit.ts'
 import { type Graph, type Layer, layerNamed, opOf, parameterName, parametersOf } from '../graph/graph.ts'
 import { type Argument, type ArgumentsOf, type Call, type Count, call, type KernelName } from '../kernels/program.ts'
-import { type BackwardRecorder, type Block, channelsOf, type ForwardRecorder, paddedChannels, pixelsOf, type Place, type Value } from '../ops/op.ts'
+import {
+  type BackwardRecorder,
+  type Block,
+  channelsOf,
+  type ForwardRecorder,
+  type Place,
+  paddedChannels,
+  pixelsOf,
+  type Value,
+} from '../ops/op.ts'
 import { type Fusion, planFusions } from './fusion.ts'
 import type { Lifetime } from './layout.ts'
 import type { ParameterStore } from './parameters.ts'
@@ -91,7 +100,8 @@ class Planner {
 
     const loss = training ? this.recordLoss() : undefined
     if (training) {
-      for (const layer of [...graph.layers].reverse()) if (this.needsGradient.has(layer.name)) this.recordBackward(layer)
+      for (const layer of [...graph.layers].reverse())
+        if (this.needsGradient.has(layer.name)) this.recordBackward(layer)
     }
     const outputs = new Map([...visible].map((name) => [name, this.valueOf(name)]))
     for (const value of outputs.values()) this.touchAtEnd(value.place)
@@ -178,7 +188,8 @@ class Planner {
     const known = this.touches.get(block)
     if (!known) this.touches.set(block, { section, first: at, last: at, pinned: false })
     else if (!known.pinned) {
-      if (known.section !== section) throw new Error(`block '${block.name}' is used before and during runs; it must be constant`)
+      if (known.section !== section)
+        throw new Error(`block '${block.name}' is used before and during runs; it must be constant`)
       known.first = Math.min(known.first, at)
       known.last = Math.max(known.last, at)
     }
@@ -242,7 +253,10 @@ class Planner {
     const pixels = pixelsOf(layer.shape)
     const bytes = this.place('picture bytes', 0, pixels * 3)
     this.touch(bytes.block, 'main', 0)
-    const meanStd = this.table(new Float32Array([...layer.attrs.mean, ...layer.attrs.std]), `mean and std of ${layer.name}`)
+    const meanStd = this.table(
+      new Float32Array([...layer.attrs.mean, ...layer.attrs.std]),
+      `mean and std of ${layer.name}`,
+    )
     this.record('main', call('bytesToFloats', [bytes, output, meanStd], { perImage: pixels }))
     return bytes
   }
@@ -252,8 +266,13 @@ class Planner {
     const output: Value = { place: this.outputPlace(layer), shape: layer.shape }
     this.values.set(layer.name, output)
     const folded = fusion?.norm ? this.recordFolding(head, fusion.norm) : undefined
-    const bias = folded?.bias ?? (parametersOf(head).some((spec) => spec.name === 'bias' && spec.kind === 'bias') ? this.parameterPlace(`${head.name}.bias`) : 0)
-    const parameter = (name: string): Place => (folded && name === 'weight' ? folded.weight : this.parameterPlace(`${head.name}.${name}`))
+    const bias =
+      folded?.bias ??
+      (parametersOf(head).some((spec) => spec.name === 'bias' && spec.kind === 'bias')
+        ? this.parameterPlace(`${head.name}.bias`)
+        : 0)
+    const parameter = (name: string): Place =>
+      folded && name === 'weight' ? folded.weight : this.parameterPlace(`${head.name}.${name}`)
     const fixed = this.isFixed(head)
     const recorder: ForwardRecorder = {
       ...this.shared(head, output, parameter),
@@ -262,13 +281,17 @@ class Planner {
         const packed = fixed ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
         const spec = parametersOf(head).find((candidate) => candidate.name === name)
         const outputs = spec?.shape[0] ?? columns
-        this.record(fixed ? 'prepare' : 'main', call('packB', [parameter(name), columns, packed, rows, outputs], Math.ceil(columns / 8)))
+        this.record(
+          fixed ? 'prepare' : 'main',
+          call('packB', [parameter(name), columns, packed, rows, outputs], Math.ceil(columns / 8)),
+        )
         return packed
       },
       bias,
       residual: fusion?.residual ? this.valueOf(fusion.residual.other).place : 0,
       activation: fusion?.activation ?? 'none',
-      constantCall: (kernel, args, units, grain) => this.record('prepare', call<typeof kernel, Place>(kernel, args, units, grain)),
+      constantCall: (kernel, args, units, grain) =>
+        this.record('prepare', call<typeof kernel, Place>(kernel, args, units, grain)),
     }
     opOf(head).forward(head.attrs, recorder)
   }
@@ -280,20 +303,38 @@ class Planner {
     const stride = paddedChannels(channelsOf(norm.shape))
     const scaleShift = this.pinnedPlace(`${norm.name} scale and shift`, stride * 8)
     const saved = this.pinnedPlace(`${norm.name} statistics`, stride * 8)
-    const parameters = ['weight', 'bias', 'running_mean', 'running_var'].map((name) => this.parameterPlace(`${norm.name}.${name}`))
+    const parameters = ['weight', 'bias', 'running_mean', 'running_var'].map((name) =>
+      this.parameterPlace(`${norm.name}.${name}`),
+    )
     const [gamma, beta, mean, variance] = parameters
     if (!gamma || !beta || !mean || !variance) throw new Error('a batch norm has four parameters')
-    this.record('prepare', call('batchNormFixed', [gamma, beta, mean, variance, stride, norm.attrs.epsilon, scaleShift, saved], stride / 4))
+    this.record(
+      'prepare',
+      call('batchNormFixed', [gamma, beta, mean, variance, stride, norm.attrs.epsilon, scaleShift, saved], stride / 4),
+    )
 
     // A depthwise convolution reads its weights as they lie; a packed one needs the folded matrix only until it is packed.
     const key = `${head.name}.weight folded`
-    const foldedWeight = head.op === 'depthwiseConv2d' ? this.pinnedPlace(key, weight.length * 4) : this.placeFor(key, weight.length * 4, 0)
-    this.record('prepare', call('scaleChannels', [this.parameterPlace(weight.name), foldedWeight, stride, scaleShift], weight.length / stride))
+    const foldedWeight =
+      head.op === 'depthwiseConv2d'
+        ? this.pinnedPlace(key, weight.length * 4)
+        : this.placeFor(key, weight.length * 4, 0)
+    this.record(
+      'prepare',
+      call(
+        'scaleChannels',
+        [this.parameterPlace(weight.name), foldedWeight, stride, scaleShift],
+        weight.length / stride,
+      ),
+    )
 
     const shift: Place = { block: scaleShift.block, offsetBytes: stride * 4 }
     if (!this.store.has(`${head.name}.bias`)) return { weight: foldedWeight, bias: shift }
     const bias = this.pinnedPlace(`${head.name}.bias folded`, stride * 4)
-    this.record('prepare', call('scaleShift', [this.parameterPlace(`${head.name}.bias`), bias, stride, scaleShift, 0], 1))
+    this.record(
+      'prepare',
+      call('scaleShift', [this.parameterPlace(`${head.name}.bias`), bias, stride, scaleShift, 0], 1),
+    )
     return { weight: foldedWeight, bias }
   }
 
@@ -306,11 +347,17 @@ class Planner {
       parametersFixed: this.isFixed(layer),
       batchStatistics: this.usesBatchStatistics(layer),
       table: (integers: readonly number[]) => this.table(new Int32Array(integers), `table ${integers.join(' ')}`),
-      temporary: (name: string, bytes: number, fixed?: 'fixed') => this.place(key(name), fixed ? bytes : 0, fixed ? 0 : bytes),
-      kept: (name: string, bytes: number, fixed?: 'fixed') => this.placeFor(key(name), fixed ? bytes : 0, fixed ? 0 : bytes),
+      temporary: (name: string, bytes: number, fixed?: 'fixed') =>
+        this.place(key(name), fixed ? bytes : 0, fixed ? 0 : bytes),
+      kept: (name: string, bytes: number, fixed?: 'fixed') =>
+        this.placeFor(key(name), fixed ? bytes : 0, fixed ? 0 : bytes),
       constant: (name: string, bytes: number) => this.pinnedPlace(key(name), bytes),
-      call: <K extends KernelName>(kernel: K, args: ArgumentsOf<K, Place> & readonly Argument<Place>[], units: Count, grain?: number) =>
-        this.record('main', call<K, Place>(kernel, args, units, grain)),
+      call: <K extends KernelName>(
+        kernel: K,
+        args: ArgumentsOf<K, Place> & readonly Argument<Place>[],
+        units: Count,
+        grain?: number,
+      ) => this.record('main', call<K, Place>(kernel, args, units, grain)),
     }
   }
 
@@ -326,7 +373,10 @@ class Planner {
     this.touch(targets.block, 'main', 0)
     const dLogits = this.place(`gradient of ${output}`, 0, stride * 4)
     this.valueGradients.set(output, dLogits)
-    this.record('main', call('softmaxCrossEntropy', [logits.place, targets, losses, dLogits, classes, stride], { perImage: 1 }))
+    this.record(
+      'main',
+      call('softmaxCrossEntropy', [logits.place, targets, losses, dLogits, classes, stride], { perImage: 1 }),
+    )
     return { targets, losses, classes }
   }
 
@@ -344,7 +394,8 @@ class Planner {
       if (known) return { place: known, accumulate: 1 } as const
       const shape = layerNamed(this.graph, name).shape
       const bytes = pixelsOf(shape) * paddedChannels(channelsOf(shape)) * 4
-      const place = mayReuse && dOutput.block.bytesPerImage === bytes ? dOutput : this.place(`gradient of ${name}`, 0, bytes)
+      const place =
+        mayReuse && dOutput.block.bytesPerImage === bytes ? dOutput : this.place(`gradient of ${name}`, 0, bytes)
       this.valueGradients.set(name, place)
       return { place, accumulate: 0 } as const
     }
@@ -356,7 +407,10 @@ class Planner {
         const packed = fixed ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
         const spec = this.store.get(`${layer.name}.${name}`).spec
         const inner = spec.shape.slice(1).reduce((product, size) => product * size, 1)
-        this.record(fixed ? 'prepare' : 'main', call('packBTransposed', [parameter(name), paddedChannels(rows), packed, rows, inner], Math.ceil(columns / 8)))
+        this.record(
+          fixed ? 'prepare' : 'main',
+          call('packBTransposed', [parameter(name), paddedChannels(rows), packed, rows, inner], Math.ceil(columns / 8)),
+        )
         return packed
       },
       gradient: (name) => this.gradients.get(`${layer.name}.${name}`),

@@ -3,7 +3,7 @@ import type { Graph } from '../graph/graph.ts'
 import { formatBytes } from '../kernels/arena.ts'
 import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
 import { type Call, call } from '../kernels/program.ts'
-import { type Block, channelsOf, paddedChannels, pixelsOf, type Place } from '../ops/op.ts'
+import { type Block, channelsOf, type Place, paddedChannels, pixelsOf } from '../ops/op.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { layOut } from './layout.ts'
 import type { ParameterStore } from './parameters.ts'
@@ -32,7 +32,10 @@ export interface Runner {
   /** Soft targets, [images, classes], weights included: the loss is -sum(target·log p) over all of them. */
   writeTargets(values: Float32Array): void
   /** Runs what was planned; `more` programs follow in the same run (an optimiser's step, say). */
-  run(images: number, options?: { signal?: AbortSignal | undefined; more?: readonly RegisteredProgram[] }): Promise<void>
+  run(
+    images: number,
+    options?: { signal?: AbortSignal | undefined; more?: readonly RegisteredProgram[] },
+  ): Promise<void>
   /** Copy of an output, [images, …shape] without padding. */
   read(layer: string, images: number): Float32Array
   /** Loss of each picture after a run in training. */
@@ -70,7 +73,9 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
   const resolve = (calls: readonly Call<Place>[]): Call[] =>
     calls.map(({ kernel, args, units, grain }) => ({
       kernel,
-      args: args.map((argument) => (typeof argument === 'object' && 'block' in argument ? addressOf(argument) : argument)),
+      args: args.map((argument) =>
+        typeof argument === 'object' && 'block' in argument ? addressOf(argument) : argument,
+      ),
       units,
       grain,
     }))
@@ -84,7 +89,14 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
   const mainProgram = engine.register(resolve(plan.main))
   const zeroGradients =
     plan.gradientFloats > 0
-      ? engine.register([call<'fill', number>('fill', [addressOf({ block: plan.gradientBlock, offsetBytes: 0 }), 0], plan.gradientFloats / 4, 1024)])
+      ? engine.register([
+          call<'fill', number>(
+            'fill',
+            [addressOf({ block: plan.gradientBlock, offsetBytes: 0 }), 0],
+            plan.gradientFloats / 4,
+            1024,
+          ),
+        ])
       : undefined
   const inputLayer = graph.layers.find((layer) => layer.op === 'imageInput' || layer.op === 'tensorInput')
   if (!inputLayer) throw new Error('the graph has no input')
@@ -132,7 +144,10 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
       const place = plan.gradients.get(parameter)
       return place ? addressOf(place) : undefined
     },
-    gradientRegion: () => ({ address: addressOf({ block: plan.gradientBlock, offsetBytes: 0 }), length: plan.gradientFloats }),
+    gradientRegion: () => ({
+      address: addressOf({ block: plan.gradientBlock, offsetBytes: 0 }),
+      length: plan.gradientFloats,
+    }),
     gradient(parameter) {
       const place = plan.gradients.get(parameter)
       if (!place) throw new Error(`parameter '${parameter}' is frozen: it has no gradient`)
@@ -167,14 +182,19 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
 
 /** Spreads rows of `channels` values over rows of `stride`, zeros behind. */
 function pad(values: Float32Array, target: Float32Array, channels: number, stride: number): void {
-  if (channels === stride) return target.set(values)
+  if (channels === stride) {
+    target.set(values)
+    return
+  }
   target.fill(0)
-  for (let row = 0, at = 0; at < values.length; row++, at += channels) target.set(values.subarray(at, at + channels), row * stride)
+  for (let row = 0, at = 0; at < values.length; row++, at += channels)
+    target.set(values.subarray(at, at + channels), row * stride)
 }
 
 function unpad(values: Float32Array, rows: number, channels: number, stride: number): Float32Array {
   if (channels === stride) return values.slice()
   const result = new Float32Array(rows * channels)
-  for (let row = 0; row < rows; row++) result.set(values.subarray(row * stride, row * stride + channels), row * channels)
+  for (let row = 0; row < rows; row++)
+    result.set(values.subarray(row * stride, row * stride + channels), row * channels)
   return result
 }

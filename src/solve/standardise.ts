@@ -11,7 +11,8 @@ export function standardisationOf(values: Float32Array, width: number): Standard
   const rows = values.length / width
   const mean = new Float64Array(width)
   const squares = new Float64Array(width)
-  for (let row = 0; row < rows; row++) for (let f = 0; f < width; f++) mean[f] = (mean[f] ?? 0) + (values[row * width + f] ?? 0)
+  for (let row = 0; row < rows; row++)
+    for (let f = 0; f < width; f++) mean[f] = (mean[f] ?? 0) + (values[row * width + f] ?? 0)
   for (let f = 0; f < width; f++) mean[f] = (mean[f] ?? 0) / rows
   for (let row = 0; row < rows; row++) {
     for (let f = 0; f < width; f++) {
@@ -38,7 +39,11 @@ export function standardise(values: Float32Array, { mean, scale }: Standardisati
  * Folds the standardisation into a linear layer on standardised features: W' = W·scale, b' = b - W'·mean, in float64.
  * @param weight  [outputs, features]
  */
-export function foldStandardisation(weight: ArrayLike<number>, bias: ArrayLike<number>, { mean, scale }: Standardisation): { weight: Float32Array; bias: Float32Array } {
+export function foldStandardisation(
+  weight: ArrayLike<number>,
+  bias: ArrayLike<number>,
+  { mean, scale }: Standardisation,
+): { weight: Float32Array; bias: Float32Array } {
   const width = mean.length
   const outputs = bias.length
   const foldedWeight = new Float32Array(outputs * width)

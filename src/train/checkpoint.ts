@@ -81,33 +81,46 @@ export async function readCheckpoint(run: string, onDamaged: (message: string) =
       onDamaged(`${folder} is damaged (${error.message}); the checkpoint before it is used.`)
     }
   }
-  throw new RegraftError('data', `${run} has no checkpoint to go on from. Start the training anew with --overwrite.`, { file: run })
+  throw new RegraftError('data', `${run} has no checkpoint to go on from. Start the training anew with --overwrite.`, {
+    file: run,
+  })
 }
 
 async function readWhole(folder: string): Promise<Checkpointed> {
   const manifest = object(await readJson(path.join(folder, 'manifest.json'), { code: 'data' }), folder)
   const files = manifest['files']
-  if (manifest['format'] !== FORMAT || !Array.isArray(files)) throw damaged(folder, 'its manifest is not one of this version')
+  if (manifest['format'] !== FORMAT || !Array.isArray(files))
+    throw damaged(folder, 'its manifest is not one of this version')
   for (const entry of files) {
     const { name, sha256 } = object(entry, folder)
-    if (typeof name !== 'string' || name !== path.basename(name)) throw damaged(folder, 'its manifest names an odd file')
-    if ((await sha256OfFile(path.join(folder, name))) !== sha256) throw damaged(folder, `${name} is not as it was written`)
+    if (typeof name !== 'string' || name !== path.basename(name))
+      throw damaged(folder, 'its manifest names an odd file')
+    if ((await sha256OfFile(path.join(folder, name))) !== sha256)
+      throw damaged(folder, `${name} is not as it was written`)
   }
   const state = object(await readJson(path.join(folder, 'state.json'), { code: 'data' }), folder)
   const has = (name: string) => files.some((entry) => object(entry, folder)['name'] === name)
-  const counters = (value: JsonValue | undefined) => new Map(Object.entries(object(value ?? {}, folder)).map(([name, count]) => [name, Number(count)]))
+  const counters = (value: JsonValue | undefined) =>
+    new Map(Object.entries(object(value ?? {}, folder)).map(([name, count]) => [name, Number(count)]))
   return {
     progress: progressOf(state, folder),
     weights: await readAll(path.join(folder, 'weights.safetensors')),
     counters: counters(state['counters']),
     optimiser: await readAll(path.join(folder, 'optimiser.safetensors')),
-    ...(has('best.safetensors') ? { best: await readAll(path.join(folder, 'best.safetensors')), bestCounters: counters(state['bestCounters']) } : {}),
+    ...(has('best.safetensors')
+      ? { best: await readAll(path.join(folder, 'best.safetensors')), bestCounters: counters(state['bestCounters']) }
+      : {}),
   }
 }
 
 function progressOf(state: JsonObject, folder: string): Progress {
   const { epochsDone, stepsDone, bestEpoch, history } = state
-  if (typeof epochsDone !== 'number' || typeof stepsDone !== 'number' || typeof bestEpoch !== 'number' || !Array.isArray(history)) {
+  if (
+    typeof epochsDone !== 'number' ||
+    typeof stepsDone !== 'number' ||
+    typeof bestEpoch !== 'number' ||
+    !Array.isArray(history)
+  ) {
     throw damaged(folder, 'state.json lacks its numbers')
   }
   const records = history.map((entry): EpochRecord => {
@@ -134,7 +147,8 @@ async function readAll(file: string): Promise<Map<string, HostTensor>> {
 }
 
 function object(value: JsonValue | undefined, folder: string): JsonObject {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw damaged(folder, 'a part of it has the wrong form')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw damaged(folder, 'a part of it has the wrong form')
   return value
 }
 

@@ -54,14 +54,16 @@ export function crossEntropy(logits: Float32Array, label: number): number {
 /** How many rows of [count, classes] have their largest value at the label. */
 export function countCorrect(logits: Float32Array, labels: Int32Array, classes: number): number {
   let correct = 0
-  for (const [row, label] of labels.entries()) if (argmax(logits.subarray(row * classes, (row + 1) * classes)) === label) correct++
+  for (const [row, label] of labels.entries())
+    if (argmax(logits.subarray(row * classes, (row + 1) * classes)) === label) correct++
   return correct
 }
 
 /** Loss and accuracy of logits [count, classes]. */
 export function metricsOf(logits: Float32Array, labels: Int32Array, classes: number): Metrics {
   let loss = 0
-  for (const [row, label] of labels.entries()) loss += crossEntropy(logits.subarray(row * classes, (row + 1) * classes), label)
+  for (const [row, label] of labels.entries())
+    loss += crossEntropy(logits.subarray(row * classes, (row + 1) * classes), label)
   const count = labels.length
   return { loss: loss / count, accuracy: countCorrect(logits, labels, classes) / count, count }
 }

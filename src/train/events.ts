@@ -15,9 +15,20 @@ export interface EpochRecord {
 
 export type WorkEvent =
   /** A phase begins; `total` of `unit` are to be done. */
-  | { readonly type: 'phase'; readonly phase: Phase; readonly total: number; readonly unit: 'images' | 'iterations' | 'epochs' }
+  | {
+      readonly type: 'phase'
+      readonly phase: Phase
+      readonly total: number
+      readonly unit: 'images' | 'iterations' | 'epochs'
+    }
   /** `done` of the phase's total; images per second where pictures are counted. */
-  | { readonly type: 'progress'; readonly phase: Phase; readonly done: number; readonly total: number; readonly detail?: string }
+  | {
+      readonly type: 'progress'
+      readonly phase: Phase
+      readonly done: number
+      readonly total: number
+      readonly detail?: string
+    }
   | { readonly type: 'phaseEnd'; readonly phase: Phase }
   | ({ readonly type: 'epoch'; readonly epochs: number; readonly best: boolean } & EpochRecord)
   /** A picture that cannot be used, named once. */

@@ -57,7 +57,8 @@ export interface FitResult {
 export function isBetter(candidate: EpochRecord, best: EpochRecord | undefined): boolean {
   if (!Number.isFinite(candidate.validationAccuracy) || !Number.isFinite(candidate.validationLoss)) return false
   if (best === undefined) return true
-  if (candidate.validationAccuracy !== best.validationAccuracy) return candidate.validationAccuracy > best.validationAccuracy
+  if (candidate.validationAccuracy !== best.validationAccuracy)
+    return candidate.validationAccuracy > best.validationAccuracy
   return candidate.validationLoss < best.validationLoss
 }
 
@@ -79,7 +80,9 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     for await (const batch of options.batches(epoch)) {
       throwIfAborted(signal)
       const count = batch.labels.length
-      rate = options.rate * rateMultiplier(options.schedule, step, epochs * stepsPerEpoch, options.warmupEpochs * stepsPerEpoch)
+      rate =
+        options.rate *
+        rateMultiplier(options.schedule, step, epochs * stepsPerEpoch, options.warmupEpochs * stepsPerEpoch)
       batch.write()
       runner.writeTargets(softTargets(batch.labels, options.classes, options.smoothing))
       updater.setStep(rate, step)
@@ -93,7 +96,13 @@ export async function fit(options: FitOptions): Promise<FitResult> {
       seen += count
       step++
       stepsInEpoch++
-      listener?.({ type: 'progress', phase: options.phase, done: epoch - 1 + Math.min(1, stepsInEpoch / stepsPerEpoch), total: epochs, detail: `loss ${(lossSum / seen).toFixed(3)}` })
+      listener?.({
+        type: 'progress',
+        phase: options.phase,
+        done: epoch - 1 + Math.min(1, stepsInEpoch / stepsPerEpoch),
+        total: epochs,
+        detail: `loss ${(lossSum / seen).toFixed(3)}`,
+      })
     }
     throwIfAborted(signal)
     const validation = await options.validate()

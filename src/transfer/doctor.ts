@@ -1,13 +1,13 @@
 // The verb `doctor`: what this machine offers, and whether regraft computes on it what it should.
 import { availableParallelism, freemem, totalmem } from 'node:os'
+import * as path from 'node:path'
 import sharp from 'sharp'
+import { openSafetensors } from '../formats/safetensors.ts'
 import { formatBytes } from '../kernels/arena.ts'
 import { relaxedAvailable } from '../kernels/load.ts'
-import { loadModel } from '../model/load.ts'
 import { DEFAULT_MODEL, modelsFolder } from '../model/find-model.ts'
-import { openSafetensors } from '../formats/safetensors.ts'
+import { loadModel } from '../model/load.ts'
 import { version } from '../version.ts'
-import * as path from 'node:path'
 import type { WorkOptions } from './options.ts'
 import { openInference, openSession } from './session.ts'
 
@@ -30,26 +30,46 @@ export async function doctor(options: WorkOptions): Promise<DoctorReport> {
     }
   }
   await check('regraft', () => version)
-  await check('node', () => `${process.versions.node} (V8 ${process.versions.v8}) on ${process.platform} ${process.arch}`)
+  await check(
+    'node',
+    () => `${process.versions.node} (V8 ${process.versions.v8}) on ${process.platform} ${process.arch}`,
+  )
   await check('cores', () => `${availableParallelism()}; ${engine.threads} computing workers`)
-  await check('memory', () => `${formatBytes(freemem())} free of ${formatBytes(totalmem())}; kernels may use up to ${formatBytes(engine.arena.limitBytes)}`)
-  await check('kernels', () => `${engine.build} build, digest ${engine.digest}; relaxed SIMD ${relaxedAvailable(true) ? 'available' : 'not available on this Node'}`)
+  await check(
+    'memory',
+    () =>
+      `${formatBytes(freemem())} free of ${formatBytes(totalmem())}; kernels may use up to ${formatBytes(engine.arena.limitBytes)}`,
+  )
+  await check(
+    'kernels',
+    () =>
+      `${engine.build} build, digest ${engine.digest}; relaxed SIMD ${relaxedAvailable(true) ? 'available' : 'not available on this Node'}`,
+  )
   await check('arithmetic', async () => multiplyAdds(options))
-  await check('sharp', () => `${sharp.versions.sharp}, libvips ${sharp.versions.vips}; reads JPEG, PNG, WebP, GIF, TIFF, AVIF`)
+  await check(
+    'sharp',
+    () => `${sharp.versions.sharp}, libvips ${sharp.versions.vips}; reads JPEG, PNG, WebP, GIF, TIFF, AVIF`,
+  )
   await check('default model', async () => {
     const { model } = await loadModel('default')
     const golden = await openSafetensors(path.join(modelsFolder, DEFAULT_MODEL, 'golden.safetensors'))
     const pictures = await golden.readBytes('pictures')
     const expected = await golden.read('outputs')
     const count = golden.shape('pictures')[0] ?? 0
-    const session = openSession(engine, model)
+    const session = await openSession(engine, model)
     const runner = await openInference(engine, session, count, [], signal)
     try {
       runner.writeBytes(pictures)
       await runner.run(count, { signal })
       const outputs = runner.read(session.graph.output, count)
-      const worst = outputs.reduce((largest, value, index) => Math.max(largest, Math.abs(value - (expected.data[index] ?? Number.NaN))), 0)
-      if (!(worst <= GOLDEN_TOLERANCE)) throw new Error(`its outputs differ from the stored ones by ${worst.toPrecision(2)}: the kernels do not compute what they should on this machine. Try --simd baseline.`)
+      const worst = outputs.reduce(
+        (largest, value, index) => Math.max(largest, Math.abs(value - (expected.data[index] ?? Number.NaN))),
+        0,
+      )
+      if (!(worst <= GOLDEN_TOLERANCE))
+        throw new Error(
+          `its outputs differ from the stored ones by ${worst.toPrecision(2)}: the kernels do not compute what they should on this machine. Try --simd baseline.`,
+        )
       return `${DEFAULT_MODEL}: outputs as stored (largest difference ${worst === 0 ? '0' : worst.toExponential(1)})`
     } finally {
       runner.close()

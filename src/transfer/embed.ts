@@ -7,8 +7,8 @@ import { writeFileAtomic } from '../files/atomic-write.ts'
 import { createFolder, listFolder, pathFacts } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { layerNamed } from '../graph/graph.ts'
-import { graphOf, type Model } from '../model/model.ts'
 import { loadModel } from '../model/load.ts'
+import { graphOf, type Model } from '../model/model.ts'
 import { channelsOf } from '../ops/op.ts'
 import { csvText } from '../vectors/csv.ts'
 import { npyWriter } from '../vectors/npy.ts'
@@ -33,11 +33,19 @@ export async function embed(model: string, inputs: readonly string[], options: E
   if (images.length === 0) throw new RegraftError('data', `There are no pictures in ${inputs.join(', ')}.`)
   await openFolder(out, options.overwrite ?? false)
 
-  const readable = images.flatMap((image, position) => (image.error === undefined ? [{ path: image.path, file: image.file, position }] : []))
+  const readable = images.flatMap((image, position) =>
+    image.error === undefined ? [{ path: image.path, file: image.file, position }] : [],
+  )
   const reasons = new Map<number, string>()
   for (const [position, image] of images.entries()) if (image.error !== undefined) reasons.set(position, image.error)
-  const session = openSession(engine, trunk, graph)
-  const runner = await openInference(engine, session, Math.min(options.batchSize ?? INFERENCE_BATCH, Math.max(1, readable.length)), [], signal)
+  const session = await openSession(engine, trunk, graph)
+  const runner = await openInference(
+    engine,
+    session,
+    Math.min(options.batchSize ?? INFERENCE_BATCH, Math.max(1, readable.length)),
+    [],
+    signal,
+  )
   const writer = npyWriter(path.join(out, 'X.npy'), { rows: images.length, columns: features })
   const missing = new Float32Array(features).fill(Number.NaN)
   let next = 0
@@ -70,7 +78,11 @@ export async function embed(model: string, inputs: readonly string[], options: E
       listener?.({ type: 'progress', phase: 'embed', done: next, total: images.length })
     }
     await fillUpTo(images.length)
-    if (reasons.size === images.length) throw new RegraftError('data', `None of the ${images.length} inputs can be read; the first: ${images[0]?.path}: ${reasons.get(0)}.`)
+    if (reasons.size === images.length)
+      throw new RegraftError(
+        'data',
+        `None of the ${images.length} inputs can be read; the first: ${images[0]?.path}: ${reasons.get(0)}.`,
+      )
     await writer.finish()
   } catch (error) {
     await writer.abandon()
@@ -80,7 +92,9 @@ export async function embed(model: string, inputs: readonly string[], options: E
     session.close()
   }
   const seconds = (performance.now() - startedAt) / 1000
-  const rows = images.map((image, row) => [String(row), csvText(image.path), csvText(image.label ?? ''), csvText(reasons.get(row) ?? '')].join(','))
+  const rows = images.map((image, row) =>
+    [String(row), csvText(image.path), csvText(image.label ?? ''), csvText(reasons.get(row) ?? '')].join(','),
+  )
   await writeFileAtomic(path.join(out, 'index.csv'), ['row,path,label,error', ...rows, ''].join('\n'))
   await writeJson(path.join(out, 'meta.json'), {
     format: 1,
@@ -100,11 +114,16 @@ export async function embed(model: string, inputs: readonly string[], options: E
 
 async function openFolder(out: string, overwrite: boolean): Promise<void> {
   const facts = await pathFacts(out)
-  if (facts !== undefined && facts.kind !== 'folder') throw new RegraftError('usage', `--out ${out} is a file, not a folder.`, { file: out })
+  if (facts !== undefined && facts.kind !== 'folder')
+    throw new RegraftError('usage', `--out ${out} is a file, not a folder.`, { file: out })
   const names = facts === undefined ? [] : (await listFolder(out)).map(({ name }) => name)
   const ours = names.every((name) => FILES.includes(name))
   if (names.length > 0 && !(overwrite && ours)) {
-    throw new RegraftError('usage', `--out ${out} is not empty. Choose another folder${ours ? ', or replace the vectors in it (--overwrite)' : ''}.`, { file: out })
+    throw new RegraftError(
+      'usage',
+      `--out ${out} is not empty. Choose another folder${ours ? ', or replace the vectors in it (--overwrite)' : ''}.`,
+      { file: out },
+    )
   }
   await createFolder(out)
 }

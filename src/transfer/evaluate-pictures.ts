@@ -36,7 +36,13 @@ export async function evaluatePictures(
       await forward(pictures.bytes.subarray(at * pictureBytes, end * pictureBytes), pictures.labels.subarray(at, end))
     }
   } else {
-    for await (const batch of loadBatches({ samples: pictures, preprocessing, batchSize: runner.images, signal, statistics: timing?.load })) {
+    for await (const batch of loadBatches({
+      samples: pictures,
+      preprocessing,
+      batchSize: runner.images,
+      signal,
+      statistics: timing?.load,
+    })) {
       await forward(batch.bytes, batch.labels)
     }
   }

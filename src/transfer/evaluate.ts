@@ -14,11 +14,15 @@ import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 export async function evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult> {
   const { engine, signal, listener } = options
   const { model: loaded } = await loadModel(model, options)
-  if (loaded.head.kind === 'none') throw new RegraftError('weights', `${model} has no classifier, so there is nothing to evaluate. Train one first: regraft train DATA --model ${model}.`)
+  if (loaded.head.kind === 'none')
+    throw new RegraftError(
+      'weights',
+      `${model} has no classifier, so there is nothing to evaluate. Train one first: regraft train DATA --model ${model}.`,
+    )
   const { labels } = loaded
   const set = await labelledImages(data, labels, { signal })
   for (const { path, reason } of set.skipped) listener?.({ type: 'bad', path, reason })
-  const session = openSession(engine, loaded)
+  const session = await openSession(engine, loaded)
   const runner = await openInference(engine, session, options.batchSize ?? INFERENCE_BATCH, [], signal)
   try {
     let bad = set.skipped.length

@@ -1,10 +1,11 @@
 // Feature vectors: each picture through the trunk once.
+
+import { type LoadStatistics, noLoadStatistics } from '../data/load-statistics.ts'
 import type { BadImage, Loadable } from '../data/loader.ts'
 import { loadBatches } from '../data/loader.ts'
-import { type LoadStatistics, noLoadStatistics } from '../data/load-statistics.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
-import { channelsOf } from '../ops/op.ts'
 import { layerNamed } from '../graph/graph.ts'
+import { channelsOf } from '../ops/op.ts'
 import type { Runner } from '../runtime/runner.ts'
 import type { Phase } from '../train/events.ts'
 import type { WorkOptions } from './options.ts'
@@ -40,7 +41,11 @@ export function newTiming(): Timing {
 }
 
 /** Runs every picture through a prepared runner; the next ones are decoded meanwhile. */
-export async function imageOutputs(runner: Runner, samples: readonly Loadable[], options: PassOptions): Promise<ImageOutputs> {
+export async function imageOutputs(
+  runner: Runner,
+  samples: readonly Loadable[],
+  options: PassOptions,
+): Promise<ImageOutputs> {
   const { listener, phase, layer, timing } = options
   const width = channelsOf(layerNamed(runner.graph, layer).shape)
   const indices: number[] = []

@@ -1,9 +1,9 @@
 // A head trained on feature vectors: by L-BFGS to the optimum, or by gradient steps.
-import { RegraftError } from '../errors.ts'
+
 import { epochOrder } from '../data/epoch-order.ts'
+import { RegraftError } from '../errors.ts'
 import type { Graph } from '../graph/graph.ts'
 import { parameterName, parametersOf } from '../graph/graph.ts'
-import type { Engine } from '../kernels/engine.ts'
 import { initialWeights } from '../model/initialise.ts'
 import { type Head, headGraph } from '../model/model.ts'
 import { createParameters } from '../runtime/parameters.ts'
@@ -11,10 +11,10 @@ import { createRunner, type Runner } from '../runtime/runner.ts'
 import { minimise } from '../solve/lbfgs.ts'
 import { foldStandardisation, standardisationOf, standardise } from '../solve/standardise.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { metricsOf, type Metrics, softTargets } from '../train/classification.ts'
+import { type Metrics, metricsOf, softTargets } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/fit.ts'
 import type { WorkOptions } from './options.ts'
-import { loadTensors, readTensors } from './session.ts'
+import { loadTensors } from './session.ts'
 
 /** Labelled feature vectors. */
 export interface Vectors {
@@ -57,9 +57,15 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
   const inputs = standardise(vectors.values, statistics)
   const graph = headGraph(width, classes, options.head, options.classifier)
   const store = createParameters(engine, graph)
-  loadTensors(store, initialWeights(graph, options.seed))
-  const trainable = new Set(graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))))
-  const runner = createRunner(engine, graph, store, { images: Math.max(options.batchSize, CHUNK), input: 'floats', training: { trainable, batchStatistics: new Set() } })
+  await loadTensors(store, await initialWeights(graph, options.seed))
+  const trainable = new Set(
+    graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))),
+  )
+  const runner = createRunner(engine, graph, store, {
+    images: Math.max(options.batchSize, CHUNK),
+    input: 'floats',
+    training: { trainable, batchStatistics: new Set() },
+  })
   await runner.prepare(signal)
   if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
   const rawStore = createParameters(engine, graph)
@@ -68,7 +74,7 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
   if (!firstLayer) throw new Error('a head has a linear layer')
 
   const folded = (): Map<string, HostTensor> => {
-    const tensors = readTensors(store)
+    const tensors = new Map(store.parameters.map(({ name }) => [name, store.read(name)]))
     const weight = tensors.get(`${firstLayer.name}.weight`)
     const bias = tensors.get(`${firstLayer.name}.bias`)
     if (!weight || !bias) throw new Error('a linear layer has weight and bias')
@@ -93,14 +99,15 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
           names: () => Array.from(members, (index) => `vector ${index}`),
           write() {
             const values = new Float32Array(members.length * width)
-            for (const [row, index] of members.entries()) values.set(inputs.subarray(index * width, (index + 1) * width), row * width)
+            for (const [row, index] of members.entries())
+              values.set(inputs.subarray(index * width, (index + 1) * width), row * width)
             runner.writeFloats(values)
           },
         }
       }
     },
     async evaluate(raw) {
-      loadTensors(rawStore, folded())
+      await loadTensors(rawStore, folded())
       await rawRunner.prepare(signal)
       const logits = new Float32Array(raw.labels.length * classes)
       for (let at = 0; at < raw.labels.length; at += CHUNK) {
@@ -118,17 +125,23 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
       rawStore.free()
     },
   }
-
 }
 
 /**
  * Multinomial logistic regression on the trainer's vectors, to the optimum: mean cross-entropy + |W|²/(2·strength·n), biases free, as
  * scikit-learn's LogisticRegression(C = strength) on standardised features.
  */
-export async function solveHead(trainer: HeadTrainer, vectors: Vectors, classes: number, strength: number, options: Pick<WorkOptions, 'engine' | 'signal' | 'listener'>): Promise<void> {
+export async function solveHead(
+  trainer: HeadTrainer,
+  vectors: Vectors,
+  classes: number,
+  strength: number,
+  options: Pick<WorkOptions, 'engine' | 'signal' | 'listener'>,
+): Promise<void> {
   const { runner, store, graph } = trainer
   const layer = graph.layers.find((candidate) => candidate.op === 'linear')
-  if (!layer || graph.layers.length !== 2) throw new RegraftError('usage', 'Only a linear head can be solved; train others by gradient.')
+  if (!layer || graph.layers.length !== 2)
+    throw new RegraftError('usage', 'Only a linear head can be solved; train others by gradient.')
   const { engine, signal, listener } = options
   const rows = vectors.labels.length
   const width = vectors.width
@@ -147,7 +160,14 @@ export async function solveHead(trainer: HeadTrainer, vectors: Vectors, classes:
     initial: new Float64Array(weights + classes),
     maxIterations,
     signal,
-    onIteration: ({ iteration, value }) => listener?.({ type: 'progress', phase: 'solve', done: iteration, total: maxIterations, detail: `loss ${value.toFixed(4)}` }),
+    onIteration: ({ iteration, value }) =>
+      listener?.({
+        type: 'progress',
+        phase: 'solve',
+        done: iteration,
+        total: maxIterations,
+        detail: `loss ${value.toFixed(4)}`,
+      }),
     async evaluate(x) {
       put(x)
       let value = 0
@@ -155,7 +175,9 @@ export async function solveHead(trainer: HeadTrainer, vectors: Vectors, classes:
         const count = Math.min(CHUNK, rows - at)
         runner.writeFloats(inputs.subarray(at * width, (at + count) * width))
         // The targets' weight makes the sum of all losses the mean.
-        const targets = softTargets(vectors.labels.subarray(at, at + count), classes, 0).map((target) => (target * count) / rows)
+        const targets = softTargets(vectors.labels.subarray(at, at + count), classes, 0).map(
+          (target) => (target * count) / rows,
+        )
         runner.writeTargets(targets)
         await runner.run(count, { signal })
         value += runner.losses(count).reduce((sum, loss) => sum + loss, 0)

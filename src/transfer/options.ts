@@ -49,6 +49,8 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly smoothing?: number
   readonly clipGrad?: number
   readonly head?: string
+  /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
+  readonly strength?: number
   readonly augment?: 'none' | 'light'
   /** Fraction, folder or list file. */
   readonly val?: string

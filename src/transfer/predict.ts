@@ -4,7 +4,7 @@ import { loadBatches } from '../data/loader.ts'
 import { RegraftError } from '../errors.ts'
 import { loadModel } from '../model/load.ts'
 import { softmax } from '../train/classification.ts'
-import type { PredictOptions, Prediction } from './options.ts'
+import type { Prediction, PredictOptions } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 
 /** Rows known before decoding, by their position. */
@@ -18,18 +18,33 @@ function failed(image: InputImage, reason: string): Prediction {
  * @param inputs  files, folders, lists of paths
  * @throws RegraftError 'weights' for a model without a classifier; 'data' for a bad picture with `onError: 'stop'`
  */
-export async function* predict(model: string, inputs: readonly string[], options: PredictOptions): AsyncGenerator<Prediction, void, undefined> {
+export async function* predict(
+  model: string,
+  inputs: readonly string[],
+  options: PredictOptions,
+): AsyncGenerator<Prediction, void, undefined> {
   const { engine, signal, listener } = options
   const { model: loaded } = await loadModel(model, options)
   if (loaded.head.kind === 'none') {
-    throw new RegraftError('weights', `${model} has no classifier: it gives features only. Train one (regraft train DATA --model ${model}), or take its features (regraft embed).`)
+    throw new RegraftError(
+      'weights',
+      `${model} has no classifier: it gives features only. Train one (regraft train DATA --model ${model}), or take its features (regraft embed).`,
+    )
   }
   const { labels, preprocessing } = loaded
   const topk = Math.max(1, Math.min(options.topk ?? 1, labels.length))
   const images = await expandInputs(inputs, signal)
-  const readable = images.flatMap((image, position) => (image.error === undefined ? [{ path: image.path, file: image.file, position }] : []))
-  const session = openSession(engine, loaded)
-  const runner = await openInference(engine, session, Math.min(options.batchSize ?? INFERENCE_BATCH, Math.max(1, readable.length)), [], signal)
+  const readable = images.flatMap((image, position) =>
+    image.error === undefined ? [{ path: image.path, file: image.file, position }] : [],
+  )
+  const session = await openSession(engine, loaded)
+  const runner = await openInference(
+    engine,
+    session,
+    Math.min(options.batchSize ?? INFERENCE_BATCH, Math.max(1, readable.length)),
+    [],
+    signal,
+  )
   // Rows leave in input order: what is finished waits for what comes before it.
   const reasons = new Map<number, string>()
   for (const [position, image] of images.entries()) if (image.error !== undefined) reasons.set(position, image.error)
@@ -61,7 +76,13 @@ export async function* predict(model: string, inputs: readonly string[], options
         yield* failuresUpTo(position)
         const probabilities = softmax(logits.subarray(row * labels.length, (row + 1) * labels.length))
         const top = topOf(probabilities, labels, topk)
-        yield { path: images[position]?.path ?? '', label: top[0]?.label ?? null, score: top[0]?.score ?? null, error: null, top }
+        yield {
+          path: images[position]?.path ?? '',
+          label: top[0]?.label ?? null,
+          score: top[0]?.score ?? null,
+          error: null,
+          top,
+        }
         next = position + 1
       }
       listener?.({ type: 'progress', phase: 'predict', done: next, total: images.length })
@@ -77,5 +98,7 @@ export async function* predict(model: string, inputs: readonly string[], options
 /** The `count` most probable labels; among equals the first. */
 export function topOf(probabilities: Float64Array, labels: readonly string[], count: number): Prediction['top'] {
   const order = [...probabilities.keys()].sort((a, b) => (probabilities[b] ?? 0) - (probabilities[a] ?? 0) || a - b)
-  return order.slice(0, count).map((index) => ({ label: labels[index] ?? String(index), score: probabilities[index] ?? 0 }))
+  return order
+    .slice(0, count)
+    .map((index) => ({ label: labels[index] ?? String(index), score: probabilities[index] ?? 0 }))
 }

@@ -25,8 +25,11 @@ export function goldenPictures(count: number, height: number, width: number): Ui
         const [top, left] = [Math.floor(gy), Math.floor(gx)]
         const [fy, fx] = [gy - top, gx - left]
         for (let channel = 0; channel < 3; channel++) {
-          const knot = (row: number, column: number) => knots[(Math.min(row, grid - 1) * grid + Math.min(column, grid - 1)) * 3 + channel] ?? 0
-          const value = (1 - fy) * ((1 - fx) * knot(top, left) + fx * knot(top, left + 1)) + fy * ((1 - fx) * knot(top + 1, left) + fx * knot(top + 1, left + 1))
+          const knot = (row: number, column: number) =>
+            knots[(Math.min(row, grid - 1) * grid + Math.min(column, grid - 1)) * 3 + channel] ?? 0
+          const value =
+            (1 - fy) * ((1 - fx) * knot(top, left) + fx * knot(top, left + 1)) +
+            fy * ((1 - fx) * knot(top + 1, left) + fx * knot(top + 1, left + 1))
           bytes[((picture * height + y) * width + x) * 3 + channel] = Math.round(value)
         }
       }
@@ -36,7 +39,11 @@ export function goldenPictures(count: number, height: number, width: number): Ui
 }
 
 /** @param extras  `golden`: an engine to compute golden outputs with */
-export async function saveBest(out: string, model: Model, extras: { training: unknown; golden?: Engine; signal?: AbortSignal | undefined }): Promise<void> {
+export async function saveBest(
+  out: string,
+  model: Model,
+  extras: { training: unknown; golden?: Engine; signal?: AbortSignal | undefined },
+): Promise<void> {
   const fresh = path.join(out, 'best.new')
   await removeFolder(fresh)
   const golden = extras.golden ? await goldenOf(extras.golden, model, extras.signal) : undefined
@@ -47,13 +54,18 @@ export async function saveBest(out: string, model: Model, extras: { training: un
 async function goldenOf(engine: Engine, model: Model, signal: AbortSignal | undefined) {
   const { height, width } = model.preprocessing
   const pictures = goldenPictures(GOLDEN_PICTURES, height, width)
-  const session = openSession(engine, model)
+  const session = await openSession(engine, model)
   const runner = await openInference(engine, session, GOLDEN_PICTURES, [], signal)
   try {
     runner.writeBytes(pictures)
     await runner.run(GOLDEN_PICTURES, { signal })
     const data = runner.read(session.graph.output, GOLDEN_PICTURES)
-    return { pictures, count: GOLDEN_PICTURES, outputs: { shape: [GOLDEN_PICTURES, data.length / GOLDEN_PICTURES], data }, kernels: engine.build }
+    return {
+      pictures,
+      count: GOLDEN_PICTURES,
+      outputs: { shape: [GOLDEN_PICTURES, data.length / GOLDEN_PICTURES], data },
+      kernels: engine.build,
+    }
   } finally {
     runner.close()
     session.close()

@@ -1,4 +1,5 @@
 // A model in the memory of an engine: parameters shared by whatever runs on them.
+import { breathing } from '../breath.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Engine } from '../kernels/engine.ts'
 import { graphOf, type Model } from '../model/model.ts'
@@ -13,18 +14,31 @@ export interface Session {
 }
 
 /** Puts tensors into their parameters; others are left alone. */
-export function loadTensors(store: ParameterStore, tensors: ReadonlyMap<string, HostTensor>): void {
-  for (const [name, tensor] of tensors) if (store.has(name)) store.write(name, tensor)
+export async function loadTensors(store: ParameterStore, tensors: ReadonlyMap<string, HostTensor>): Promise<void> {
+  const breath = breathing()
+  for (const [name, tensor] of tensors) {
+    if (store.has(name)) store.write(name, tensor)
+    if (breath.due()) await breath.pause()
+  }
 }
 
 /** All parameters in file layout. */
-export function readTensors(store: ParameterStore): Map<string, HostTensor> {
-  return new Map(store.parameters.map(({ name }) => [name, store.read(name)]))
+export async function readTensors(
+  store: ParameterStore,
+  names = store.parameters.map(({ name }) => name),
+): Promise<Map<string, HostTensor>> {
+  const breath = breathing()
+  const tensors = new Map<string, HostTensor>()
+  for (const name of names) {
+    tensors.set(name, store.read(name))
+    if (breath.due()) await breath.pause()
+  }
+  return tensors
 }
 
-export function openSession(engine: Engine, model: Model, graph: Graph = graphOf(model)): Session {
+export async function openSession(engine: Engine, model: Model, graph: Graph = graphOf(model)): Promise<Session> {
   const store = createParameters(engine, graph)
-  loadTensors(store, model.tensors)
+  await loadTensors(store, model.tensors)
   return { graph, store, close: () => store.free() }
 }
 
@@ -32,7 +46,13 @@ export function openSession(engine: Engine, model: Model, graph: Graph = graphOf
 export const INFERENCE_BATCH = 16
 
 /** A prepared runner for pictures. */
-export async function openInference(engine: Engine, session: Session, images: number, outputs: readonly string[] = [], signal?: AbortSignal): Promise<Runner> {
+export async function openInference(
+  engine: Engine,
+  session: Session,
+  images: number,
+  outputs: readonly string[] = [],
+  signal?: AbortSignal,
+): Promise<Runner> {
   const runner = createRunner(engine, session.graph, session.store, { images, input: 'bytes', outputs })
   await runner.prepare(signal)
   return runner

@@ -65,15 +65,14 @@ export function completeConfig(options: TrainOptions): TrainConfig {
   const mode = options.mode ?? trainDefaults.mode
   const pretrained = options.pretrained ?? true
   if (!pretrained && mode !== 'finetune') {
-    throw new RegraftError('usage', `--no-pretrained leaves nothing for --mode ${mode} to build on. Use --mode finetune --unfreeze all.`)
+    throw new RegraftError(
+      'usage',
+      `--no-pretrained leaves nothing for --mode ${mode} to build on. Use --mode finetune --unfreeze all.`,
+    )
   }
-  for (const [flag, value] of [['--unfreeze', options.unfreeze], ['--freeze', options.freeze], ['--bn', options.bn], ['--warmup-head', options.warmupHead]] as const) {
-    if (value !== undefined && mode !== 'finetune') throw new RegraftError('usage', `${flag} has a meaning only with --mode finetune; this is --mode ${mode}.`)
-  }
-  if (mode !== 'finetune' && options.augment !== undefined && options.augment !== 'none') {
-    throw new RegraftError('usage', `--augment ${options.augment} has no effect in --mode ${mode}, where each picture passes the network once. Use --mode finetune.`)
-  }
-  const phase = mode === 'finetune' ? (pretrained ? trainDefaults.finetune : trainDefaults.scratch) : trainDefaults.head_
+  refuseWithoutEffect(options, mode)
+  const phase =
+    mode === 'finetune' ? (pretrained ? trainDefaults.finetune : trainDefaults.scratch) : trainDefaults.head_
   return {
     data: options.data,
     model: options.model ?? trainDefaults.model,
@@ -84,7 +83,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     bn: options.bn ?? (pretrained ? 'frozen' : 'train'),
     bnAffine: options.bnAffine ?? trainDefaults.bnAffine,
     head: options.head ?? trainDefaults.head,
-    strength: trainDefaults.strength,
+    strength: options.strength ?? trainDefaults.strength,
     epochs: options.epochs ?? phase.epochs,
     batchSize: options.batchSize ?? trainDefaults.batchSize,
     opt: options.opt ?? trainDefaults.opt,
@@ -111,6 +110,54 @@ export function completeConfig(options: TrainOptions): TrainConfig {
   }
 }
 
+/** An option that would change nothing is a misunderstanding, and silence would keep it one. Values as a run's own config.yaml has them pass. */
+function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): void {
+  const only = (flag: string, value: unknown, neutral: unknown, wanted: string) => {
+    if (value !== undefined && value !== neutral) {
+      throw new RegraftError(
+        'usage',
+        `${flag} has a meaning only with ${wanted}; this is --mode ${mode}${mode === 'features' ? ` --head ${options.head ?? trainDefaults.head}` : ''}.`,
+      )
+    }
+  }
+  if (mode !== 'finetune') {
+    only('--unfreeze', options.unfreeze, 'head', '--mode finetune')
+    only('--freeze', options.freeze, null, '--mode finetune')
+    only('--bn', options.bn, 'frozen', '--mode finetune')
+    only('--bn-affine', options.bnAffine, trainDefaults.bnAffine, '--mode finetune')
+    only('--warmup-head', options.warmupHead, null, '--mode finetune')
+    if (options.augment !== undefined && options.augment !== 'none') {
+      throw new RegraftError(
+        'usage',
+        `--augment ${options.augment} has no effect in --mode ${mode}, where each picture passes the network once. Use --mode finetune.`,
+      )
+    }
+  }
+  const solved = mode === 'features' && parseHead(options.head ?? trainDefaults.head).kind === 'linear'
+  if (solved) {
+    const { epochs, lr, weightDecay, warmupEpochs, smoothing, clipGrad } = trainDefaults.head_
+    const gradient = '--mode head or finetune, or --head mlp'
+    only('--epochs', options.epochs, epochs, gradient)
+    only('--lr', options.lr, lr, gradient)
+    only('--opt', options.opt, trainDefaults.opt, gradient)
+    only('--momentum', options.momentum, trainDefaults.momentum, gradient)
+    only('--sched', options.sched, trainDefaults.sched, gradient)
+    only('--weight-decay', options.weightDecay, weightDecay, gradient)
+    only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
+    only('--smoothing', options.smoothing, smoothing, gradient)
+    only('--clip-grad', options.clipGrad, clipGrad, gradient)
+    only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
+    only('--patience', options.patience, trainDefaults.patience, gradient)
+  } else if (mode === 'head' || (mode === 'features' && !solved)) {
+    only(
+      '--strength',
+      options.strength,
+      trainDefaults.strength,
+      '--mode features with a linear head, or --mode finetune',
+    )
+  }
+}
+
 /** 'linear', 'mlp', 'mlp:256' or 'mlp:256x2' (width x depth). */
 export function parseHead(text: string): Head {
   if (text === 'linear') return { kind: 'linear' }
@@ -118,5 +165,8 @@ export function parseHead(text: string): Head {
   const width = Number(mlp?.[1] ?? 256)
   const depth = Number(mlp?.[2] ?? 1)
   if (mlp && width >= 1 && width <= 8192 && depth >= 1 && depth <= 8) return { kind: 'mlp', width, depth }
-  throw new RegraftError('usage', `--head ${text} is not understood. Use linear, mlp, mlp:WIDTH or mlp:WIDTHxDEPTH (at most 8192x8), as in mlp:256x2.`)
+  throw new RegraftError(
+    'usage',
+    `--head ${text} is not understood. Use linear, mlp, mlp:WIDTH or mlp:WIDTHxDEPTH (at most 8192x8), as in mlp:256x2.`,
+  )
 }

@@ -7,6 +7,7 @@ import { loadData } from '../data/load-data.ts'
 import { type BadImage, loadBatches } from '../data/loader.ts'
 import type { DataSplit, Sample } from '../data/sample.ts'
 import { RegraftError } from '../errors.ts'
+import { writeJson } from '../files/strict-json.ts'
 import { freezeExcept, selectLayers } from '../graph/freeze.ts'
 import { type Graph, parameterName, parametersOf } from '../graph/graph.ts'
 import { freshModel, loadModel, type PreprocessingChanges } from '../model/load.ts'
@@ -20,15 +21,24 @@ import { type Metrics, metricsOf } from '../train/classification.ts'
 import type { EpochRecord } from '../train/events.ts'
 import { fit, type Progress, type TrainingBatch } from '../train/fit.ts'
 import { version } from '../version.ts'
+import { evaluatePictures } from './evaluate-pictures.ts'
 import { imageOutputs, newTiming, type Timing } from './extract-features.ts'
 import { createHeadTrainer, type HeadTrainer, solveHead, type Vectors } from './head-trainer.ts'
 import type { TrainOptions, TrainResult } from './options.ts'
-import { dataFingerprint, describeRun, metricsDocument, readRunConfig, readRunManifest, type RunManifest, startRun, writeBad, writeHistory } from './run-folder.ts'
+import {
+  dataFingerprint,
+  describeRun,
+  metricsDocument,
+  type RunManifest,
+  readRunConfig,
+  readRunManifest,
+  startRun,
+  writeBad,
+  writeHistory,
+} from './run-folder.ts'
 import { saveBest } from './save-best.ts'
 import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors, type Session } from './session.ts'
 import { completeConfig, parseHead, type TrainConfig } from './train-defaults.ts'
-import { writeJson } from '../files/strict-json.ts'
-import { evaluatePictures } from './evaluate-pictures.ts'
 
 /** What the ways of training share. */
 interface Work {
@@ -75,11 +85,24 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   })
   for (const { path: file, reason } of data.skipped) listener?.({ type: 'bad', path: file, reason })
   listener?.({ type: 'phaseEnd', phase: 'scan' })
-  if (data.validation.length === 0) throw new RegraftError('data', `${config.data}: there is no picture to validate with. Give --val a folder, a list or a fraction such as 0.2.`)
+  if (data.validation.length === 0)
+    throw new RegraftError(
+      'data',
+      `${config.data}: there is no picture to validate with. Give --val a folder, a list or a fraction such as 0.2.`,
+    )
 
   const changes = preprocessingChanges(config)
-  const base = config.pretrained ? (await loadModel(config.model, changes)).model : await freshModel(config.model, config.seed, changes)
-  const model: Model = { ...base, head, labels: data.classes }
+  const base = config.pretrained
+    ? (await loadModel(config.model, changes)).model
+    : await freshModel(config.model, config.seed, changes)
+  // A head for the same classes is gone on with; another one is put aside.
+  const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
+  const model: Model = {
+    ...base,
+    head,
+    labels: data.classes,
+    tensors: sameHead ? base.tensors : new Map(trunkTensors(base)),
+  }
   const manifest: RunManifest = {
     version,
     node: process.versions.node,
@@ -97,7 +120,8 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     await describeRun(out, config, manifest, data)
   } else {
     checkSameRun(out, await readRunManifest(out), manifest, options.allowBuildChange ?? false)
-    if (config.mode !== 'features') resumed = await readCheckpoint(out, (message) => listener?.({ type: 'note', message }))
+    if (config.mode !== 'features')
+      resumed = await readCheckpoint(out, (message) => listener?.({ type: 'note', message }))
   }
   const work: Work = { options, config, out, data, model, timing: newTiming(), bad: [], resumed, startedAt }
   const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
@@ -122,12 +146,16 @@ function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
 /** A run goes on only under the conditions it began with: otherwise its result would be neither the one nor the other. */
 function checkSameRun(out: string, before: RunManifest, now: RunManifest, allowBuildChange: boolean): void {
   const differences: string[] = []
-  if (before.data.fingerprint !== now.data.fingerprint) differences.push('the pictures in the data folder are not the same')
+  if (before.data.fingerprint !== now.data.fingerprint)
+    differences.push('the pictures in the data folder are not the same')
   if (before.model.sha256 !== now.model.sha256) differences.push(`the weights of ${now.model.name} have changed`)
   if (before.kernels.digest !== now.kernels.digest && !allowBuildChange) {
-    differences.push(`the kernels are another build (${before.kernels.build} ${before.kernels.digest}, now ${now.kernels.build} ${now.kernels.digest}; --allow-build-change accepts it)`)
+    differences.push(
+      `the kernels are another build (${before.kernels.build} ${before.kernels.digest}, now ${now.kernels.build} ${now.kernels.digest}; --allow-build-change accepts it)`,
+    )
   }
-  if (differences.length > 0) throw new RegraftError('usage', `${out} cannot be gone on with: ${differences.join('; ')}.`, { file: out })
+  if (differences.length > 0)
+    throw new RegraftError('usage', `${out} cannot be gone on with: ${differences.join('; ')}.`, { file: out })
 }
 
 /** Collects bad pictures, tells about them once, and stops when there are too many. */
@@ -137,7 +165,10 @@ function badCollector(work: Work, total: number): (image: BadImage) => void {
     bad.push(image)
     options.listener?.({ type: 'bad', path: image.path, reason: image.reason })
     if (total >= 10 && (bad.length / total) * 100 > config.maxBad) {
-      throw new RegraftError('data', `More than ${config.maxBad} % of the pictures cannot be read (${bad.length} so far; the last: ${image.path}: ${image.reason}). Raise --max-bad to train on the rest.`)
+      throw new RegraftError(
+        'data',
+        `More than ${config.maxBad} % of the pictures cannot be read (${bad.length} so far; the last: ${image.path}: ${image.reason}). Raise --max-bad to train on the rest.`,
+      )
     }
   }
 }
@@ -154,14 +185,20 @@ const KEPT_PICTURES_BYTES = 1 << 30
 
 /** Each picture through the trunk once; what cannot be read is found on the way. */
 async function vectorsOf(work: Work, trunk: Session): Promise<BothVectors> {
-  const { options, data, model, timing } = work
+  const { options, config, data, model, timing } = work
   const runner = await openInference(options.engine, trunk, INFERENCE_BATCH, [trunk.graph.features], options.signal)
   const total = data.train.length + data.validation.length
   const onBad = badCollector(work, total)
   const badTrain = new Set<number>()
-  const pass = async (samples: readonly Sample[], known: Set<number>, onBytes?: (bytes: Uint8Array, indices: readonly number[]) => void): Promise<Vectors> => {
+  const pass = async (
+    samples: readonly Sample[],
+    known: Set<number>,
+    onBytes?: (bytes: Uint8Array, indices: readonly number[]) => void,
+  ): Promise<Vectors> => {
     const outputs = await imageOutputs(runner, samples, {
-      ...options,
+      signal: options.signal,
+      listener: options.listener,
+      onError: config.onError,
       phase: 'features',
       preprocessing: model.preprocessing,
       layer: trunk.graph.features,
@@ -170,7 +207,11 @@ async function vectorsOf(work: Work, trunk: Session): Promise<BothVectors> {
       timing,
       ...(onBytes ? { onBytes } : {}),
     })
-    return { values: outputs.values, width: outputs.width, labels: Int32Array.from(outputs.indices, (index) => samples[index]?.label ?? 0) }
+    return {
+      values: outputs.values,
+      width: outputs.width,
+      labels: Int32Array.from(outputs.indices, (index) => samples[index]?.label ?? 0),
+    }
   }
   try {
     const trainVectors = await pass(data.train, badTrain)
@@ -179,12 +220,21 @@ async function vectorsOf(work: Work, trunk: Session): Promise<BothVectors> {
     const keep = data.validation.length * pictureBytes <= KEPT_PICTURES_BYTES
     const kept = new Uint8Array(keep ? data.validation.length * pictureBytes : 0)
     let at = 0
-    const validationVectors = await pass(data.validation, new Set(), keep ? (bytes) => {
-      kept.set(bytes, at)
-      at += bytes.length
-    } : undefined)
+    const validationVectors = await pass(
+      data.validation,
+      new Set(),
+      keep
+        ? (bytes) => {
+            kept.set(bytes, at)
+            at += bytes.length
+          }
+        : undefined,
+    )
     if (options.strict && work.bad.length > 0) {
-      throw new RegraftError('data', `${work.bad.length} pictures cannot be read, and --strict was given. The first: ${work.bad[0]?.path}: ${work.bad[0]?.reason}.`)
+      throw new RegraftError(
+        'data',
+        `${work.bad.length} pictures cannot be read, and --strict was given. The first: ${work.bad[0]?.path}: ${work.bad[0]?.reason}.`,
+      )
     }
     checkEnough(data, trainVectors.labels, validationVectors.labels)
     await writeBad(work.out, work.bad)
@@ -202,7 +252,11 @@ async function vectorsOf(work: Work, trunk: Session): Promise<BothVectors> {
 function checkEnough(data: DataSplit, train: Int32Array, validation: Int32Array): void {
   const present = new Set(train)
   const empty = data.classes.filter((_, label) => !present.has(label))
-  if (empty.length > 0) throw new RegraftError('data', `No readable training picture in ${empty.length === 1 ? 'class' : 'the classes'} ${empty.slice(0, 5).join(', ')}${empty.length > 5 ? ` and ${empty.length - 5} more` : ''}.`)
+  if (empty.length > 0)
+    throw new RegraftError(
+      'data',
+      `No readable training picture in ${empty.length === 1 ? 'class' : 'the classes'} ${empty.slice(0, 5).join(', ')}${empty.length > 5 ? ` and ${empty.length - 5} more` : ''}.`,
+    )
   if (validation.length === 0) throw new RegraftError('data', 'None of the validation pictures can be read.')
 }
 
@@ -225,7 +279,7 @@ function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
 async function trainOnFeatures(work: Work): Promise<Outcome> {
   const { options, config, model } = work
   const trunkModel: Model = { ...model, head: { kind: 'none' }, labels: [] }
-  const trunk = openSession(options.engine, trunkModel)
+  const trunk = await openSession(options.engine, trunkModel)
   let vectors: BothVectors
   try {
     vectors = await vectorsOf(work, trunk)
@@ -235,7 +289,9 @@ async function trainOnFeatures(work: Work): Promise<Outcome> {
   const trainer = await trainerFor(work, vectors.train)
   try {
     const solved = config.mode === 'features' && model.head.kind === 'linear'
-    const { weights, history, bestEpoch, stopped } = solved ? await solve(work, trainer, vectors) : await descend(work, trainer, vectors, config.epochs)
+    const { weights, history, bestEpoch, stopped } = solved
+      ? await solve(work, trainer, vectors)
+      : await descend(work, trainer, vectors, config.epochs)
     return {
       weights,
       counters: new Map(),
@@ -289,7 +345,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors, e
   try {
     let best: ReadonlyMap<string, HostTensor> = resumed?.best ?? trainer.folded()
     if (resumed) {
-      loadTensors(trainer.store, resumed.weights)
+      await loadTensors(trainer.store, resumed.weights)
       updater.restore(resumed.optimiser)
     }
     const { progress, stopped } = await fit({
@@ -312,7 +368,14 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors, e
       },
       onEpoch: async (state) => {
         await writeHistory(out, state.history)
-        await writeCheckpoint(out, { progress: state, weights: await readTensors(trainer.store), counters: new Map(), optimiser: updater.state(), best, bestCounters: new Map() })
+        await writeCheckpoint(out, {
+          progress: state,
+          weights: await readTensors(trainer.store),
+          counters: new Map(),
+          optimiser: updater.state(),
+          best,
+          bestCounters: new Map(),
+        })
       },
       onComputed: (milliseconds) => {
         work.timing.computeMs += milliseconds
@@ -331,7 +394,8 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors, e
 /** Names of the layers that train. @throws RegraftError 'usage' when a pattern matches nothing */
 function trainableLayers(graph: Graph, config: TrainConfig): ReadonlySet<string> {
   const chosen = new Set(selectLayers(graph, config.unfreeze))
-  for (const layer of graph.layers) if (layer.name === graph.classifier || layer.name.startsWith('head.')) chosen.add(layer.name)
+  for (const layer of graph.layers)
+    if (layer.name === graph.classifier || layer.name.startsWith('head.')) chosen.add(layer.name)
   if (config.freeze !== null) for (const name of selectLayers(graph, config.freeze)) chosen.delete(name)
   return chosen
 }
@@ -341,7 +405,8 @@ function trainableParameters(graph: Graph, bnAffine: TrainConfig['bnAffine']): R
   for (const layer of graph.layers) {
     if (layer.frozen) continue
     for (const spec of parametersOf(layer)) {
-      if (spec.kind !== 'statistic' && !(spec.kind === 'norm' && bnAffine === 'frozen')) names.add(parameterName(layer, spec))
+      if (spec.kind !== 'statistic' && !(spec.kind === 'norm' && bnAffine === 'frozen'))
+        names.add(parameterName(layer, spec))
     }
   }
   return names
@@ -358,17 +423,27 @@ async function fineTune(work: Work): Promise<Outcome> {
   const { engine, listener, signal } = options
   const plain = graphOf(model)
   const graph = freezeExcept(plain, trainableLayers(plain, config))
-  const session = openSession(engine, model, graph)
+  const session = await openSession(engine, model, graph)
   try {
     const vectors = await vectorsOf(work, session)
     const classes = data.classes.length
     if (!resumed) {
-      if (config.pretrained) loadTensors(session.store, await firstHead(work, vectors))
-      else loadTensors(session.store, (await freshHead(graph, config.seed)))
+      const hasHead = session.store.parameters.every(({ name }) => model.tensors.has(name))
+      if (hasHead)
+        listener?.({
+          type: 'note',
+          message: `The head of ${config.model} has the same classes; training goes on from it.`,
+        })
+      else if (config.pretrained) await loadTensors(session.store, await firstHead(work, vectors))
+      else await loadTensors(session.store, await freshHead(graph, config.seed))
     }
     const trainable = trainableParameters(graph, config.bnAffine)
     const statistics = batchStatistics(graph, config.bn)
-    const runner = createRunner(engine, graph, session.store, { images: config.batchSize, input: 'bytes', training: { trainable, batchStatistics: statistics } })
+    const runner = createRunner(engine, graph, session.store, {
+      images: config.batchSize,
+      input: 'bytes',
+      training: { trainable, batchStatistics: statistics },
+    })
     const updater = createUpdater(engine, runner, session.store, {
       optimiser: config.opt,
       settings: { momentum: config.momentum },
@@ -379,23 +454,43 @@ async function fineTune(work: Work): Promise<Outcome> {
     try {
       const counters = new Map(model.counters)
       if (resumed) {
-        loadTensors(session.store, resumed.weights)
+        await loadTensors(session.store, resumed.weights)
         updater.restore(resumed.optimiser)
         for (const [name, count] of resumed.counters) counters.set(name, count)
       }
       await runner.prepare(signal)
       if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
-      const changing = session.store.parameters.filter(({ name, layer, spec }) => trainable.has(name) || (spec.kind === 'statistic' && statistics.has(layer.name)))
-      const snapshot = (): Map<string, HostTensor> => new Map(changing.map(({ name }) => [name, session.store.read(name)]))
-      let best: ReadonlyMap<string, HostTensor> = resumed?.best ?? snapshot()
+      const changing = session.store.parameters.filter(
+        ({ name, layer, spec }) => trainable.has(name) || (spec.kind === 'statistic' && statistics.has(layer.name)),
+      )
+      const snapshot = () =>
+        readTensors(
+          session.store,
+          changing.map(({ name }) => name),
+        )
+      let best: ReadonlyMap<string, HostTensor> = resumed?.best ?? (await snapshot())
       let bestCounters: ReadonlyMap<string, number> = resumed?.bestCounters ?? new Map(counters)
       const trainCount = data.train.length - vectors.badTrain.size
-      const checkpoint = (progress: Progress) => writeCheckpoint(out, { progress, weights: snapshot(), counters, optimiser: updater.state(), best, bestCounters })
+      const checkpoint = async (progress: Progress) =>
+        writeCheckpoint(out, {
+          progress,
+          weights: await snapshot(),
+          counters,
+          optimiser: updater.state(),
+          best,
+          bestCounters,
+        })
       if (!resumed) await checkpoint({ epochsDone: 0, stepsDone: 0, history: [], bestEpoch: 0 })
 
       const validate = async (): Promise<Metrics> => {
         await validationRunner.prepare(signal)
-        return evaluatePictures(validationRunner, vectors.validationBytes ?? data.validation, model.preprocessing, classes, { signal, timing })
+        return evaluatePictures(
+          validationRunner,
+          vectors.validationBytes ?? data.validation,
+          model.preprocessing,
+          classes,
+          { signal, timing },
+        )
       }
       const { progress, stopped } = await fit({
         phase: 'finetune',
@@ -413,7 +508,7 @@ async function fineTune(work: Work): Promise<Outcome> {
         validate,
         from: resumed?.progress,
         onBest: async () => {
-          best = snapshot()
+          best = await snapshot()
           bestCounters = new Map(counters)
           await saveBest(out, withWeights(model, session, best, bestCounters), { training: trainingRecord(work) })
         },
@@ -457,7 +552,11 @@ async function firstHead(work: Work, vectors: BothVectors): Promise<ReadonlyMap<
     }
     const epochs = config.warmupHead ?? 10
     if (epochs === 0) return trainer.folded()
-    const updater = createUpdater(options.engine, trainer.runner, trainer.store, { optimiser: 'adamw', weightDecay: 0.05, clipNorm: 0 })
+    const updater = createUpdater(options.engine, trainer.runner, trainer.store, {
+      optimiser: 'adamw',
+      weightDecay: 0.05,
+      clipNorm: 0,
+    })
     try {
       await fit({
         phase: 'head',
@@ -489,7 +588,12 @@ async function firstHead(work: Work, vectors: BothVectors): Promise<ReadonlyMap<
 async function freshHead(graph: Graph, seed: number): Promise<ReadonlyMap<string, HostTensor>> {
   const { initialWeights } = await import('../model/initialise.ts')
   const all = await initialWeights({ ...graph, layers: graph.layers.filter((layer) => layer.stage === 'head') }, seed)
-  return new Map([...all].filter(([name]) => (graph.classifier !== undefined && name.startsWith(`${graph.classifier}.`)) || name.startsWith('head.')))
+  return new Map(
+    [...all].filter(
+      ([name]) =>
+        (graph.classifier !== undefined && name.startsWith(`${graph.classifier}.`)) || name.startsWith('head.'),
+    ),
+  )
 }
 
 async function* pictureBatches(
@@ -529,7 +633,12 @@ async function* pictureBatches(
 
 // ── the end ─────────────────────────────────────────────────────────────────────────────────────
 
-function withWeights(model: Model, session: Session, changed: ReadonlyMap<string, HostTensor>, counters: ReadonlyMap<string, number>): Model {
+function withWeights(
+  model: Model,
+  session: Session,
+  changed: ReadonlyMap<string, HostTensor>,
+  counters: ReadonlyMap<string, number>,
+): Model {
   const tensors = new Map<string, HostTensor>()
   for (const { name } of session.store.parameters) {
     const tensor = changed.get(name) ?? model.tensors.get(name)
@@ -568,11 +677,23 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
   const result: TrainResult = {
     out,
     classes: data.classes,
-    best: { epoch: outcome.bestEpoch, valAccuracy: best?.validationAccuracy ?? 0, valLoss: best?.validationLoss ?? Number.NaN },
-    final: { valAccuracy: last?.validationAccuracy ?? 0, valLoss: last?.validationLoss ?? Number.NaN, trainAccuracy: last?.trainAccuracy ?? 0 },
+    best: {
+      epoch: outcome.bestEpoch,
+      valAccuracy: best?.validationAccuracy ?? 0,
+      valLoss: best?.validationLoss ?? Number.NaN,
+    },
+    final: {
+      valAccuracy: last?.validationAccuracy ?? 0,
+      valLoss: last?.validationLoss ?? Number.NaN,
+      trainAccuracy: last?.trainAccuracy ?? 0,
+    },
     ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, images: test.count } } : {}),
     images: { ...outcome.images, bad: bad.length },
-    seconds: { total: (performance.now() - work.startedAt) / 1000, decode: timing.load.decodeMilliseconds / 1000, compute: timing.computeMs / 1000 },
+    seconds: {
+      total: (performance.now() - work.startedAt) / 1000,
+      decode: timing.load.decodeMilliseconds / 1000,
+      compute: timing.computeMs / 1000,
+    },
     ...(outcome.stopped === undefined ? {} : { stopped: outcome.stopped }),
     belowMinimum: options.minAccuracy !== undefined && !((best?.validationAccuracy ?? 0) >= options.minAccuracy),
   }
@@ -583,13 +704,17 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
 
 /** The trunk's weights of a model whose former head is not wanted. */
 function trunkTensors(model: Model): [string, HostTensor][] {
-  const trunk = new Set(graphOf({ ...model, head: { kind: 'none' }, labels: [] }).layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))))
+  const trunk = new Set(
+    graphOf({ ...model, head: { kind: 'none' }, labels: [] }).layers.flatMap((layer) =>
+      parametersOf(layer).map((spec) => parameterName(layer, spec)),
+    ),
+  )
   return [...model.tensors].filter(([name]) => trunk.has(name))
 }
 
 async function testMetrics(work: Work, model: Model): Promise<Metrics> {
   const { options, data, timing } = work
-  const session = openSession(options.engine, model)
+  const session = await openSession(options.engine, model)
   const runner = await openInference(options.engine, session, INFERENCE_BATCH, [], options.signal)
   try {
     const outputs = await imageOutputs(runner, data.test, {
@@ -600,7 +725,11 @@ async function testMetrics(work: Work, model: Model): Promise<Metrics> {
       timing,
       onBad: (image) => options.listener?.({ type: 'bad', path: image.path, reason: image.reason }),
     })
-    return metricsOf(outputs.values, Int32Array.from(outputs.indices, (index) => data.test[index]?.label ?? 0), data.classes.length)
+    return metricsOf(
+      outputs.values,
+      Int32Array.from(outputs.indices, (index) => data.test[index]?.label ?? 0),
+      data.classes.length,
+    )
   } finally {
     runner.close()
     session.close()

@@ -100,6 +100,7 @@ const sizes: readonly [M: number, C: number][] = [
   [600, 64],
   [300, 68],
   [270, 131],
+  [260, 523],
 ]
 
 describe.each(builds)('batch normalisation (%s)', (build) => {

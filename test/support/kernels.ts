@@ -20,7 +20,7 @@ interface Wasm {
 }
 
 // Every Node has it, under this name.
-const wasm = Reflect.get(globalThis, 'WebAssembly') as Wasm
+const wasm = Reflect.get(globalThis, 'WebAssembly') as unknown as Wasm
 
 const GUARD_BYTES = 64
 const GUARD = 0xa5

@@ -47,6 +47,14 @@ export const trainSettings = {
     help: 'new head: linear, mlp, mlp:WIDTH, mlp:WIDTHxDEPTH',
     fallback: trainDefaults.head,
   }),
+  strength: number(
+    { from: 0, above: true },
+    {
+      group: 'Model',
+      help: "of the solved head, scikit-learn's C: smaller holds the weights closer to zero",
+      fallback: String(trainDefaults.strength),
+    },
+  ),
   unfreeze: text('<layers>', {
     group: 'Model',
     help: 'layers to train: last:N, stage:NAME+, all, or a pattern',

@@ -1,0 +1,193 @@
+// Every operator against the float64 interpreter: outputs, running statistics, and gradients by centred differences.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createEngine, type Engine } from '../../src/kernels/engine.ts'
+import type { AveragePoolAttributes } from '../../src/ops/pooling.ts'
+import type { Window } from '../../src/ops/window.ts'
+import { expectedOf, expectTruth, type OpCase, variantsFor } from './check-op.ts'
+
+const one = [1, 1] as const
+const two = [2, 2] as const
+const three = [3, 3] as const
+const none = [0, 0, 0, 0] as const
+const around = [1, 1, 1, 1] as const
+const picture = [7, 6, 5] as const
+
+const windows: readonly { readonly name: string; readonly window: Window; readonly shape?: readonly number[] }[] = [
+  { name: '1x1', window: { kernel: one, stride: one, padding: none } },
+  { name: '1x1 stride 2', window: { kernel: one, stride: two, padding: none } },
+  { name: '1x1 with padding', window: { kernel: one, stride: one, padding: around } },
+  { name: '3x3', window: { kernel: three, stride: one, padding: around } },
+  { name: '3x3 without padding', window: { kernel: three, stride: one, padding: none } },
+  { name: '3x3 stride 2', window: { kernel: three, stride: two, padding: around } },
+  { name: '3x3 stride 2, same', window: { kernel: three, stride: two, padding: 'same' } },
+  { name: '3x3 stride 2, same, even size', window: { kernel: three, stride: two, padding: 'same' }, shape: [8, 6, 6] },
+  { name: '3x3 stride 2x1, lopsided', window: { kernel: three, stride: [2, 1], padding: [0, 2, 1, 0] } },
+  { name: '3x3 dilation 2', window: { kernel: three, stride: one, padding: [2, 2, 2, 2], dilation: two } },
+  {
+    name: '3x3 dilation 2x1 stride 2, same',
+    window: { kernel: three, stride: two, padding: 'same', dilation: [2, 1] },
+  },
+  { name: '2x3 stride 3', window: { kernel: [2, 3], stride: [3, 3], padding: [1, 0, 0, 1] } },
+  { name: '5x5 stride 2', window: { kernel: [5, 5], stride: two, padding: [2, 2, 2, 2] } },
+  { name: '7x7 stride 2', window: { kernel: [7, 7], stride: two, padding: [3, 3, 3, 3] } },
+]
+
+const convolutions: readonly OpCase[] = windows.flatMap(({ name, window, shape = picture }, at) => {
+  // With and without bias, in turns.
+  const bias = at % 2 === 0
+  return [
+    {
+      name: `conv2d ${name}`,
+      shape,
+      add: (net, input) => net.layer('conv2d', 'op', { ...window, outChannels: 6, bias }, [input]),
+    },
+    {
+      name: `depthwiseConv2d ${name}`,
+      shape,
+      add: (net, input) => net.layer('depthwiseConv2d', 'op', { ...window, bias }, [input]),
+    },
+  ]
+})
+
+const norms: readonly OpCase[] = (['none', 'relu', 'relu6'] as const).flatMap((activation) =>
+  [true, false].map(
+    (batchStatistics): OpCase => ({
+      name: `batchNorm, ${activation}, statistics ${batchStatistics ? 'of the batch' : 'kept'}`,
+      shape: picture,
+      batchStatistics,
+      gain: batchStatistics ? 1 : 5,
+      add: (net, input) => net.layer('batchNorm', 'op', { epsilon: 1e-3, momentum: 0.2, activation }, [input]),
+    }),
+  ),
+)
+
+const same3 = { kernel: three, stride: one, padding: around } as const
+
+const blocks: readonly OpCase[] = [
+  {
+    name: 'linear',
+    shape: [6],
+    add: (net, input) => net.layer('linear', 'op', { outFeatures: 5, bias: true }, [input]),
+  },
+  {
+    name: 'linear without bias',
+    shape: [5],
+    add: (net, input) => net.layer('linear', 'op', { outFeatures: 9 }, [input]),
+  },
+  ...(['relu', 'relu6'] as const).map(
+    (kind): OpCase => ({
+      name: `activation ${kind}`,
+      shape: picture,
+      gain: 8,
+      add: (net, input) => net.layer('activation', 'op', { kind }, [input]),
+    }),
+  ),
+  ...(['none', 'relu', 'relu6'] as const).flatMap((activation): OpCase[] => [
+    {
+      name: `add, ${activation}, shortcut first`,
+      shape: picture,
+      gain: 4,
+      add(net, input) {
+        const branch = net.layer('conv2d', 'op.branch', { ...same3, outChannels: 5 }, [input])
+        return net.layer('add', 'op', { activation }, [input, branch])
+      },
+    },
+    {
+      name: `add, ${activation}, shortcut second, its branch convolved too`,
+      shape: picture,
+      gain: 4,
+      add(net, input) {
+        const branch = net.layer('conv2d', 'op.branch', { ...same3, outChannels: 5 }, [input])
+        const shortcut = net.layer('depthwiseConv2d', 'op.shortcut', same3, [input])
+        return net.layer('add', 'op', { activation }, [branch, shortcut])
+      },
+    },
+    {
+      name: `add, ${activation}, of a value to itself`,
+      shape: picture,
+      gain: 4,
+      add: (net, input) => net.layer('add', 'op', { activation }, [input, input]),
+    },
+  ]),
+  {
+    name: 'a block of convolution, norm, activation and addition',
+    shape: picture,
+    batchStatistics: true,
+    add(net, input) {
+      let x = net.layer('conv2d', 'op.conv', { ...same3, outChannels: 5, bias: true }, [input])
+      x = net.layer('batchNorm', 'op.norm', { epsilon: 1e-5, momentum: 0.1, activation: 'relu' }, [x])
+      x = net.layer('depthwiseConv2d', 'op.depthwise', { ...same3, bias: true }, [x])
+      x = net.layer('batchNorm', 'op.norm2', { epsilon: 1e-5, momentum: 0.1 }, [x])
+      x = net.layer('activation', 'op.relu6', { kind: 'relu6' }, [x])
+      return net.layer('add', 'op', { activation: 'relu' }, [input, x])
+    },
+  },
+]
+
+const poolings: readonly OpCase[] = [
+  ...[
+    { name: '2x2', window: { kernel: two, stride: two, padding: none } },
+    { name: '3x3 stride 2', window: { kernel: three, stride: two, padding: around } },
+    { name: '3x3 stride 1', window: { kernel: three, stride: one, padding: around } },
+    { name: '3x3 stride 2, same', window: { kernel: three, stride: two, padding: 'same' } },
+    { name: '3x2 stride 2, ceil mode', window: { kernel: [3, 2], stride: two, padding: none, ceilMode: true } },
+    { name: '2x2 stride 2, ceil mode', window: { kernel: two, stride: two, padding: around, ceilMode: true } },
+  ].flatMap(({ name, window }): OpCase[] => {
+    // The literals above are windows; in a list of several their tuples would become arrays.
+    const attrs = window as Window
+    const average = (countIncludePad: boolean): OpCase => ({
+      name: `averagePool ${name}, padding ${countIncludePad ? 'counted' : 'left out'}`,
+      shape: picture,
+      add: (net, input) =>
+        net.layer('averagePool', 'op', { ...attrs, countIncludePad } as AveragePoolAttributes, [input]),
+    })
+    return [
+      { name: `maxPool ${name}`, shape: picture, add: (net, input) => net.layer('maxPool', 'op', attrs, [input]) },
+      // Lopsided padding that counts is not PyTorch's.
+      ...(attrs.padding === 'same' ? [average(false)] : [average(true), average(false)]),
+    ]
+  }),
+  ...(
+    [
+      [1, 1],
+      [3, 2],
+      [5, 4],
+      [9, 6],
+    ] as const
+  ).map(
+    (output): OpCase => ({
+      name: `adaptiveAveragePool to ${output.join('x')}`,
+      shape: picture,
+      add: (net, input) => net.layer('adaptiveAveragePool', 'op', { output }, [input]),
+    }),
+  ),
+  {
+    name: 'globalAveragePool',
+    shape: picture,
+    add: (net, input) => net.layer('globalAveragePool', 'op', {}, [input]),
+  },
+]
+
+const cases = [...convolutions, ...norms, ...blocks, ...poolings]
+
+describe('every operator', () => {
+  const engines: Engine[] = []
+  beforeAll(() => {
+    for (const simd of ['baseline', 'relaxed'] as const) {
+      engines.push(createEngine({ threads: 2, simd, allowV8Flags: true }))
+    }
+  })
+  afterAll(async () => {
+    for (const engine of engines) await engine.close()
+  })
+
+  test.each(cases)('$name: outputs and gradients are those of the definition, on both builds', async (opCase) => {
+    for (const variant of variantsFor(opCase)) {
+      const expected = expectedOf(opCase, variant)
+      // Few values lie so near a kink that they cannot be judged.
+      expect(expected.leftOut, `coordinates left out of ${expected.tried}`).toBeLessThanOrEqual(expected.tried * 0.05)
+      for (const engine of engines) await expectTruth(engine, expected)
+    }
+  })
+})
