@@ -116,6 +116,7 @@ export async function fineTune(work: Work): Promise<Outcome> {
         },
         onEpoch: async (state) => {
           await writeHistory(out, state.history)
+          await work.flushEvents()
           await checkpoint(state)
         },
         onComputed: (milliseconds) => {

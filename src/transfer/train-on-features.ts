@@ -118,6 +118,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors, e
       },
       onEpoch: async (state) => {
         await writeHistory(out, state.history)
+        await work.flushEvents()
         await writeCheckpoint(out, {
           progress: state,
           weights: await readTensors(trainer.store),

@@ -24,6 +24,8 @@ export interface Work {
   /** Encoded pictures, read once for all epochs. */
   readonly kept: KeptImages
   readonly bad: BadImage[]
+  /** Writes down what happened so far. */
+  readonly flushEvents: () => Promise<void>
   /** State to go on from. */
   readonly resumed: Checkpointed | undefined
   readonly startedAt: number

@@ -11,6 +11,7 @@ import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type Checkpointed, readCheckpoint } from '../train/checkpoint.ts'
 import { type Metrics, metricsOf } from '../train/classification.ts'
 import { version } from '../version.ts'
+import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
 import type { TrainOptions, TrainResult } from './options.ts'
@@ -36,6 +37,11 @@ import { trainableLayers } from './trainable.ts'
  * @throws RegraftError: 'usage', 'data', 'weights', 'memory', 'interrupted' (a checkpoint is kept; go on with `resume`)
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
+  const log = eventLog(options.listener)
+  return await trainLogged({ ...options, listener: log.listener }, log)
+}
+
+async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainResult> {
   const startedAt = performance.now()
   const { signal, listener } = options
   const out = options.resume ?? options.out
@@ -91,6 +97,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   }
   const work: Work = {
     options,
+    flushEvents: () => log.flush(out),
     config,
     out,
     data,
@@ -101,8 +108,12 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
     resumed,
     startedAt,
   }
-  const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
-  return finish(work, outcome)
+  try {
+    const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
+    return await finish(work, outcome)
+  } finally {
+    await work.flushEvents()
+  }
 }
 
 function validationOf(text: string | null): number | string | undefined {
