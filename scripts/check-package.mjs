@@ -54,7 +54,9 @@ async function check(node, name, work) {
   }
   checks.push({ node, name, ok, detail })
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
-  console.log(`${ok ? 'ok    ' : 'FAILED'}  ${node.padEnd(9)}  ${name}  (${seconds} s)${detail === '' ? '' : `  ${detail}`}`)
+  console.log(
+    `${ok ? 'ok    ' : 'FAILED'}  ${node.padEnd(9)}  ${name}  (${seconds} s)${detail === '' ? '' : `  ${detail}`}`,
+  )
   return ok
 }
 
@@ -192,13 +194,16 @@ async function checkTypes(folder) {
 /** The blocks of code of the README in one language, in their order. */
 function readmeBlocks(language) {
   const text = readFileSync(join(root, 'README.md'), 'utf8')
-  return [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)].filter(([, found]) => found === language).map(([, , code]) => code)
+  return [...text.matchAll(/^```(\w+)\n(.*?)^```$/gms)]
+    .filter(([, found]) => found === language)
+    .map(([, , code]) => code)
 }
 
 async function checkUnder({ version, binary }, index, folder) {
   const env = { PATH: `${dirname(binary)}${delimiter}${process.env.PATH}` }
   // The installed link, so that its first line finds this Node.
-  const regraft = (args, code = 0) => start(join(folder, 'node_modules', '.bin', 'regraft'), args, { cwd: folder, env, code })
+  const regraft = (args, code = 0) =>
+    start(join(folder, 'node_modules', '.bin', 'regraft'), args, { cwd: folder, env, code })
   const script = (file, args = []) => start(binary, [file, ...args], { cwd: folder })
   const node = `Node ${version.split('.')[0]}`
   const run = (name) => `run-${version}-${name}`
@@ -230,7 +235,16 @@ async function checkUnder({ version, binary }, index, folder) {
       const size = ['--epochs', '1', '--img-size', '32', '--batch-size', '8']
       // As many workers as this Node's place in the list, because the bits must not depend on it.
       const machine = ['--simd', build, '--threads', String(index + 1)]
-      const { stdout } = await regraft(['train', 'pictures', ...fresh, ...size, ...machine, '--out', run(build), '--json'])
+      const { stdout } = await regraft([
+        'train',
+        'pictures',
+        ...fresh,
+        ...size,
+        ...machine,
+        '--out',
+        run(build),
+        '--json',
+      ])
       expect(JSON.parse(stdout).classes.join() === 'disc,stripes', stdout)
       const weights = readFileSync(join(folder, run(build), 'best', 'model.safetensors'))
       digests[build] = createHash('sha256').update(weights).digest('hex')
@@ -243,7 +257,10 @@ async function checkUnder({ version, binary }, index, folder) {
     const lines = stdout.trim().split('\n')
     expect(lines[0] === 'path,label,score,error' && lines.length === 25, stdout)
     await regraft(['embed', 'pictures', '--model', model, '--out', `vectors-${version}`])
-    const rows = readFileSync(join(folder, `vectors-${version}`, 'index.csv'), 'utf8').trim().split('\n').length - 1
+    const rows =
+      readFileSync(join(folder, `vectors-${version}`, 'index.csv'), 'utf8')
+        .trim()
+        .split('\n').length - 1
     expect(rows === 24, `${rows} rows of vectors`)
     await regraft(['eval', model, 'pictures', '--json'])
   })
