@@ -18,7 +18,8 @@ function sources(folder) {
 /** Digest of everything that decides the bytes of the kernels. */
 function sourceDigest() {
   const hash = createHash('sha256')
-  for (const path of [...sources(join(root, 'assembly')), join(root, 'asconfig.json')]) hash.update(readFileSync(path))
+  const inputs = [...sources(join(root, 'assembly')), join(root, 'asconfig.json'), fileURLToPath(import.meta.url)]
+  for (const path of inputs) hash.update(readFileSync(path))
   return hash.digest('hex')
 }
 
@@ -29,6 +30,14 @@ function upToDate(digest) {
   } catch {
     return false
   }
+}
+
+/** The compiler's declarations name WebAssembly types, which only the browser's library knows; ours are used under Node alone. */
+function declareWithoutBrowserTypes(path) {
+  const declarations = readFileSync(path, 'utf8')
+    .replaceAll('WebAssembly.Memory', '{ readonly buffer: SharedArrayBuffer }')
+    .replaceAll('WebAssembly.Module', 'object')
+  writeFileSync(path, declarations)
 }
 
 const digest = sourceDigest()
@@ -44,6 +53,7 @@ if (!upToDate(digest)) {
       console.error(`The kernels (${target}) do not compile: ${error.message}`)
       process.exit(1)
     }
+    declareWithoutBrowserTypes(join(root, 'wasm', `kernels.${target}.d.ts`))
   }
   writeFileSync(join(root, 'wasm', 'source.sha256'), digest)
 }

@@ -43,8 +43,9 @@ export async function tryDecode(
   source: string | Uint8Array,
   preprocessing: Preprocessing,
   frame?: Frame | FrameChoice,
+  kept?: KeptImages,
 ): Promise<Outcome<Uint8Array>> {
-  const opened = await openImage(source, preprocessing)
+  const opened = await openKept(source, preprocessing, kept)
   if (opened.value === undefined) return opened
   const { width, height, bytes, options, nakedCmyk } = opened.value
   const chosen = typeof frame === 'function' ? frame(width, height) : frame
@@ -72,6 +73,38 @@ export async function imageHeader(source: string | Uint8Array): Promise<ImageHea
   if (opened.value === undefined) throw badImage(source, opened.reason, opened.cause)
   const { kind, width, height } = opened.value
   return { kind, width, height }
+}
+
+/**
+ * Encoded pictures and what their headers say, kept from one epoch to the next: reading a file and its header costs as much of
+ * the main thread as starting to decode it. What does not fit is read again.
+ */
+export interface KeptImages {
+  readonly maxBytes: number
+  usedBytes: number
+  readonly images: Map<string, Outcome<OpenImage>>
+}
+
+/** Keeps at most `maxBytes` of encoded pictures. */
+export function keptImages(maxBytes = 256 * 2 ** 20): KeptImages {
+  return { maxBytes, usedBytes: 0, images: new Map() }
+}
+
+async function openKept(
+  source: string | Uint8Array,
+  preprocessing: Preprocessing,
+  kept: KeptImages | undefined,
+): Promise<Outcome<OpenImage>> {
+  if (kept === undefined || typeof source !== 'string') return await openImage(source, preprocessing)
+  const known = kept.images.get(source)
+  if (known !== undefined) return known
+  const opened = await openImage(source, preprocessing)
+  const size = opened.value?.bytes.byteLength ?? 0
+  if (opened.value !== undefined && kept.usedBytes + size <= kept.maxBytes && !kept.images.has(source)) {
+    kept.usedBytes += size
+    kept.images.set(source, opened)
+  }
+  return opened
 }
 
 interface OpenImage extends ImageHeader {

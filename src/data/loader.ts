@@ -4,7 +4,7 @@ import { inertName } from '../inert-text.ts'
 import { randomStream } from '../random.ts'
 import type { Augmentation } from './augmentations/augmentation.ts'
 import type { Outcome } from './bad-file.ts'
-import { tryDecode } from './decode.ts'
+import { type KeptImages, tryDecode } from './decode.ts'
 import type { FrameChoice } from './frame.ts'
 import { inOrder } from './in-order.ts'
 import { type LoadStatistics, noLoadStatistics } from './load-statistics.ts'
@@ -59,6 +59,8 @@ export interface LoadOptions {
   readonly onBad?: ((image: BadImage) => void) | undefined
   /** Samples known to be bad, left out unheard; newly found ones are added. Keep it from epoch to epoch. */
   readonly knownBad?: Set<number> | undefined
+  /** Encoded pictures kept from epoch to epoch. Changes no result. */
+  readonly kept?: KeptImages | undefined
   /** Added to while loading. */
   readonly statistics?: LoadStatistics | undefined
 }
@@ -128,7 +130,7 @@ async function decodeSample(options: LoadOptions, index: number): Promise<Outcom
     augment &&
     ((width, height) =>
       augment.frame(width, height, (purpose) => randomStream({ seed, epoch, sample: index, purpose })))
-  return await tryDecode(sample.file, preprocessing, choose)
+  return await tryDecode(sample.file, preprocessing, choose, options.kept)
 }
 
 function leaveOut(

@@ -24,7 +24,8 @@ interface Hole {
 }
 
 export interface Arena {
-  readonly memory: WebAssembly.Memory
+  /** A WebAssembly.Memory, by what is used of it: Node's types do not know the name. */
+  readonly memory: { readonly buffer: SharedArrayBuffer }
   readonly limitBytes: number
   /** Bytes handed out now. */
   usedBytes(): number

@@ -119,6 +119,8 @@ export function createEngine(options: EngineOptions = {}): Engine {
     })
     port1.on('message', (message: { error?: string; done?: number }) => {
       if (message.error !== undefined) return fail(new Error(`A kernel failed: ${message.error}`))
+      // The lead worker ended its walk because another one failed: that one's message is on its way.
+      if (Atomics.load(control, CONTROL.failed) === 1) return
       const waiting = pending
       pending = undefined
       waiting?.resolve()

@@ -9,7 +9,8 @@ export type KernelBuild = 'baseline' | 'relaxed'
 
 export interface LoadedKernels {
   readonly build: KernelBuild
-  readonly module: WebAssembly.Module
+  /** A WebAssembly.Module; Node's types do not know the name. */
+  readonly module: object
   /** First 16 hex digits of the SHA-256 of the compiled kernels: results are reproducible within one digest. */
   readonly digest: string
 }

@@ -54,7 +54,10 @@ function barrier() {
     } else {
       let left = spins
       while (Atomics.load(control, W.generation) === generation) {
-        if (left-- <= 0) Atomics.wait(control, W.generation, generation)
+        if (left-- > 0) continue
+        // One that failed before this one arrived raises no further generation.
+        if (Atomics.load(control, W.failed)) break
+        Atomics.wait(control, W.generation, generation)
       }
     }
   }
@@ -99,9 +102,9 @@ for (;;) {
     // Release whoever waits; the run is over for everybody.
     Atomics.add(control, W.generation, 1)
     Atomics.notify(control, W.generation)
+    // It stays, so that its message is heard and not its end; it will not be called again.
     port.postMessage({ error })
-    break
   }
-  if (index === 0) port.postMessage({ done: heard })
+  if (index === 0 && error === undefined) port.postMessage({ done: heard })
 }
 `

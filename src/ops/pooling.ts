@@ -44,7 +44,14 @@ export const maxPool = defineOp<Window>({
 
 /** The mean of each window. */
 export const averagePool = defineOp<AveragePoolAttributes>({
-  shape: slidShape,
+  shape(attrs, inputs) {
+    const { padding } = attrs
+    const even = padding !== 'same' && padding[0] === padding[2] && padding[1] === padding[3]
+    if (!even && (attrs.countIncludePad ?? true)) {
+      throw new Error('an average over lopsided padding needs countIncludePad: false; PyTorch knows even padding only')
+    }
+    return slidShape(attrs, inputs)
+  },
   parameters: () => [],
   cost: windowCost,
   forward(attrs, record) {

@@ -1,16 +1,7 @@
 // Colours of a picture: any hue for anything, only the lightness is kept apart so that the thing can be seen.
 import type { RandomStream } from '../../random.ts'
 import { difficulty } from './difficulty.ts'
-
-/** The paints of the thing in one picture, as #rrggbb. */
-export interface Paints {
-  readonly body: string
-  /** A second large part. */
-  readonly accent: string
-  /** Small parts: wheels, eyes, windows. */
-  readonly dark: string
-  readonly light: string
-}
+import type { Paints } from './pen.ts'
 
 export interface Palette {
   readonly thing: Paints

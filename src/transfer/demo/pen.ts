@@ -1,7 +1,16 @@
 // What a drawing is made with: random numbers, the paints of one picture, and SVG elements.
 import { cos, sin } from '../../exact-math.ts'
 import type { RandomStream } from '../../random.ts'
-import type { Paints } from './colour.ts'
+
+/** The paints of the thing in one picture, as #rrggbb. */
+export interface Paints {
+  readonly body: string
+  /** A second large part. */
+  readonly accent: string
+  /** Small parts: wheels, eyes, windows. */
+  readonly dark: string
+  readonly light: string
+}
 
 /** Draws one thing with some freedom; everything is in a square from -50 to 50, x to the right and y down. */
 export interface Pen {

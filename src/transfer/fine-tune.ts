@@ -1,0 +1,211 @@
+import { augmentations } from '../data/augmentations/index.ts'
+import { epochOrder } from '../data/epoch-order.ts'
+import { loadBatches } from '../data/loader.ts'
+import { freezeExcept } from '../graph/freeze.ts'
+import type { Graph } from '../graph/graph.ts'
+import { layerNamed } from '../graph/graph.ts'
+import { graphOf, type Model } from '../model/model.ts'
+import { channelsOf } from '../ops/op.ts'
+import { schedules } from '../optim/schedule.ts'
+import { createUpdater, updaterBytes } from '../optim/updater.ts'
+import { createRunner } from '../runtime/runner.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
+import { writeCheckpoint } from '../train/checkpoint.ts'
+import type { Metrics } from '../train/classification.ts'
+import { fit, type Progress, type TrainingBatch } from '../train/fit.ts'
+import { evaluatePictures } from './evaluate-pictures.ts'
+import { headTrainerBytes } from './head-trainer.ts'
+import { writeHistory } from './run-folder.ts'
+import { saveBest } from './save-best.ts'
+import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors, type Session } from './session.ts'
+import { firstHead } from './train-on-features.ts'
+import { vectorsOf } from './train-vectors.ts'
+import { type Outcome, trainingRecord, type Work } from './train-work.ts'
+import { batchStatistics, trainableLayers, trainableParameters, trainableValues } from './trainable.ts'
+
+export async function fineTune(work: Work): Promise<Outcome> {
+  const { options, config, data, model, out, timing, resumed } = work
+  const { engine, listener, signal } = options
+  const plain = graphOf(model)
+  const graph = freezeExcept(plain, trainableLayers(plain, config))
+  const session = await openSession(engine, model, graph)
+  try {
+    const classes = data.classes.length
+    const hasHead = session.store.parameters.every(({ name }) => model.tensors.has(name))
+    const trainable = trainableParameters(graph, config.bnAffine)
+    const statistics = batchStatistics(graph, config.bn)
+    // All memory is taken before the first picture is looked at, so that too little of it is known at once.
+    const watcher = await openInference(engine, session, INFERENCE_BATCH, [graph.features], signal)
+    const runner = createRunner(engine, graph, session.store, {
+      images: config.batchSize,
+      input: 'bytes',
+      training: { trainable, batchStatistics: statistics },
+      besideBytes:
+        updaterBytes(config.opt, trainableValues(session.store, trainable)) +
+        headTrainerBytes(channelsOf(layerNamed(graph, graph.features).shape), classes, model.head, config.batchSize),
+    })
+    const updater = createUpdater(engine, runner, session.store, {
+      optimiser: config.opt,
+      settings: { momentum: config.momentum },
+      weightDecay: config.weightDecay,
+      clipNorm: config.clipGrad,
+    })
+    try {
+      const vectors = await vectorsOf(work, watcher)
+      if (!resumed) {
+        if (hasHead)
+          listener?.({
+            type: 'note',
+            message: `The head of ${config.model} has the same classes; training goes on from it.`,
+          })
+        else if (config.pretrained) await loadTensors(session.store, await firstHead(work, vectors))
+        else await loadTensors(session.store, await freshHead(graph, config.seed))
+      }
+      const counters = new Map(model.counters)
+      if (resumed) {
+        await loadTensors(session.store, resumed.weights)
+        updater.restore(resumed.optimiser)
+        for (const [name, count] of resumed.counters) counters.set(name, count)
+      }
+      await runner.prepare(signal)
+      if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
+      const changing = session.store.parameters.filter(
+        ({ name, layer, spec }) => trainable.has(name) || (spec.kind === 'statistic' && statistics.has(layer.name)),
+      )
+      const snapshot = () =>
+        readTensors(
+          session.store,
+          changing.map(({ name }) => name),
+        )
+      let best: ReadonlyMap<string, HostTensor> = resumed?.best ?? (await snapshot())
+      let bestCounters: ReadonlyMap<string, number> = resumed?.bestCounters ?? new Map(counters)
+      const trainCount = data.train.length - vectors.badTrain.size
+      const checkpoint = async (progress: Progress) =>
+        writeCheckpoint(out, {
+          progress,
+          weights: await snapshot(),
+          counters,
+          optimiser: updater.state(),
+          best,
+          bestCounters,
+        })
+      if (!resumed) await checkpoint({ epochsDone: 0, stepsDone: 0, history: [], bestEpoch: 0 })
+
+      const validate = async (): Promise<Metrics> => {
+        await watcher.prepare(signal)
+        return evaluatePictures(watcher, vectors.validationBytes ?? data.validation, model.preprocessing, classes, {
+          signal,
+          timing,
+        })
+      }
+      const { progress, stopped } = await fit({
+        phase: 'finetune',
+        runner,
+        updater,
+        classes,
+        epochs: config.epochs,
+        stepsPerEpoch: Math.ceil(trainCount / config.batchSize),
+        rate: config.lr,
+        schedule: schedules[config.sched],
+        warmupEpochs: config.warmupEpochs,
+        smoothing: config.smoothing,
+        patience: config.patience,
+        batches: (epoch) => pictureBatches(work, runner, epoch, vectors.badTrain, statistics, counters),
+        validate,
+        from: resumed?.progress,
+        onBest: async () => {
+          best = await snapshot()
+          bestCounters = new Map(counters)
+          await saveBest(out, withWeights(model, session, best, bestCounters), { training: trainingRecord(work) })
+        },
+        onEpoch: async (state) => {
+          await writeHistory(out, state.history)
+          await work.flushEvents()
+          await checkpoint(state)
+        },
+        onComputed: (milliseconds) => {
+          timing.computeMs += milliseconds
+        },
+        listener,
+        signal,
+      })
+      const all = withWeights(model, session, best, bestCounters)
+      return {
+        weights: all.tensors,
+        counters: all.counters,
+        history: progress.history,
+        bestEpoch: progress.bestEpoch,
+        stopped,
+        images: { train: trainCount, val: vectors.validation.labels.length },
+      }
+    } finally {
+      updater.close()
+      runner.close()
+      watcher.close()
+    }
+  } finally {
+    session.close()
+  }
+}
+
+async function freshHead(graph: Graph, seed: number): Promise<ReadonlyMap<string, HostTensor>> {
+  const { initialWeights } = await import('../model/initialise.ts')
+  const all = await initialWeights({ ...graph, layers: graph.layers.filter((layer) => layer.stage === 'head') }, seed)
+  return new Map(
+    [...all].filter(
+      ([name]) =>
+        (graph.classifier !== undefined && name.startsWith(`${graph.classifier}.`)) || name.startsWith('head.'),
+    ),
+  )
+}
+
+async function* pictureBatches(
+  work: Work,
+  runner: { writeBytes(bytes: Uint8Array): void },
+  epoch: number,
+  knownBad: Set<number>,
+  statistics: ReadonlySet<string>,
+  counters: Map<string, number>,
+): AsyncGenerator<TrainingBatch> {
+  const { config, data, model, options, timing } = work
+  for await (const batch of loadBatches({
+    samples: data.train,
+    order: epochOrder(data.train.length, config.seed, epoch),
+    preprocessing: model.preprocessing,
+    batchSize: config.batchSize,
+    augment: augmentations[config.augment],
+    seed: config.seed,
+    epoch,
+    signal: options.signal,
+    knownBad,
+    kept: work.kept,
+    statistics: timing.load,
+    // Pictures that could not be read are known by now; one that vanished since must not change the run silently.
+    onError: 'stop',
+  })) {
+    for (const layer of statistics) {
+      const name = `${layer}.num_batches_tracked`
+      counters.set(name, (counters.get(name) ?? 0) + 1)
+    }
+    yield {
+      labels: batch.labels,
+      names: () => batch.indices.map((index) => data.train[index]?.path ?? ''),
+      write: () => runner.writeBytes(batch.bytes),
+    }
+  }
+}
+
+function withWeights(
+  model: Model,
+  session: Session,
+  changed: ReadonlyMap<string, HostTensor>,
+  counters: ReadonlyMap<string, number>,
+): Model {
+  const tensors = new Map<string, HostTensor>()
+  for (const { name } of session.store.parameters) {
+    const tensor = changed.get(name) ?? model.tensors.get(name)
+    if (!tensor) throw new Error(`the weight '${name}' was lost`)
+    tensors.set(name, tensor)
+  }
+  return { ...model, tensors, counters }
+}

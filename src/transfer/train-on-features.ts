@@ -1,0 +1,191 @@
+import { architectureNamed } from '../architectures/index.ts'
+import type { Model } from '../model/model.ts'
+import { schedules } from '../optim/schedule.ts'
+import { createUpdater } from '../optim/updater.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
+import { writeCheckpoint } from '../train/checkpoint.ts'
+import type { EpochRecord } from '../train/events.ts'
+import { fit } from '../train/fit.ts'
+import { createHeadTrainer, type HeadTrainer, solveHead, type Vectors } from './head-trainer.ts'
+import { writeHistory } from './run-folder.ts'
+import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors } from './session.ts'
+import { type BothVectors, vectorsOf } from './train-vectors.ts'
+import type { Outcome, Work } from './train-work.ts'
+
+function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
+  const { options, config, model } = work
+  return createHeadTrainer({
+    engine: options.engine,
+    signal: options.signal,
+    vectors,
+    classes: model.labels.length,
+    head: model.head,
+    classifier: architectureNamed(model.architecture).classifier,
+    seed: config.seed,
+    batchSize: config.batchSize,
+  })
+}
+
+export async function trainOnFeatures(work: Work): Promise<Outcome> {
+  const { options, config, model } = work
+  const trunkModel: Model = { ...model, head: { kind: 'none' }, labels: [] }
+  const trunk = await openSession(options.engine, trunkModel)
+  let vectors: BothVectors
+  try {
+    const { features } = trunk.graph
+    const runner = await openInference(options.engine, trunk, INFERENCE_BATCH, [features], options.signal)
+    try {
+      vectors = await vectorsOf(work, runner)
+    } finally {
+      runner.close()
+    }
+  } finally {
+    trunk.close()
+  }
+  const trainer = await trainerFor(work, vectors.train)
+  try {
+    const solved = config.mode === 'features' && model.head.kind === 'linear'
+    const { weights, history, bestEpoch, stopped } = solved
+      ? await solve(work, trainer, vectors)
+      : await descend(work, trainer, vectors, config.epochs)
+    return {
+      weights,
+      counters: new Map(),
+      history,
+      bestEpoch,
+      stopped,
+      images: { train: vectors.train.labels.length, val: vectors.validation.labels.length },
+    }
+  } finally {
+    trainer.close()
+  }
+}
+
+interface HeadOutcome {
+  readonly weights: ReadonlyMap<string, HostTensor>
+  readonly history: readonly EpochRecord[]
+  readonly bestEpoch: number
+  readonly stopped?: string | undefined
+}
+
+/** Logistic regression to the optimum: one row of history. */
+async function solve(work: Work, trainer: HeadTrainer, vectors: BothVectors): Promise<HeadOutcome> {
+  const { options, config, model } = work
+  const startedAt = performance.now()
+  await solveHead(trainer, vectors.train, model.labels.length, config.strength, options)
+  const training = await trainer.evaluate(vectors.train)
+  const validation = await trainer.evaluate(vectors.validation)
+  const record: EpochRecord = {
+    epoch: 1,
+    learningRate: 0,
+    trainLoss: training.loss,
+    trainAccuracy: training.accuracy,
+    validationLoss: validation.loss,
+    validationAccuracy: validation.accuracy,
+    seconds: (performance.now() - startedAt) / 1000,
+  }
+  options.listener?.({ type: 'epoch', epochs: 1, best: true, ...record })
+  return { weights: trainer.folded(), history: [record], bestEpoch: 1 }
+}
+
+/** Gradient training of a head on features. */
+async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors, epochs: number): Promise<HeadOutcome> {
+  const { options, config, model, out, resumed } = work
+  const { engine, listener, signal } = options
+  const updater = createUpdater(engine, trainer.runner, trainer.store, {
+    optimiser: config.opt,
+    settings: { momentum: config.momentum },
+    weightDecay: config.weightDecay,
+    clipNorm: config.clipGrad,
+  })
+  try {
+    let best: ReadonlyMap<string, HostTensor> = resumed?.best ?? trainer.folded()
+    if (resumed) {
+      await loadTensors(trainer.store, resumed.weights)
+      updater.restore(resumed.optimiser)
+    }
+    const { progress, stopped } = await fit({
+      phase: 'head',
+      runner: trainer.runner,
+      updater,
+      classes: model.labels.length,
+      epochs,
+      stepsPerEpoch: Math.ceil(vectors.train.labels.length / config.batchSize),
+      rate: config.lr,
+      schedule: schedules[config.sched],
+      warmupEpochs: config.warmupEpochs,
+      smoothing: config.smoothing,
+      patience: config.patience,
+      batches: (epoch) => trainer.batches(epoch, config.batchSize, config.seed),
+      validate: () => trainer.evaluate(vectors.validation),
+      from: resumed?.progress,
+      onBest: async () => {
+        best = trainer.folded()
+      },
+      onEpoch: async (state) => {
+        await writeHistory(out, state.history)
+        await work.flushEvents()
+        await writeCheckpoint(out, {
+          progress: state,
+          weights: await readTensors(trainer.store),
+          counters: new Map(),
+          optimiser: updater.state(),
+          best,
+          bestCounters: new Map(),
+        })
+      },
+      onComputed: (milliseconds) => {
+        work.timing.computeMs += milliseconds
+      },
+      listener,
+      signal,
+    })
+    return { weights: best, history: progress.history, bestEpoch: progress.bestEpoch, stopped }
+  } finally {
+    updater.close()
+  }
+}
+
+/** The head before the trunk moves: a trained one, because random gradients would wreck the trunk. */
+export async function firstHead(work: Work, vectors: BothVectors): Promise<ReadonlyMap<string, HostTensor>> {
+  const { config, model, options } = work
+  const trainer = await trainerFor(work, vectors.train)
+  try {
+    if (model.head.kind === 'linear' && config.warmupHead === null) {
+      await solveHead(trainer, vectors.train, model.labels.length, config.strength, options)
+      return trainer.folded()
+    }
+    const epochs = config.warmupHead ?? 10
+    if (epochs === 0) return trainer.folded()
+    const updater = createUpdater(options.engine, trainer.runner, trainer.store, {
+      optimiser: 'adamw',
+      weightDecay: 0.05,
+      clipNorm: 0,
+    })
+    try {
+      await fit({
+        phase: 'head',
+        runner: trainer.runner,
+        updater,
+        classes: model.labels.length,
+        epochs,
+        stepsPerEpoch: Math.ceil(vectors.train.labels.length / config.batchSize),
+        rate: 1e-3,
+        schedule: schedules.cosine,
+        warmupEpochs: 0,
+        smoothing: config.smoothing,
+        patience: 0,
+        batches: (epoch) => trainer.batches(epoch, config.batchSize, config.seed),
+        validate: () => trainer.evaluate(vectors.validation),
+        onBest: async () => {},
+        onEpoch: async () => {},
+        signal: options.signal,
+      })
+    } finally {
+      updater.close()
+    }
+    return trainer.folded()
+  } finally {
+    trainer.close()
+  }
+}

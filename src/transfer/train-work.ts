@@ -1,0 +1,71 @@
+// What the ways of training share: the work at hand and what comes out of it.
+import * as path from 'node:path'
+import type { KeptImages } from '../data/decode.ts'
+import type { BadImage } from '../data/loader.ts'
+import type { DataSplit } from '../data/sample.ts'
+import { RegraftError } from '../errors.ts'
+import type { Model } from '../model/model.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
+import type { Checkpointed } from '../train/checkpoint.ts'
+import type { EpochRecord } from '../train/events.ts'
+import type { Timing } from './extract-features.ts'
+import type { TrainOptions } from './options.ts'
+import type { TrainConfig } from './train-defaults.ts'
+
+/** What the ways of training share. */
+export interface Work {
+  readonly options: TrainOptions
+  readonly config: TrainConfig
+  readonly out: string
+  readonly data: DataSplit
+  /** With the new classes; the head's weights come from training. */
+  readonly model: Model
+  readonly timing: Timing
+  /** Encoded pictures, read once for all epochs. */
+  readonly kept: KeptImages
+  readonly bad: BadImage[]
+  /** Writes down what happened so far. */
+  readonly flushEvents: () => Promise<void>
+  /** State to go on from. */
+  readonly resumed: Checkpointed | undefined
+  readonly startedAt: number
+}
+
+/** Weights that a way of training found, and how it went. */
+export interface Outcome {
+  readonly weights: ReadonlyMap<string, HostTensor>
+  readonly counters: ReadonlyMap<string, number>
+  readonly history: readonly EpochRecord[]
+  readonly bestEpoch: number
+  readonly images: { readonly train: number; readonly val: number }
+  readonly stopped?: string | undefined
+}
+
+/** Collects bad pictures, tells about them once, and stops when there are too many. */
+export function badCollector(work: Work, total: number): (image: BadImage) => void {
+  const { bad, config, options } = work
+  return (image) => {
+    bad.push(image)
+    options.listener?.({ type: 'bad', path: image.path, reason: image.reason })
+    if (total >= 10 && (bad.length / total) * 100 > config.maxBad) {
+      throw new RegraftError(
+        'data',
+        `More than ${config.maxBad} % of the pictures cannot be read (${bad.length} so far; the last: ${image.path}: ${image.reason}). Raise --max-bad to train on the rest.`,
+      )
+    }
+  }
+}
+
+export function trainingRecord(work: Work): unknown {
+  const { config, model } = work
+  return {
+    mode: config.mode,
+    from: { name: path.basename(model.origin.name), sha256: model.origin.sha256 ?? null },
+    unfreeze: config.unfreeze,
+    bn: config.bn,
+    epochs: config.epochs,
+    optimiser: config.opt,
+    rate: config.lr,
+    seed: config.seed,
+  }
+}

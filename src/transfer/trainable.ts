@@ -1,0 +1,36 @@
+import { selectLayers } from '../graph/freeze.ts'
+import { type Graph, parameterName, parametersOf } from '../graph/graph.ts'
+import type { ParameterStore } from '../runtime/parameters.ts'
+import type { TrainConfig } from './train-defaults.ts'
+
+/** Names of the layers that train. @throws RegraftError 'usage' when a pattern matches nothing */
+export function trainableLayers(graph: Graph, config: TrainConfig): ReadonlySet<string> {
+  const chosen = new Set(selectLayers(graph, config.unfreeze))
+  for (const layer of graph.layers)
+    if (layer.name === graph.classifier || layer.name.startsWith('head.')) chosen.add(layer.name)
+  if (config.freeze !== null) for (const name of selectLayers(graph, config.freeze)) chosen.delete(name)
+  return chosen
+}
+
+export function trainableParameters(graph: Graph, bnAffine: TrainConfig['bnAffine']): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const layer of graph.layers) {
+    if (layer.frozen) continue
+    for (const spec of parametersOf(layer)) {
+      if (spec.kind !== 'statistic' && !(spec.kind === 'norm' && bnAffine === 'frozen'))
+        names.add(parameterName(layer, spec))
+    }
+  }
+  return names
+}
+
+export function batchStatistics(graph: Graph, bn: TrainConfig['bn']): ReadonlySet<string> {
+  const norms = graph.layers.filter((layer) => layer.op === 'batchNorm')
+  if (bn === 'frozen') return new Set()
+  return new Set(norms.filter((layer) => bn === 'train' || !layer.frozen).map((layer) => layer.name))
+}
+
+/** How many values the trainable parameters have in memory. */
+export function trainableValues(store: ParameterStore, trainable: ReadonlySet<string>): number {
+  return store.parameters.reduce((sum, { name, length }) => sum + (trainable.has(name) ? length : 0), 0)
+}
