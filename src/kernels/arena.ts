@@ -32,7 +32,7 @@ export interface Arena {
   /** The largest piece that the limit allows now. */
   roomBytes(): number
   /**
-   * A piece of memory, 64-byte aligned, zero when the memory is fresh.
+   * A piece of memory, 64-byte aligned, filled with zeros.
    * @param what    named in the error when it does not fit
    * @param advice  what to do about it
    * @returns       byte address
@@ -56,6 +56,8 @@ export function createArena(limitBytes: number, firstFree: number): Arena {
     )
   }
   let top = align(firstFree)
+  // Above lies memory that was never handed out: it is zero, and filling gigabytes would hold up the main thread for seconds.
+  let fresh = top
   const sizes = new Map<number, number>()
   let holes: Hole[] = []
   let used = 0
@@ -96,7 +98,8 @@ export function createArena(limitBytes: number, firstFree: number): Arena {
         growTo(top + size, what, advice)
         address = top
         top += size
-        new Uint8Array(memory.buffer, address, size).fill(0)
+        if (fresh > address) new Uint8Array(memory.buffer, address, Math.min(fresh, top) - address).fill(0)
+        fresh = Math.max(fresh, top)
       }
       sizes.set(address, size)
       used += size

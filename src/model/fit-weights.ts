@@ -1,4 +1,5 @@
 // Fits a checkpoint to a network and says what matched.
+import { breathing } from '../breath.ts'
 import { RegraftError } from '../errors.ts'
 import { type Graph, layerNamed, parameterName, parametersOf } from '../graph/graph.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
@@ -65,7 +66,12 @@ export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffs
   const unused = checkpoint.names().filter((name) => !used.has(name))
   const report = { matched: [...tensors.keys()], missing, unused, wrongShape }
   if (missing.length > 0 || wrongShape.length > 0) throw doesNotFit(checkpoint.source, graph, report)
-  const broken = [...tensors].filter(([, tensor]) => !tensor.data.every(Number.isFinite)).map(([name]) => name)
+  const breath = breathing()
+  const broken: string[] = []
+  for (const [name, tensor] of tensors) {
+    if (!tensor.data.every(Number.isFinite)) broken.push(name)
+    if (breath.due()) await breath.pause()
+  }
   if (broken.length > 0) {
     throw new RegraftError(
       'weights',

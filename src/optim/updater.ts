@@ -1,4 +1,5 @@
 // The optimiser's step as a program: clip the gradients, update every trainable parameter in place, clear the gradients.
+import { breathing } from '../breath.ts'
 import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
 import { type Call, call } from '../kernels/program.ts'
 import type { Parameter, ParameterStore } from '../runtime/parameters.ts'
@@ -22,8 +23,8 @@ export interface Updater {
   /** Norm of all gradients in the last step; NaN without clipping. */
   gradientNorm(): number
   /** What the optimiser keeps, by '<parameter>.<state>', in file layout. */
-  state(): Map<string, HostTensor>
-  restore(state: ReadonlyMap<string, HostTensor>): void
+  state(): Promise<Map<string, HostTensor>>
+  restore(state: ReadonlyMap<string, HostTensor>): Promise<void>
   close(): void
 }
 
@@ -102,21 +103,25 @@ export function createUpdater(engine: Engine, runner: Runner, store: ParameterSt
       engine.floats(tables[1], HYPER_FLOATS).set(optimiser.hyper(rate, 0, step, settings))
     },
     gradientNorm: () => (options.clipNorm > 0 ? (engine.floats(clip, 2)[1] ?? Number.NaN) : Number.NaN),
-    state() {
+    async state() {
+      const breath = breathing()
       const tensors = new Map<string, HostTensor>()
       for (const [name, { parameter, addresses }] of places) {
         for (const [index, kept] of optimiser.state.entries()) {
           tensors.set(`${name}.${kept}`, store.readAs(name, engine.floats(addresses[index] ?? 0, parameter.length)))
+          if (breath.due()) await breath.pause()
         }
       }
       return tensors
     },
-    restore(state) {
+    async restore(state) {
+      const breath = breathing()
       for (const [name, { parameter, addresses }] of places) {
         for (const [index, kept] of optimiser.state.entries()) {
           const tensor = state.get(`${name}.${kept}`)
           if (!tensor) throw new Error(`the optimiser's state lacks '${name}.${kept}'`)
           store.writeAs(name, tensor, engine.floats(addresses[index] ?? 0, parameter.length))
+          if (breath.due()) await breath.pause()
         }
       }
     },

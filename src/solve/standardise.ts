@@ -1,4 +1,5 @@
 // Features brought to mean 0 and variance 1, and the way to make a linear layer on them one on raw features.
+import { breathing } from '../breath.ts'
 
 export interface Standardisation {
   readonly mean: Float64Array
@@ -7,30 +8,35 @@ export interface Standardisation {
 }
 
 /** Statistics over the rows of [rows, width], population variance, in float64. */
-export function standardisationOf(values: Float32Array, width: number): Standardisation {
+export async function standardisationOf(values: Float32Array, width: number): Promise<Standardisation> {
+  const breath = breathing()
   const rows = values.length / width
   const mean = new Float64Array(width)
   const squares = new Float64Array(width)
-  for (let row = 0; row < rows; row++)
+  for (let row = 0; row < rows; row++) {
     for (let f = 0; f < width; f++) mean[f] = (mean[f] ?? 0) + (values[row * width + f] ?? 0)
+    if (breath.due()) await breath.pause()
+  }
   for (let f = 0; f < width; f++) mean[f] = (mean[f] ?? 0) / rows
   for (let row = 0; row < rows; row++) {
     for (let f = 0; f < width; f++) {
       const deviation = (values[row * width + f] ?? 0) - (mean[f] ?? 0)
       squares[f] = (squares[f] ?? 0) + deviation * deviation
     }
+    if (breath.due()) await breath.pause()
   }
   const scale = squares.map((sum) => (sum / rows > 1e-14 ? 1 / Math.sqrt(sum / rows) : 1))
   return { mean, scale }
 }
 
 /** (values - mean)·scale, row by row. */
-export function standardise(values: Float32Array, { mean, scale }: Standardisation): Float32Array {
+export async function standardise(values: Float32Array, { mean, scale }: Standardisation): Promise<Float32Array> {
+  const breath = breathing()
   const width = mean.length
   const result = new Float32Array(values.length)
-  for (let at = 0; at < values.length; at++) {
-    const f = at % width
-    result[at] = ((values[at] ?? 0) - (mean[f] ?? 0)) * (scale[f] ?? 1)
+  for (let row = 0; row < values.length; row += width) {
+    for (let f = 0; f < width; f++) result[row + f] = ((values[row + f] ?? 0) - (mean[f] ?? 0)) * (scale[f] ?? 1)
+    if (breath.due()) await breath.pause()
   }
   return result
 }

@@ -64,7 +64,7 @@ export async function fineTune(work: Work): Promise<Outcome> {
       const counters = new Map(model.counters)
       if (resumed) {
         await loadTensors(session.store, resumed.weights)
-        updater.restore(resumed.optimiser)
+        await updater.restore(resumed.optimiser)
         for (const [name, count] of resumed.counters) counters.set(name, count)
       }
       await runner.prepare(signal)
@@ -85,7 +85,7 @@ export async function fineTune(work: Work): Promise<Outcome> {
           progress,
           weights: await snapshot(),
           counters,
-          optimiser: updater.state(),
+          optimiser: await updater.state(),
           best,
           bestCounters,
         })

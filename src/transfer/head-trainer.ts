@@ -66,8 +66,8 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
 export async function createHeadTrainer(options: HeadTrainerOptions): Promise<HeadTrainer> {
   const { engine, vectors, classes, signal } = options
   const { width, labels } = vectors
-  const statistics = standardisationOf(vectors.values, width)
-  const inputs = standardise(vectors.values, statistics)
+  const statistics = await standardisationOf(vectors.values, width)
+  const inputs = await standardise(vectors.values, statistics)
   const graph = headGraph(width, classes, options.head, options.classifier)
   const store = createParameters(engine, graph)
   await loadTensors(store, await initialWeights(graph, options.seed))
@@ -160,7 +160,7 @@ export async function solveHead(
   const width = vectors.width
   const weightName = `${layer.name}.weight`
   const biasName = `${layer.name}.bias`
-  const inputs = standardise(vectors.values, standardisationOf(vectors.values, width))
+  const inputs = await standardise(vectors.values, await standardisationOf(vectors.values, width))
   const weights = classes * width
   const maxIterations = 500
   listener?.({ type: 'phase', phase: 'solve', total: maxIterations, unit: 'iterations' })

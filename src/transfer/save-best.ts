@@ -18,18 +18,22 @@ export function goldenPictures(count: number, height: number, width: number): Ui
     // Bilinear interpolation of a coarse random grid.
     const grid = 5
     const knots = Float64Array.from({ length: grid * grid * 3 }, () => 255 * random.uniform())
+    // Down first: what lies between two rows of the grid serves the whole line.
+    const line = new Float64Array((grid + 1) * 3)
     for (let y = 0; y < height; y++) {
+      const gy = (y / height) * (grid - 1)
+      const top = Math.floor(gy)
+      for (let at = 0; at < line.length; at++) {
+        const column = Math.min(Math.floor(at / 3), grid - 1)
+        const knot = (row: number) => knots[(Math.min(row, grid - 1) * grid + column) * 3 + (at % 3)] ?? 0
+        line[at] = (1 - (gy - top)) * knot(top) + (gy - top) * knot(top + 1)
+      }
       for (let x = 0; x < width; x++) {
-        const gy = (y / height) * (grid - 1)
         const gx = (x / width) * (grid - 1)
-        const [top, left] = [Math.floor(gy), Math.floor(gx)]
-        const [fy, fx] = [gy - top, gx - left]
+        const left = Math.floor(gx)
         for (let channel = 0; channel < 3; channel++) {
-          const knot = (row: number, column: number) =>
-            knots[(Math.min(row, grid - 1) * grid + Math.min(column, grid - 1)) * 3 + channel] ?? 0
-          const value =
-            (1 - fy) * ((1 - fx) * knot(top, left) + fx * knot(top, left + 1)) +
-            fy * ((1 - fx) * knot(top + 1, left) + fx * knot(top + 1, left + 1))
+          const at = left * 3 + channel
+          const value = (1 - (gx - left)) * (line[at] ?? 0) + (gx - left) * (line[at + 3] ?? 0)
           bytes[((picture * height + y) * width + x) * 3 + channel] = Math.round(value)
         }
       }

@@ -102,7 +102,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors, e
     let best: ReadonlyMap<string, HostTensor> = resumed?.best ?? trainer.folded()
     if (resumed) {
       await loadTensors(trainer.store, resumed.weights)
-      updater.restore(resumed.optimiser)
+      await updater.restore(resumed.optimiser)
     }
     const { progress, stopped } = await fit({
       phase: 'head',
@@ -129,7 +129,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors, e
           progress: state,
           weights: await readTensors(trainer.store),
           counters: new Map(),
-          optimiser: updater.state(),
+          optimiser: await updater.state(),
           best,
           bestCounters: new Map(),
         })
