@@ -185,6 +185,7 @@ describe('a run that is not the same', () => {
   test('other weights are refused', async () => {
     const model = join(folder, 'other-trunk')
     cpSync(trunk, model, { recursive: true })
+    rmSync(join(model, 'regraft.json'))
     const out = join(folder, 'other weights')
     await interrupted({ ...optionsOf(head, out), model }, afterEpoch(1))
     const file = join(model, 'model.safetensors')

@@ -1,0 +1,122 @@
+// Published networks through the real commands, against recorded PyTorch results.
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { readNpy } from '../../src/vectors/npy.ts'
+import { temporaryFolder } from '../files/temporary-folder.ts'
+import { regraft } from '../stories/command-line.ts'
+
+const shared = join(import.meta.dirname, '..', '..', '..', 'shared')
+const folder = temporaryFolder()
+
+interface Case {
+  readonly pixels: string
+  readonly feature_dim: number
+  readonly feature_first16: readonly number[]
+  readonly feature_sum: number
+  readonly feature_l2: number
+  readonly top5?: readonly { readonly label: string; readonly prob: number }[]
+}
+
+const networks = [
+  'mobilenet_v1_0.25_128',
+  'mobilenet_v1_0.5_160',
+  'mobilenet_v1_1.0_224',
+  'mobilenet_v2_0.35_224_tm',
+].map((name) => ({ name, weights: join(shared, 'weights', name) }))
+
+function casesOf(weights: string): readonly Case[] {
+  return JSON.parse(readFileSync(join(weights, 'expected.json'), 'utf8')).cases
+}
+
+describe.each(networks)('$name', ({ name, weights }) => {
+  describe.skipIf(!existsSync(weights))('with its published weights', () => {
+    test('embeds pixels to the recorded features', async () => {
+      const cases = casesOf(weights)
+      const out = join(folder, name)
+      const files = cases.map(({ pixels }) => join(weights, pixels))
+      const ran = await regraft(['embed', ...files, '--model', weights, '--out', out, '--crop-pct', '1'])
+      expect(ran.exitCode, ran.stderr).toBe(0)
+      const vectors = await readNpy(join(out, 'X.npy'))
+      for (const [row, recorded] of cases.entries()) {
+        const width = recorded.feature_dim
+        const features = vectors.values.subarray(row * width, (row + 1) * width)
+        const largest = Math.max(...recorded.feature_first16)
+        for (const [at, value] of recorded.feature_first16.entries())
+          expect(Math.abs((features[at] ?? Number.NaN) - value)).toBeLessThan(1e-3 * largest)
+        const sum = features.reduce((total, value) => total + value, 0)
+        const length = Math.sqrt(features.reduce((total, value) => total + value * value, 0))
+        expect(Math.abs(sum / recorded.feature_sum - 1)).toBeLessThan(1e-3)
+        expect(Math.abs(length / recorded.feature_l2 - 1)).toBeLessThan(1e-3)
+      }
+    })
+
+    // The one from Teachable Machine has no classifier in this form.
+    if (name.endsWith('_tm')) return
+    test('predicts the recorded classes in their order', async () => {
+      const cases = casesOf(weights)
+      const files = cases.map(({ pixels }) => join(weights, pixels))
+      const ran = await regraft(['predict', weights, ...files, '--crop-pct', '1', '--topk', '5', '--json'])
+      expect(ran.exitCode, ran.stderr).toBe(0)
+      const rows = ran.stdout.trimEnd().split('\n')
+      for (const [row, { top5 = [] }] of cases.entries()) {
+        const { top }: { top: { label: string; score: number }[] } = JSON.parse(rows[row] ?? '')
+        expect(top.map(({ label }) => label)).toEqual(top5.map(({ label }) => label))
+        for (const [at, { prob }] of top5.entries()) expect(Math.abs((top[at]?.score ?? 2) - prob)).toBeLessThan(1e-3)
+      }
+    })
+  })
+})
+
+const small = join(shared, 'weights', 'mobilenet_v1_0.25_128')
+
+describe.skipIf(!existsSync(small))('a picture of the size of the network', () => {
+  const [file = ''] = existsSync(small)
+    ? readdirSync(join(small, 'pixels')).map((name) => join(small, 'pixels', name))
+    : []
+
+  /** Scores of the five best, with these options. */
+  async function scores(...words: readonly string[]): Promise<string> {
+    const ran = await regraft(['predict', small, file, '--topk', '5', '--json', '--quiet', ...words])
+    expect(ran.exitCode, ran.stderr).toBe(0)
+    return ran.stdout
+  }
+
+  test('is resized and cropped as any other, unless --crop-pct 1 says not to', async () => {
+    const usual = await scores()
+    expect(usual).toBe(await scores('--crop-pct', '0.875'))
+    expect(usual).not.toBe(await scores('--crop-pct', '1'))
+  })
+
+  test('goes through unchanged with --crop-pct 1: how it would be resized makes no difference', async () => {
+    const whole = await scores('--crop-pct', '1')
+    for (const interpolation of ['bicubic', 'nearest']) {
+      expect(await scores('--crop-pct', '1', '--interpolation', interpolation)).toBe(whole)
+      expect(await scores('--interpolation', interpolation)).not.toBe(whole)
+    }
+  })
+})
+
+const produce = join(shared, 'images', 'produce_messy')
+
+test.skipIf(!(existsSync(small) && existsSync(produce)))('features of a small network tell fruit apart', async () => {
+  const out = join(folder, 'produce')
+  const lists = ['--train-list', `${produce}.train.txt`, '--val', `${produce}.val.txt`]
+  const ran = await regraft([
+    'train',
+    produce,
+    '--model',
+    small,
+    '--mode',
+    'features',
+    '--out',
+    out,
+    '--json',
+    ...lists,
+  ])
+  expect(ran.exitCode, ran.stderr).toBe(0)
+  const { best, classes, images } = JSON.parse(ran.stdout)
+  expect({ classes: classes.length, images }).toEqual({ classes: 16, images: { train: 164, val: 41, bad: 0 } })
+  // scikit-learn's logistic regression on PyTorch's features reaches 0.854; a picture is 0.024.
+  expect(best.val_accuracy).toBeGreaterThanOrEqual(0.8)
+})
