@@ -36,7 +36,9 @@ export interface DemoResult extends DemoFigures {
 }
 
 /** Epochs that are enough for pictures like these. */
-const EPOCHS = { head: 30, finetune: 8 }
+const EPOCHS = { head: 30, finetune: 10 }
+/** Drawings are far from the photos that the network knows: all of it has to move, and by more than usual. */
+const FINETUNE = { unfreeze: 'all', lr: 3e-3 }
 const SHEET_COLUMNS = 12
 /** What a demo's folder may hold; anything else is somebody's, and is not overwritten. */
 const OWN = ['pictures', 'pictures.jpg', 'head', 'finetune', 'untrained', 'vectors', 'predictions.csv', 'demo.json']
@@ -98,6 +100,7 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
       model: from,
       out: run,
       mode,
+      ...(mode === 'finetune' ? FINETUNE : {}),
       epochs: epochs[mode],
       seed,
     }
@@ -111,8 +114,10 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
     'Training a head on the pretrained network, which stays as it is (--mode head) ...',
     () => trainAndTry('head', model, at('head')),
   )
-  const finetune = await step('finetune', 'Training head and last blocks together (--mode finetune) ...', () =>
-    trainAndTry('finetune', model, at('finetune')),
+  const finetune = await step(
+    'finetune',
+    `Training all of the network (--mode finetune --unfreeze ${FINETUNE.unfreeze} --lr ${FINETUNE.lr}) ...`,
+    () => trainAndTry('finetune', model, at('finetune')),
   )
   // By the validation pictures: the unseen ones are for judging, not for choosing.
   const best = finetune.validation >= head.validation ? finetune : head
@@ -146,6 +151,7 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
     things,
     counts,
     epochs,
+    finetune: FINETUNE,
     accuracy: {
       head: head.accuracy,
       finetune: finetune.accuracy,
