@@ -179,13 +179,13 @@ embed(process.argv[2], ['pictures'], { engine, out: process.argv[3] })
 
 /** The types as a strict consumer without the browser's library sees them. */
 async function checkTypes(folder) {
-  writeFileSync(join(folder, 'consumer.ts'), consumer)
+  writeFileSync(join(folder, 'consumer.mts'), consumer)
   const config = {
     compilerOptions: {
       ...{ target: 'es2022', lib: ['es2023'], module: 'nodenext', strict: true, noEmit: true, skipLibCheck: false },
       ...{ exactOptionalPropertyTypes: true, types: ['node'], typeRoots: [join(root, 'node_modules', '@types')] },
     },
-    files: ['consumer.ts'],
+    files: ['consumer.mts'],
   }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
   await start(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', folder])
