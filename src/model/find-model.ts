@@ -39,9 +39,10 @@ export async function findModel(name: string): Promise<FoundModel> {
     return complete(folder, name, name)
   }
   if (facts?.kind === 'folder') {
-    const best = path.join(name, 'best')
-    if ((await pathFacts(path.join(name, 'config.json'))) === undefined && (await pathFacts(best))?.kind === 'folder') {
-      return complete(best, path.join(best, 'model.safetensors'), name)
+    const own = (await pathFacts(path.join(name, 'config.json'))) !== undefined
+    // A run that was killed while it put a better model in place has the former one beside it.
+    for (const best of own ? [] : ['best', 'best.old'].map((folder) => path.join(name, folder))) {
+      if ((await pathFacts(best))?.kind === 'folder') return complete(best, path.join(best, 'model.safetensors'), name)
     }
     return complete(name, path.join(name, 'model.safetensors'), name)
   }

@@ -36,6 +36,11 @@ function decays(parameter: Parameter): boolean {
   return parameter.spec.kind === 'weight'
 }
 
+/** Bytes that `createUpdater` allocates for so many trainable values. */
+export function updaterBytes(optimiser: OptimiserName, values: number): number {
+  return optimisers[optimiser].state.length * values * 4 + Math.ceil(values / SQUARES_BLOCK) * 8 + 1024
+}
+
 export function createUpdater(engine: Engine, runner: Runner, store: ParameterStore, options: UpdaterOptions): Updater {
   const optimiser = optimisers[options.optimiser]
   const settings = { ...defaultSettings, ...options.settings }

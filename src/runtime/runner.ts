@@ -12,6 +12,8 @@ import { makePlan, type PlanOptions } from './plan.ts'
 export interface RunnerOptions extends PlanOptions {
   /** Largest batch. */
   readonly images: number
+  /** Bytes that will be wanted beside it: a batch that is said to fit leaves room for them. */
+  readonly besideBytes?: number
 }
 
 /**
@@ -164,7 +166,7 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
   }
 
   function memoryAdvice(): string {
-    const room = engine.arena.roomBytes()
+    const room = engine.arena.roomBytes() - (options.besideBytes ?? 0)
     const bytesFor = (images: number): number => layOut(plan.lifetimes, images).totalBytes
     // Between a batch that fits and one that does not.
     let fits = 0

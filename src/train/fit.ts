@@ -71,6 +71,11 @@ export async function fit(options: FitOptions): Promise<FitResult> {
   listener?.({ type: 'phase', phase: options.phase, total: epochs, unit: 'epochs' })
 
   for (let epoch = (options.from?.epochsDone ?? 0) + 1; epoch <= epochs; epoch++) {
+    // Asked before an epoch, so that a run that goes on after its last one stops too.
+    if (options.patience > 0 && epoch - 1 - (best?.epoch ?? 0) >= options.patience) {
+      stopped = `no better validation for ${options.patience} epochs`
+      break
+    }
     const startedAt = performance.now()
     let lossSum = 0
     let correct = 0
@@ -123,10 +128,6 @@ export async function fit(options: FitOptions): Promise<FitResult> {
     }
     listener?.({ type: 'epoch', epochs, best: better, ...record })
     await options.onEpoch({ epochsDone: epoch, stepsDone: step, history: [...history], bestEpoch: best?.epoch ?? 0 })
-    if (options.patience > 0 && epoch - (best?.epoch ?? 0) >= options.patience && epoch < epochs) {
-      stopped = `no better validation for ${options.patience} epochs`
-      break
-    }
   }
   listener?.({ type: 'phaseEnd', phase: options.phase })
   return {

@@ -3,22 +3,25 @@ import { epochOrder } from '../data/epoch-order.ts'
 import { loadBatches } from '../data/loader.ts'
 import { freezeExcept } from '../graph/freeze.ts'
 import type { Graph } from '../graph/graph.ts'
+import { layerNamed } from '../graph/graph.ts'
 import { graphOf, type Model } from '../model/model.ts'
+import { channelsOf } from '../ops/op.ts'
 import { schedules } from '../optim/schedule.ts'
-import { createUpdater } from '../optim/updater.ts'
+import { createUpdater, updaterBytes } from '../optim/updater.ts'
 import { createRunner } from '../runtime/runner.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { writeCheckpoint } from '../train/checkpoint.ts'
 import type { Metrics } from '../train/classification.ts'
 import { fit, type Progress, type TrainingBatch } from '../train/fit.ts'
 import { evaluatePictures } from './evaluate-pictures.ts'
+import { headTrainerBytes } from './head-trainer.ts'
 import { writeHistory } from './run-folder.ts'
 import { saveBest } from './save-best.ts'
-import { INFERENCE_BATCH, loadTensors, openSession, readTensors, type Session } from './session.ts'
+import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors, type Session } from './session.ts'
 import { firstHead } from './train-on-features.ts'
 import { vectorsOf } from './train-vectors.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
-import { batchStatistics, trainableLayers, trainableParameters } from './trainable.ts'
+import { batchStatistics, trainableLayers, trainableParameters, trainableValues } from './trainable.ts'
 
 export async function fineTune(work: Work): Promise<Outcome> {
   const { options, config, data, model, out, timing, resumed } = work
@@ -27,24 +30,19 @@ export async function fineTune(work: Work): Promise<Outcome> {
   const graph = freezeExcept(plain, trainableLayers(plain, config))
   const session = await openSession(engine, model, graph)
   try {
-    const vectors = await vectorsOf(work, session)
     const classes = data.classes.length
-    if (!resumed) {
-      const hasHead = session.store.parameters.every(({ name }) => model.tensors.has(name))
-      if (hasHead)
-        listener?.({
-          type: 'note',
-          message: `The head of ${config.model} has the same classes; training goes on from it.`,
-        })
-      else if (config.pretrained) await loadTensors(session.store, await firstHead(work, vectors))
-      else await loadTensors(session.store, await freshHead(graph, config.seed))
-    }
+    const hasHead = session.store.parameters.every(({ name }) => model.tensors.has(name))
     const trainable = trainableParameters(graph, config.bnAffine)
     const statistics = batchStatistics(graph, config.bn)
+    // All memory is taken before the first picture is looked at, so that too little of it is known at once.
+    const watcher = await openInference(engine, session, INFERENCE_BATCH, [graph.features], signal)
     const runner = createRunner(engine, graph, session.store, {
       images: config.batchSize,
       input: 'bytes',
       training: { trainable, batchStatistics: statistics },
+      besideBytes:
+        updaterBytes(config.opt, trainableValues(session.store, trainable)) +
+        headTrainerBytes(channelsOf(layerNamed(graph, graph.features).shape), classes, model.head, config.batchSize),
     })
     const updater = createUpdater(engine, runner, session.store, {
       optimiser: config.opt,
@@ -52,8 +50,17 @@ export async function fineTune(work: Work): Promise<Outcome> {
       weightDecay: config.weightDecay,
       clipNorm: config.clipGrad,
     })
-    const validationRunner = createRunner(engine, graph, session.store, { images: INFERENCE_BATCH, input: 'bytes' })
     try {
+      const vectors = await vectorsOf(work, watcher)
+      if (!resumed) {
+        if (hasHead)
+          listener?.({
+            type: 'note',
+            message: `The head of ${config.model} has the same classes; training goes on from it.`,
+          })
+        else if (config.pretrained) await loadTensors(session.store, await firstHead(work, vectors))
+        else await loadTensors(session.store, await freshHead(graph, config.seed))
+      }
       const counters = new Map(model.counters)
       if (resumed) {
         await loadTensors(session.store, resumed.weights)
@@ -85,14 +92,11 @@ export async function fineTune(work: Work): Promise<Outcome> {
       if (!resumed) await checkpoint({ epochsDone: 0, stepsDone: 0, history: [], bestEpoch: 0 })
 
       const validate = async (): Promise<Metrics> => {
-        await validationRunner.prepare(signal)
-        return evaluatePictures(
-          validationRunner,
-          vectors.validationBytes ?? data.validation,
-          model.preprocessing,
-          classes,
-          { signal, timing },
-        )
+        await watcher.prepare(signal)
+        return evaluatePictures(watcher, vectors.validationBytes ?? data.validation, model.preprocessing, classes, {
+          signal,
+          timing,
+        })
       }
       const { progress, stopped } = await fit({
         phase: 'finetune',
@@ -137,7 +141,7 @@ export async function fineTune(work: Work): Promise<Outcome> {
     } finally {
       updater.close()
       runner.close()
-      validationRunner.close()
+      watcher.close()
     }
   } finally {
     session.close()

@@ -6,11 +6,13 @@ import type { Graph } from '../graph/graph.ts'
 import { parameterName, parametersOf } from '../graph/graph.ts'
 import { initialWeights } from '../model/initialise.ts'
 import { type Head, headGraph } from '../model/model.ts'
+import { channelsOf } from '../ops/op.ts'
 import { createParameters } from '../runtime/parameters.ts'
 import { createRunner, type Runner } from '../runtime/runner.ts'
 import { minimise } from '../solve/lbfgs.ts'
 import { foldStandardisation, standardisationOf, standardise } from '../solve/standardise.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
+import { elementCount } from '../tensor/shape.ts'
 import { type Metrics, metricsOf, softTargets } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/fit.ts'
 import type { WorkOptions } from './options.ts'
@@ -39,6 +41,17 @@ export interface HeadTrainer {
 }
 
 const CHUNK = 1024
+
+/** An upper bound of the memory that training a head takes: two copies of it, its gradients, an optimiser, and the activations. */
+export function headTrainerBytes(width: number, classes: number, head: Head, batchSize: number): number {
+  const graph = headGraph(width, classes, head, 'classifier')
+  const weights = graph.layers.reduce(
+    (sum, layer) => sum + parametersOf(layer).reduce((own, { shape }) => own + elementCount(shape), 0),
+    0,
+  )
+  const activations = graph.layers.reduce((sum, layer) => sum + channelsOf(layer.shape), 0)
+  return 4 * (5 * weights + 3 * activations * Math.max(batchSize, CHUNK)) + (1 << 20)
+}
 
 export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
   readonly vectors: Vectors

@@ -10,6 +10,7 @@ import { createFolder, listFolder, pathFacts, removeFolder } from '../files/fold
 import { readTextLimited } from '../files/read-file.ts'
 import { readJson, writeJson } from '../files/strict-json.ts'
 import type { EpochRecord } from '../train/events.ts'
+import { checkConfig } from './check-config.ts'
 import type { TrainResult } from './options.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
@@ -31,20 +32,7 @@ export async function startRun(out: string, overwrite: boolean): Promise<void> {
         { file: out },
       )
     // Only a run is replaced; anything else in the way is somebody's.
-    const known = new Set([
-      'config.yaml',
-      'manifest.json',
-      'split.jsonl',
-      'metrics.json',
-      'history.csv',
-      'events.jsonl',
-      'bad.jsonl',
-      'checkpoints',
-      'best',
-      'best.new',
-      'best.old',
-    ])
-    const foreign = (await listFolder(out)).map(({ name }) => name).filter((name) => !known.has(name))
+    const foreign = await foreignIn(out)
     if (foreign.length > 0)
       throw new RegraftError(
         'usage',
@@ -54,6 +42,33 @@ export async function startRun(out: string, overwrite: boolean): Promise<void> {
     await removeFolder(out)
   }
   await createFolder(out)
+}
+
+/** What a run writes, as paths in its folder. */
+const runFiles = [
+  /^(config\.yaml|(manifest|metrics)\.json|(split|events|bad)\.jsonl|history\.csv)$/,
+  /^best(\.new|\.old)?\/((config|regraft)\.json|(model|head|golden)\.safetensors)$/,
+  /^checkpoints\/epoch-\d+\/((manifest|state)\.json|(weights|optimiser|best)\.safetensors)$/,
+]
+
+/** Files in a run's folder that the run did not write. */
+async function foreignIn(out: string, below = ''): Promise<readonly string[]> {
+  const foreign: string[] = []
+  for (const { name, kind } of await listFolder(path.join(out, below))) {
+    const at = below === '' ? name : `${below}/${name}`
+    // What a killed process left of a file that it was writing counts as that file.
+    const written = at.replace(/(^|\/)\.([^/]+)\.tmp-\d+-\d+$/, '$1$2')
+    if (kind === 'folder') foreign.push(...(await foreignIn(out, at)))
+    else if (!runFiles.some((form) => form.test(written))) foreign.push(at)
+  }
+  return foreign
+}
+
+/** A run that failed before it kept anything leaves no folder that would be in the way of the next try. */
+export async function leaveNoBeginning(out: string): Promise<void> {
+  const names = (await listFolder(out)).map(({ name }) => name)
+  const beginning = new Set(['config.yaml', 'manifest.json', 'split.jsonl', 'bad.jsonl'])
+  if (names.every((name) => beginning.has(name))) await removeFolder(out)
 }
 
 /** SHA-256 over paths and labels: which pictures a run was made of. */
@@ -97,9 +112,9 @@ export async function readRunConfig(run: string): Promise<TrainConfig> {
       file: run,
     })
   const text = await readTextLimited(file, MAX_CONFIG_BYTES)
+  let config: unknown
   try {
-    // Written by `describeRun`; the fields are used only after the run's own checks.
-    return parse(text, { maxAliasCount: 0 }) as TrainConfig
+    config = parse(text, { maxAliasCount: 0 })
   } catch (cause) {
     throw new RegraftError(
       'usage',
@@ -107,11 +122,21 @@ export async function readRunConfig(run: string): Promise<TrainConfig> {
       { file, cause },
     )
   }
+  return checkConfig(config, file)
 }
 
+/** @throws RegraftError 'data' naming the file when it is not as `describeRun` wrote it */
 export async function readRunManifest(run: string): Promise<RunManifest> {
-  // Written by `describeRun`; compared field by field.
-  return (await readJson(path.join(run, 'manifest.json'), { code: 'data' })) as unknown as RunManifest
+  const file = path.join(run, 'manifest.json')
+  // Compared field by field; those that are compared are looked at here.
+  const manifest = (await readJson(file, { code: 'data' })) as unknown as Partial<RunManifest> | null
+  const { kernels, model, data } = manifest ?? {}
+  if (typeof kernels?.digest !== 'string' || typeof data?.fingerprint !== 'string' || typeof model?.name !== 'string') {
+    throw new RegraftError('data', `${file} does not say what the run was made of; it cannot be gone on with.`, {
+      file,
+    })
+  }
+  return manifest as RunManifest
 }
 
 const number = (value: number, digits = 9): string =>

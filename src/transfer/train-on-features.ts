@@ -8,7 +8,7 @@ import type { EpochRecord } from '../train/events.ts'
 import { fit } from '../train/fit.ts'
 import { createHeadTrainer, type HeadTrainer, solveHead, type Vectors } from './head-trainer.ts'
 import { writeHistory } from './run-folder.ts'
-import { loadTensors, openSession, readTensors } from './session.ts'
+import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors } from './session.ts'
 import { type BothVectors, vectorsOf } from './train-vectors.ts'
 import type { Outcome, Work } from './train-work.ts'
 
@@ -32,7 +32,13 @@ export async function trainOnFeatures(work: Work): Promise<Outcome> {
   const trunk = await openSession(options.engine, trunkModel)
   let vectors: BothVectors
   try {
-    vectors = await vectorsOf(work, trunk)
+    const { features } = trunk.graph
+    const runner = await openInference(options.engine, trunk, INFERENCE_BATCH, [features], options.signal)
+    try {
+      vectors = await vectorsOf(work, runner)
+    } finally {
+      runner.close()
+    }
   } finally {
     trunk.close()
   }

@@ -1,9 +1,9 @@
 import type { DataSplit, Sample } from '../data/sample.ts'
 import { RegraftError } from '../errors.ts'
+import type { Runner } from '../runtime/runner.ts'
 import { imageOutputs } from './extract-features.ts'
 import type { Vectors } from './head-trainer.ts'
 import { writeBad } from './run-folder.ts'
-import { INFERENCE_BATCH, openInference, type Session } from './session.ts'
 import { badCollector, type Work } from './train-work.ts'
 
 export interface BothVectors {
@@ -16,10 +16,12 @@ export interface BothVectors {
 /** Bytes of decoded validation pictures that are kept in memory; beyond it they are decoded in each epoch. */
 const KEPT_PICTURES_BYTES = 1 << 30
 
-/** Each picture through the trunk once; what cannot be read is found on the way. */
-export async function vectorsOf(work: Work, trunk: Session): Promise<BothVectors> {
+/**
+ * Each picture through the trunk once; what cannot be read is found on the way.
+ * @param runner  prepared, and giving the features
+ */
+export async function vectorsOf(work: Work, runner: Runner): Promise<BothVectors> {
   const { options, config, data, model, timing } = work
-  const runner = await openInference(options.engine, trunk, INFERENCE_BATCH, [trunk.graph.features], options.signal)
   const total = data.train.length + data.validation.length
   const onBad = badCollector(work, total)
   const badTrain = new Set<number>()
@@ -34,7 +36,7 @@ export async function vectorsOf(work: Work, trunk: Session): Promise<BothVectors
       onError: config.onError,
       phase: 'features',
       preprocessing: model.preprocessing,
-      layer: trunk.graph.features,
+      layer: runner.graph.features,
       onBad,
       knownBad: known,
       timing,
@@ -46,39 +48,35 @@ export async function vectorsOf(work: Work, trunk: Session): Promise<BothVectors
       labels: Int32Array.from(outputs.indices, (index) => samples[index]?.label ?? 0),
     }
   }
-  try {
-    const trainVectors = await pass(data.train, badTrain)
-    const { height, width } = model.preprocessing
-    const pictureBytes = height * width * 3
-    const keep = data.validation.length * pictureBytes <= KEPT_PICTURES_BYTES
-    const kept = new Uint8Array(keep ? data.validation.length * pictureBytes : 0)
-    let at = 0
-    const validationVectors = await pass(
-      data.validation,
-      new Set(),
-      keep
-        ? (bytes) => {
-            kept.set(bytes, at)
-            at += bytes.length
-          }
-        : undefined,
+  const trainVectors = await pass(data.train, badTrain)
+  const { height, width } = model.preprocessing
+  const pictureBytes = height * width * 3
+  const keep = data.validation.length * pictureBytes <= KEPT_PICTURES_BYTES
+  const kept = new Uint8Array(keep ? data.validation.length * pictureBytes : 0)
+  let at = 0
+  const validationVectors = await pass(
+    data.validation,
+    new Set(),
+    keep
+      ? (bytes) => {
+          kept.set(bytes, at)
+          at += bytes.length
+        }
+      : undefined,
+  )
+  if (options.strict && work.bad.length > 0) {
+    throw new RegraftError(
+      'data',
+      `${work.bad.length} pictures cannot be read, and --strict was given. The first: ${work.bad[0]?.path}: ${work.bad[0]?.reason}.`,
     )
-    if (options.strict && work.bad.length > 0) {
-      throw new RegraftError(
-        'data',
-        `${work.bad.length} pictures cannot be read, and --strict was given. The first: ${work.bad[0]?.path}: ${work.bad[0]?.reason}.`,
-      )
-    }
-    checkEnough(data, trainVectors.labels, validationVectors.labels)
-    await writeBad(work.out, work.bad)
-    return {
-      train: trainVectors,
-      validation: validationVectors,
-      badTrain,
-      validationBytes: keep ? { bytes: kept.subarray(0, at), labels: validationVectors.labels } : undefined,
-    }
-  } finally {
-    runner.close()
+  }
+  checkEnough(data, trainVectors.labels, validationVectors.labels)
+  await writeBad(work.out, work.bad)
+  return {
+    train: trainVectors,
+    validation: validationVectors,
+    badTrain,
+    validationBytes: keep ? { bytes: kept.subarray(0, at), labels: validationVectors.labels } : undefined,
   }
 }
 

@@ -18,6 +18,7 @@ import type { TrainOptions, TrainResult } from './options.ts'
 import {
   dataFingerprint,
   describeRun,
+  leaveNoBeginning,
   metricsDocument,
   type RunManifest,
   readRunConfig,
@@ -89,7 +90,6 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     // Whatever the options or the network refuse, they refuse before the folder is touched.
     trainableLayers(graphOf(model), config)
     await startRun(out, options.overwrite ?? false)
-    await describeRun(out, config, manifest, data)
   } else {
     checkSameRun(out, await readRunManifest(out), manifest, options.allowBuildChange ?? false)
     if (config.mode !== 'features')
@@ -109,10 +109,14 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     startedAt,
   }
   try {
+    if (options.resume === undefined) await describeRun(out, config, manifest, data)
     const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
     return await finish(work, outcome)
-  } finally {
-    await work.flushEvents()
+  } catch (error) {
+    // The first error is the one to report.
+    await work.flushEvents().catch(() => undefined)
+    if (options.resume === undefined) await leaveNoBeginning(out).catch(() => undefined)
+    throw error
   }
 }
 
@@ -183,6 +187,7 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
   }
   await writeJson(path.join(out, 'metrics.json'), metricsDocument(result))
   listener?.({ type: 'saved', path: path.join(out, 'best') })
+  await work.flushEvents()
   return result
 }
 

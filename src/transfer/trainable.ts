@@ -1,5 +1,6 @@
 import { selectLayers } from '../graph/freeze.ts'
 import { type Graph, parameterName, parametersOf } from '../graph/graph.ts'
+import type { ParameterStore } from '../runtime/parameters.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** Names of the layers that train. @throws RegraftError 'usage' when a pattern matches nothing */
@@ -27,4 +28,9 @@ export function batchStatistics(graph: Graph, bn: TrainConfig['bn']): ReadonlySe
   const norms = graph.layers.filter((layer) => layer.op === 'batchNorm')
   if (bn === 'frozen') return new Set()
   return new Set(norms.filter((layer) => bn === 'train' || !layer.frozen).map((layer) => layer.name))
+}
+
+/** How many values the trainable parameters have in memory. */
+export function trainableValues(store: ParameterStore, trainable: ReadonlySet<string>): number {
+  return store.parameters.reduce((sum, { name, length }) => sum + (trainable.has(name) ? length : 0), 0)
 }

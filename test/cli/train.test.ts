@@ -119,7 +119,7 @@ test('without a checkpoint there is nothing to go on with', async () => {
     verbs: { train },
     onStart: (send) => setTimeout(send, 5, 'SIGINT'),
   })
-  expect(ran.stderr).toMatch(/regraft: Stopped by SIGINT\.\n$/)
+  expect(ran.stderr).toMatch(/regraft: Stopped by SIGINT\.\n.*nothing to go on with: begin anew\.\n$/)
 })
 
 test('the second signal ends at once', async () => {

@@ -46,8 +46,9 @@ export const predict = defineCommand({
     let rows = 0
     let failed = 0
     async function* lines(): AsyncGenerator<string> {
-      if (!asJson) yield `${header(topk)}\n`
       for await (const prediction of work.verbs.predict(model, inputs, { ...options, ...work.options() })) {
+        // With the first row, so that a model that cannot be opened leaves stdout empty.
+        if (rows === 0 && !asJson) yield `${header(topk)}\n`
         rows += 1
         if (prediction.error !== null) failed += 1
         yield `${asJson ? jsonRow(prediction) : csvRow(prediction, topk, shown)}\n`

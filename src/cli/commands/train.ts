@@ -76,12 +76,15 @@ function summarise({ out, best, test, images, seconds, stopped, belowMinimum }: 
   work.say(lines.join('\n'))
 }
 
-/** An interrupted run that left a checkpoint can go on. */
+/** What to do after an interruption: go on, when there is a checkpoint. */
 async function withAdvice(error: unknown, run: string): Promise<unknown> {
   if (!(error instanceof RegraftError) || (error.code !== 'interrupted' && error.code !== 'time')) return error
   const checkpoints = await listFolder(path.join(run, 'checkpoints')).catch(() => [])
-  if (checkpoints.length === 0) return error
-  const message = `${error.message}\nGo on with: regraft train --resume ${shellWord(run)}`
+  const advice =
+    checkpoints.length > 0
+      ? `Go on with: regraft train --resume ${shellWord(run)}`
+      : 'It was too early for a checkpoint, so there is nothing to go on with: begin anew.'
+  const message = `${error.message}\n${advice}`
   const signal = error.exitCode === 143 ? 'SIGTERM' : 'SIGINT'
   return new RegraftError(error.code, message, { cause: error, ...(error.code === 'interrupted' && { signal }) })
 }

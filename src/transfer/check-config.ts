@@ -1,0 +1,83 @@
+// config.yaml of a run, read back: people may have edited it.
+import { RegraftError } from '../errors.ts'
+import type { TrainConfig } from './train-defaults.ts'
+
+/** Says what is allowed when a value is not. */
+type Check = (value: unknown) => string | undefined
+
+const text: Check = (value) => (typeof value === 'string' && value !== '' ? undefined : 'a text')
+const flag: Check = (value) => (typeof value === 'boolean' ? undefined : 'true or false')
+const oneOf =
+  (...words: readonly string[]): Check =>
+  (value) =>
+    words.some((word) => word === value) ? undefined : `one of ${words.join(', ')}`
+const between =
+  (least: number, most = Number.POSITIVE_INFINITY): Check =>
+  (value) =>
+    typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most
+      ? undefined
+      : `a number ${most === Number.POSITIVE_INFINITY ? `from ${least}` : `from ${least} to ${most}`}`
+const whole =
+  (least: number): Check =>
+  (value) =>
+    Number.isSafeInteger(value) && Number(value) >= least ? undefined : `a whole number from ${least}`
+const orNull =
+  (check: Check): Check =>
+  (value) =>
+    value === null ? undefined : check(value)
+
+const fields: Readonly<Record<keyof TrainConfig, Check>> = {
+  data: text,
+  model: text,
+  pretrained: flag,
+  mode: oneOf('features', 'head', 'finetune'),
+  unfreeze: text,
+  freeze: orNull(text),
+  bn: oneOf('frozen', 'train-unfrozen', 'train'),
+  bnAffine: oneOf('train', 'frozen'),
+  head: text,
+  strength: between(0),
+  epochs: whole(1),
+  batchSize: whole(1),
+  opt: oneOf('sgd', 'momentum', 'nesterov', 'adam', 'adamw'),
+  lr: between(0),
+  momentum: between(0, 1),
+  weightDecay: between(0),
+  sched: oneOf('constant', 'cosine'),
+  warmupEpochs: between(0),
+  warmupHead: orNull(whole(0)),
+  smoothing: between(0, 1),
+  clipGrad: between(0),
+  augment: oneOf('none', 'light'),
+  val: orNull(text),
+  trainList: orNull(text),
+  test: orNull(text),
+  patience: whole(0),
+  seed: whole(0),
+  onError: oneOf('skip', 'stop'),
+  maxBad: between(0, 100),
+  imgSize: orNull(whole(1)),
+  cropPct: orNull(between(0)),
+  interpolation: orNull(oneOf('bilinear', 'bicubic', 'lanczos', 'nearest')),
+  cropMode: orNull(oneOf('center', 'squash', 'border')),
+}
+
+/** @throws RegraftError 'usage' naming the file and every field that is missing or wrong */
+export function checkConfig(value: unknown, file: string): TrainConfig {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new RegraftError('usage', `${file} is not the configuration of a run.`, { file })
+  const given = new Map(Object.entries(value))
+  const problems = Object.entries(fields).flatMap(([name, check]) => {
+    if (!given.has(name)) return [`'${name}' is missing`]
+    const allowed = check(given.get(name))
+    return allowed === undefined ? [] : [`'${name}' must be ${allowed}`]
+  })
+  if (problems.length > 0) {
+    const more = problems.length > 5 ? ` and ${problems.length - 5} more` : ''
+    throw new RegraftError('usage', `${file} cannot be gone on with: ${problems.slice(0, 5).join('; ')}${more}.`, {
+      file,
+    })
+  }
+  // Every field was checked above.
+  return value as TrainConfig
+}

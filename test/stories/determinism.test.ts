@@ -1,0 +1,88 @@
+// The same words give the same bytes: for any number of threads, again and again.
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, expect, test } from 'vitest'
+import { temporaryFolder } from '../files/temporary-folder.ts'
+import { regraft } from './command-line.ts'
+import { drawFolder } from './drawn-pictures.ts'
+import { savedModel } from './random-model.ts'
+import { resultOf } from './run-result.ts'
+
+const folder = temporaryFolder()
+const data = join(folder, 'data')
+const trunk = join(folder, 'trunk')
+let pictures: readonly string[]
+
+beforeAll(async () => {
+  // Seven in a class: the batches and the work of the threads do not come out even.
+  pictures = await drawFolder(data, 7)
+  await savedModel(trunk, 'mobilenetv1_025')
+})
+
+const finetune = ['--mode', 'finetune', '--unfreeze', 'last:2', '--epochs', '2', '--batch-size', '5']
+const ways: readonly [string, readonly string[]][] = [
+  ['head', ['--mode', 'head', '--epochs', '4', '--batch-size', '5']],
+  ['features', ['--mode', 'features']],
+  ['features with a hidden layer', ['--mode', 'features', '--head', 'mlp:8', '--epochs', '3', '--batch-size', '5']],
+  ['fine-tuning with augmentation', [...finetune, '--augment', 'light']],
+  ['fine-tuning with batch statistics', [...finetune, '--bn', 'train-unfrozen', '--augment', 'light']],
+  ['training from nothing', ['--mode', 'finetune', '--no-pretrained', '--epochs', '1', '--batch-size', '5']],
+]
+
+test.each(ways)('%s gives the same bytes with 1, 2 and 3 threads and when repeated', async (name, words) => {
+  const results: unknown[] = []
+  for (const [index, threads] of [1, 2, 3, 3].entries()) {
+    const out = join(folder, `${name} ${index}`)
+    const more = ['--out', out, '--threads', String(threads), '--quiet']
+    const ran = await regraft(['train', data, '--model', trunk, ...words, ...more])
+    expect(ran.exitCode, ran.stderr).toBe(0)
+    results.push(resultOf(out))
+  }
+  const [first, ...others] = results
+  for (const other of others) expect(other).toEqual(first)
+})
+
+test('another seed gives other bytes', async () => {
+  const results: unknown[] = []
+  for (const seed of ['1', '2']) {
+    const out = join(folder, `seed ${seed}`)
+    const words = ['--mode', 'head', '--epochs', '1', '--seed', seed, '--val', '0.3']
+    await regraft(['train', data, '--model', trunk, '--out', out, ...words])
+    results.push(resultOf(out))
+  }
+  expect(results[0]).not.toEqual(results[1])
+})
+
+test('nothing in the saved tensors depends on the place or the time', () => {
+  const files = readdirSync(join(folder, 'head 0', 'best')).filter((name) => name.endsWith('.safetensors'))
+  expect(files.sort()).toEqual(['golden.safetensors', 'model.safetensors'])
+  for (const file of files) {
+    const bytes = readFileSync(join(folder, 'head 0', 'best', file))
+    const header = bytes.toString('utf8', 8, 8 + Number(bytes.readBigUInt64LE()))
+    expect(header).not.toContain(folder)
+    const { __metadata__: metadata } = JSON.parse(header)
+    expect(metadata).toEqual(file.startsWith('golden') ? { kernels: expect.stringMatching(/^\w+$/) } : { format: 'pt' })
+  }
+})
+
+test('a picture gets the same scores whatever stands beside it', async () => {
+  const model = join(folder, 'head 0')
+  const scores = async (inputs: readonly string[], ...more: string[]): Promise<ReadonlyMap<string, unknown>> => {
+    const ran = await regraft(['predict', model, ...inputs, '--json', '--topk', '3', '--quiet', ...more])
+    expect(ran.exitCode, ran.stderr).toBe(0)
+    const rows = ran.stdout.trimEnd().split('\n')
+    const parsed = rows.map((row) => JSON.parse(row))
+    expect(parsed.map(({ path }) => path)).toEqual(inputs)
+    return new Map(parsed.map(({ path, top }) => [path, top]))
+  }
+  const expected = await scores(pictures)
+  expect(new Set([...expected.values()].map((top) => JSON.stringify(top))).size).toBe(pictures.length)
+  const byHash = (text: string) => createHash('sha256').update(text).digest('hex')
+  const permuted = [...pictures].sort((a, b) => (byHash(a) < byHash(b) ? -1 : 1))
+  expect(await scores(permuted, '--batch-size', '1', '--threads', '1')).toEqual(expected)
+  expect(await scores(permuted, '--batch-size', '3', '--threads', '3')).toEqual(expected)
+  expect(await scores([...pictures].reverse(), '--batch-size', '64')).toEqual(expected)
+  const some = pictures.slice(4, 6)
+  expect(await scores(some)).toEqual(new Map(some.map((path) => [path, expected.get(path)])))
+})

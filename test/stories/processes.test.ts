@@ -1,0 +1,58 @@
+// What only a process of its own can show: signals, and the limits that a shell sets.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, expect, test } from 'vitest'
+import { temporaryFolder } from '../files/temporary-folder.ts'
+import { buildRegraft } from './built-regraft.ts'
+import { inProcess } from './command-line.ts'
+import { drawFolder } from './drawn-pictures.ts'
+import { savedModel } from './random-model.ts'
+import { resultOf } from './run-result.ts'
+
+const folder = temporaryFolder()
+const data = join(folder, 'data')
+const trunk = join(folder, 'trunk')
+let main: string
+
+beforeAll(async () => {
+  main = buildRegraft(join(folder, 'regraft'))
+  await drawFolder(data, 4)
+  await savedModel(trunk, 'mobilenetv1_025')
+})
+
+const linux = process.platform === 'linux'
+const regraft = (...words: readonly string[]): readonly string[] => [process.execPath, main, ...words]
+
+test.skipIf(!linux)('a limit of the address space gives one clear message', async () => {
+  // Node starts below this limit, but the 10 GiB of addresses that a WebAssembly memory reserves do not fit.
+  const limited = ['bash', '-c', 'ulimit -v 4000000 && exec "$@"', 'bash']
+  const out = join(folder, 'limited')
+  const ran = await inProcess([...limited, ...regraft('train', data, '--model', trunk, '--out', out)])
+  expect({ exitCode: ran.exitCode, stdout: ran.stdout }, ran.stderr).toEqual({ exitCode: 6, stdout: '' })
+  expect(ran.stderr).toMatch(/^regraft: .*address space/)
+  expect(ran.stderr).toMatch(/ulimit -v unlimited/)
+  expect(ran.stderr.trimEnd().split('\n')).toHaveLength(2)
+  expect(existsSync(out)).toBe(false)
+})
+
+test.skipIf(process.platform === 'win32').each([
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+] as const)('%s ends a training with %d and tells how to go on', async (signal, exitCode) => {
+  const out = join(folder, `it's ${signal}`)
+  const words = ['train', data, '--model', trunk, '--mode', 'finetune', '--unfreeze', 'last:1', '--batch-size', '4']
+  let sent = false
+  const ran = await inProcess(regraft(...words, '--epochs', '20', '--patience', '0', '--out', out), {
+    onStderr: (text, send) => {
+      if (sent || !text.includes('epoch 1/20')) return
+      sent = true
+      send(signal)
+    },
+  })
+  expect({ exitCode: ran.exitCode, stdout: ran.stdout }, ran.stderr).toEqual({ exitCode, stdout: '' })
+  const way = `Go on with: regraft train --resume '${join(folder, `it'\\''s ${signal}`)}'`
+  expect(ran.stderr.trimEnd().split('\n').slice(-2)).toEqual([`regraft: Stopped by ${signal}.`, way])
+  const resumed = await inProcess(regraft('train', '--resume', out))
+  expect(resumed.exitCode, resumed.stderr).toBe(0)
+  expect(resultOf(out).history.trimEnd().split('\n')).toHaveLength(1 + 20)
+})

@@ -1,0 +1,297 @@
+// A run that was stopped and gone on with ends as one that was not.
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { RegraftError } from '../../src/errors.ts'
+import { createEngine } from '../../src/kernels/engine.ts'
+import { loadModel } from '../../src/model/load.ts'
+import type { WorkEvent } from '../../src/train/events.ts'
+import type { TrainOptions } from '../../src/transfer/options.ts'
+import { train } from '../../src/transfer/train.ts'
+import { temporaryFolder } from '../files/temporary-folder.ts'
+import { regraft } from './command-line.ts'
+import { drawFolder } from './drawn-pictures.ts'
+import { savedModel } from './random-model.ts'
+import { digestOf, resultOf } from './run-result.ts'
+
+const folder = temporaryFolder()
+const data = join(folder, 'data')
+const trunk = join(folder, 'trunk')
+const engine = createEngine({ threads: 2, simd: 'baseline' })
+afterAll(() => engine.close())
+
+beforeAll(async () => {
+  await drawFolder(data, 6)
+  await savedModel(trunk, 'mobilenetv1_025')
+})
+
+type Way = Partial<TrainOptions>
+const head: Way = { mode: 'head', epochs: 3, batchSize: 5 }
+const fineTune: Way = {
+  mode: 'finetune',
+  unfreeze: 'last:1',
+  bn: 'train-unfrozen',
+  augment: 'light',
+  epochs: 3,
+  batchSize: 5,
+}
+
+const optionsOf = (way: Way, out: string): TrainOptions => ({ data, model: trunk, out, engine, ...way })
+
+/** Trains until an event, and stops there. */
+async function interrupted(options: TrainOptions, at: (event: WorkEvent) => boolean): Promise<RegraftError> {
+  const controller = new AbortController()
+  const listener = (event: WorkEvent) => {
+    if (at(event)) controller.abort(new RegraftError('interrupted', 'Stopped by a test.'))
+  }
+  const error: unknown = await train({ ...options, listener, signal: controller.signal }).then(
+    () => undefined,
+    (reason) => reason,
+  )
+  if (!(error instanceof RegraftError)) throw new Error('the training was not interrupted', { cause: error })
+  return error
+}
+
+const afterEpoch = (epoch: number) => (event: WorkEvent) => event.type === 'epoch' && event.epoch === epoch
+/** A step of an epoch; three steps make one. */
+const inEpoch = (phase: string, epoch: number) => (event: WorkEvent) =>
+  event.type === 'progress' && event.phase === phase && event.done > epoch - 1 && event.done < epoch
+/** What follows the last epoch. */
+const afterPhase = (phase: string) => (event: WorkEvent) => event.type === 'phaseEnd' && event.phase === phase
+
+async function undisturbed(way: Way, name: string) {
+  const out = join(folder, name)
+  await train(optionsOf(way, out))
+  return resultOf(out)
+}
+
+function resume(run: string, more: Partial<TrainOptions> = {}) {
+  const notes: string[] = []
+  const listener = (event: WorkEvent) => {
+    if (event.type === 'note') notes.push(event.message)
+  }
+  return train({ ...optionsOf({}, run), data: '', resume: run, listener, ...more }).then((result) => ({
+    ...result,
+    notes,
+  }))
+}
+
+describe.each([
+  ['head', head],
+  ['finetune', fineTune],
+] as const)('training in mode %s', (phase, way) => {
+  let expected: ReturnType<typeof resultOf>
+  beforeAll(async () => {
+    expected = await undisturbed(way, `undisturbed ${phase}`)
+  })
+
+  const moments: readonly [string, (event: WorkEvent) => boolean][] = [
+    ['after epoch 1', afterEpoch(1)],
+    ['after epoch 2', afterEpoch(2)],
+    ['in the middle of epoch 2', inEpoch(phase, 2)],
+    ['in the middle of epoch 3', inEpoch(phase, 3)],
+    ['after the last epoch', afterPhase(phase)],
+  ]
+  test.each(moments)('interrupted %s goes on to the same end', async (name, moment) => {
+    const out = join(folder, `${phase} ${name}`)
+    expect(await interrupted(optionsOf(way, out), moment)).toMatchObject({ code: 'interrupted', exitCode: 130 })
+    await resume(out)
+    expect(resultOf(out)).toEqual(expected)
+  })
+
+  test('interrupted again and again goes on to the same end', async () => {
+    const out = join(folder, `${phase} again`)
+    await interrupted(optionsOf(way, out), inEpoch(phase, 2))
+    const again = { ...optionsOf({}, out), data: '', resume: out }
+    await interrupted(again, inEpoch(phase, 2))
+    await interrupted(again, inEpoch(phase, 3))
+    await resume(out)
+    expect(resultOf(out)).toEqual(expected)
+  })
+
+  test('a finished run that is gone on with stays as it is', async () => {
+    const out = join(folder, `undisturbed ${phase}`)
+    await resume(out)
+    expect(resultOf(out)).toEqual(expected)
+  })
+
+  test('a damaged newest checkpoint is named and the one before it is used', async () => {
+    const out = join(folder, `${phase} damaged`)
+    await interrupted(optionsOf(way, out), inEpoch(phase, 3))
+    const checkpoints = join(out, 'checkpoints')
+    expect(readdirSync(checkpoints).sort()).toEqual(['epoch-00001', 'epoch-00002'])
+    const file = join(checkpoints, 'epoch-00002', 'weights.safetensors')
+    const bytes = readFileSync(file)
+    bytes[bytes.length - 3] = (bytes[bytes.length - 3] ?? 0) ^ 1
+    writeFileSync(file, bytes)
+    const { notes } = await resume(out)
+    expect(notes.filter((note) => note.includes('damaged'))).toHaveLength(1)
+    expect(notes.join()).toMatch(/epoch-00002 is damaged .*weights\.safetensors.*the checkpoint before it is used/)
+    expect(resultOf(out)).toEqual(expected)
+  })
+})
+
+test('an early stop is the same with and without an interruption', async () => {
+  // A rate of almost nothing: no epoch is better than the first.
+  const way: Way = { ...head, epochs: 9, patience: 2, lr: 1e-12 }
+  const expected = await undisturbed(way, 'early stop')
+  const epochs = expected.history.trimEnd().split('\n').length - 1
+  expect(epochs).toBeLessThan(9)
+  const out = join(folder, 'early stop interrupted')
+  await interrupted(optionsOf(way, out), afterPhase('head'))
+  const { stopped } = await resume(out)
+  expect(stopped).toContain('no better validation')
+  expect(resultOf(out)).toEqual(expected)
+})
+
+describe('a run that is not the same', () => {
+  const run = join(folder, 'to resume')
+  beforeAll(async () => {
+    await interrupted(optionsOf(head, run), afterEpoch(1))
+  })
+
+  /** A copy of the run whose record was changed as if the world had. */
+  function changed(name: string, change: (manifest: Record<string, Record<string, unknown>>) => void): string {
+    const copy = join(folder, name)
+    cpSync(run, copy, { recursive: true })
+    const file = join(copy, 'manifest.json')
+    const manifest = JSON.parse(readFileSync(file, 'utf8'))
+    change(manifest)
+    writeFileSync(file, JSON.stringify(manifest))
+    return copy
+  }
+
+  test('other pictures are refused', async () => {
+    const other = join(folder, 'other-data')
+    cpSync(data, other, { recursive: true })
+    const out = join(folder, 'other pictures')
+    await interrupted({ ...optionsOf(head, out), data: other }, afterEpoch(1))
+    rmSync(join(other, 'disc', '0.png'))
+    const ran = await regraft(['train', '--resume', out, '--simd', 'baseline'])
+    expect(ran.exitCode, ran.stderr).toBe(2)
+    expect(ran.stderr).toMatch(/cannot be gone on with: the pictures .* are not the same/)
+  })
+
+  test('other weights are refused', async () => {
+    const model = join(folder, 'other-trunk')
+    cpSync(trunk, model, { recursive: true })
+    const out = join(folder, 'other weights')
+    await interrupted({ ...optionsOf(head, out), model }, afterEpoch(1))
+    const file = join(model, 'model.safetensors')
+    const bytes = readFileSync(file)
+    bytes[bytes.length - 1] = (bytes[bytes.length - 1] ?? 0) ^ 0x80
+    writeFileSync(file, bytes)
+    const ran = await regraft(['train', '--resume', out, '--simd', 'baseline'])
+    expect(ran.exitCode, ran.stderr).toBe(2)
+    expect(ran.stderr).toMatch(/the weights of .*other-trunk have changed/)
+  })
+
+  test('another build of the kernels is refused unless it is allowed', async () => {
+    const other = changed('other build', ({ kernels }) => {
+      if (kernels) kernels['digest'] = '0123456789abcdef'
+    })
+    const ran = await regraft(['train', '--resume', other, '--simd', 'baseline'])
+    expect(ran.exitCode, ran.stderr).toBe(2)
+    expect(ran.stderr).toMatch(/the kernels are another build .*0123456789abcdef.*--allow-build-change/)
+    const allowed = await regraft(['train', '--resume', other, '--allow-build-change', '--simd', 'baseline'])
+    expect(allowed.exitCode, allowed.stderr).toBe(0)
+  })
+
+  test.each([
+    ['manifest.json', '{"kernels": {'],
+    ['manifest.json', '{}'],
+    ['manifest.json', '[]'],
+    ['config.yaml', 'mode: [head'],
+    ['config.yaml', '{}'],
+    ['config.yaml', ''],
+    ['config.yaml', 'epochs: many\n'],
+  ])('a damaged %s (%j) is named', async (file, text) => {
+    const copy = join(folder, `damaged ${file} ${text.length}`)
+    cpSync(run, copy, { recursive: true })
+    writeFileSync(join(copy, file), text)
+    const ran = await regraft(['train', '--resume', copy, '--simd', 'baseline'])
+    expect([2, 3], ran.stderr).toContain(ran.exitCode)
+    expect(ran.stderr).toContain(file)
+    expect(ran.stderr).not.toMatch(/^\s+at /m)
+  })
+
+  test('when every checkpoint is damaged the way on is told', async () => {
+    const copy = join(folder, 'all damaged')
+    cpSync(run, copy, { recursive: true })
+    for (const name of readdirSync(join(copy, 'checkpoints')))
+      writeFileSync(join(copy, 'checkpoints', name, 'manifest.json'), '')
+    const ran = await regraft(['train', '--resume', copy, '--simd', 'baseline'])
+    expect(ran.exitCode, ran.stderr).toBe(3)
+    expect(ran.stderr).toMatch(/no checkpoint to go on from.*--overwrite/)
+  })
+})
+
+describe('the run folder', () => {
+  test('an interruption before any checkpoint leaves no folder and says so', async () => {
+    const out = join(folder, 'too early')
+    const ran = await regraft(['train', data, '--model', trunk, '--out', out, '--mode', 'head'], {
+      onStderr: (text, send) => {
+        if (text.startsWith('features')) send('SIGINT')
+      },
+    })
+    expect(ran.exitCode, ran.stderr).toBe(130)
+    expect(ran.stderr).toMatch(/^regraft: Stopped by SIGINT\.\n.*nothing to go on with/m)
+    expect(existsSync(out)).toBe(false)
+  })
+
+  test('best/ is whole at every moment of a fine-tuning', async () => {
+    const out = join(folder, 'whole')
+    const looks: boolean[] = []
+    const listener = () => {
+      // Between two renames the former one lies beside its place.
+      const best = ['best', 'best.old'].map((name) => join(out, name)).find((at) => existsSync(at))
+      if (best === undefined) return
+      const { digests } = JSON.parse(readFileSync(join(best, 'regraft.json'), 'utf8'))
+      const files = Object.keys(digests)
+      looks.push(
+        files.includes('model.safetensors') && files.every((name) => digestOf(join(best, name)) === digests[name]),
+      )
+    }
+    const watch = setInterval(listener, 10)
+    await train({ ...optionsOf(fineTune, out), listener }).finally(() => clearInterval(watch))
+    expect(looks.length).toBeGreaterThan(10)
+    expect(looks).not.toContain(false)
+    expect(readdirSync(out).filter((name) => name.startsWith('best'))).toEqual(['best'])
+    renameSync(join(out, 'best'), join(out, 'best.old'))
+    expect((await loadModel(out)).model.labels).toEqual(['bars', 'disc', 'stairs'])
+  })
+
+  test('best/ of an interrupted fine-tuning opens', async () => {
+    const out = join(folder, 'interrupted best')
+    await interrupted(optionsOf(fineTune, out), inEpoch('finetune', 3))
+    const { model } = await loadModel(out)
+    expect(model.labels).toEqual(['bars', 'disc', 'stairs'])
+  })
+
+  test('--overwrite replaces a run and never what is not of it', async () => {
+    const out = join(folder, 'overwritten')
+    const words = ['train', data, '--model', trunk, '--out', out, '--mode', 'features', '--quiet']
+    expect((await regraft(words)).exitCode).toBe(0)
+    const notes = join(out, 'best', 'notes.txt')
+    writeFileSync(notes, 'mine')
+    const refused = await regraft([...words, '--overwrite'])
+    expect(refused.exitCode).toBe(2)
+    expect(refused.stderr).toMatch(/best\/notes\.txt/)
+    expect(readFileSync(notes, 'utf8')).toBe('mine')
+    rmSync(notes)
+    appendFileSync(join(out, 'history.csv'), 'an old row\n')
+    mkdirSync(join(out, 'best.new'))
+    expect((await regraft([...words, '--overwrite'])).exitCode).toBe(0)
+    expect(readFileSync(join(out, 'history.csv'), 'utf8')).not.toContain('an old row')
+  })
+})
