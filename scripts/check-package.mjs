@@ -64,6 +64,8 @@ function expect(condition, message) {
   if (!condition) throw new Error(message)
 }
 
+const sha256 = (file) => createHash('sha256').update(readFileSync(file)).digest('hex')
+
 /** Runs a program. @returns stdout and stderr @throws Error with both when it does not exit with `code` */
 function start(file, args, { cwd, env = {}, code = 0 } = {}) {
   return new Promise((resolve, reject) => {
@@ -246,12 +248,17 @@ async function checkUnder({ version, binary }, index, folder) {
         '--json',
       ])
       expect(JSON.parse(stdout).classes.join() === 'disc,stripes', stdout)
-      const weights = readFileSync(join(folder, run(build), 'best', 'model.safetensors'))
-      digests[build] = createHash('sha256').update(weights).digest('hex')
+      digests[build] = sha256(join(folder, run(build), 'best', 'model.safetensors'))
       return `sha256 ${digests[build]}`
     })
   }
   const model = join(folder, run('relaxed'))
+  await check(node, 'train, a head solved on features', async () => {
+    const settings = ['--mode', 'features', '--model', model, '--threads', String(index + 1)]
+    await regraft(['train', 'pictures', ...settings, '--out', run('features')])
+    digests.features = sha256(join(folder, run('features'), 'best', 'model.safetensors'))
+    return `sha256 ${digests.features}`
+  })
   await check(node, 'predict, embed and eval with the run', async () => {
     const { stdout } = await regraft(['predict', model, 'pictures'])
     const lines = stdout.trim().split('\n')
@@ -315,9 +322,9 @@ try {
   const digests = {}
   for (const [index, node] of (await findNodes()).entries()) digests[node.version] = await checkUnder(node, index, home)
   facts.digests = digests
-  for (const build of ['relaxed', 'baseline']) {
-    await check('all Nodes', `the same bits, ${build} kernels`, () => {
-      const found = new Set(Object.values(digests).map((of) => of[build]))
+  for (const training of ['relaxed', 'baseline', 'features']) {
+    await check('all Nodes', `the same bits, ${training}`, () => {
+      const found = new Set(Object.values(digests).map((of) => of[training]))
       expect(found.size === 1 && !found.has(undefined), JSON.stringify(digests, null, 2))
       return `${Object.keys(digests).length} of them`
     })
