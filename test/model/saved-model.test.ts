@@ -119,12 +119,12 @@ describe('standardisation', () => {
   const width = 9
   const rows = 40
   const random = randomStream({ seed: 3, purpose: 'vectors of a test' })
-  // Features of very different size; one without variance, one that is zero.
+  // Features of different size; one without variance, one that is zero.
   const values = Float32Array.from({ length: rows * width }, (_, index) => {
     const column = index % width
     if (column === 3) return 0
     if (column === 5) return 7
-    return 10 ** (column - 4) * (random.normal() + 2)
+    return 2 ** ((column - 4) / 2) * (random.normal() + 2)
   })
   const classOf = Int32Array.from({ length: rows }, (_, row) => row % 3)
 
