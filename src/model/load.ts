@@ -12,7 +12,7 @@ import { findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
 import { initialWeights } from './initialise.ts'
 import { graphOf, type Head, type Model } from './model.ts'
-import { readSavedModel } from './saved-model.ts'
+import { checkDigest, readSavedModel } from './saved-model.ts'
 import { readTimmConfig } from './timm-config.ts'
 
 export interface LoadedModel {
@@ -47,6 +47,13 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   const config = await readTimmConfig(found.config)
   const saved = await readSavedModel(path.join(found.folder, 'regraft.json'))
   const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
+  if (saved && config.classes !== (head.kind === 'linear' ? saved.labels.length : 0)) {
+    throw new RegraftError(
+      'weights',
+      `${found.config} says ${config.classes} classes, but regraft.json beside it names ${saved.labels.length} for the head '${head.kind}'. One of the two was changed; take both from the same model.`,
+      { file: found.config },
+    )
+  }
   const labels = saved?.labels ?? config.labels ?? Array.from({ length: config.classes }, (_, index) => String(index))
   const preprocessing = changedPreprocessing(saved?.preprocessing ?? config.preprocessing, changes)
   const shape = {
@@ -61,8 +68,18 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   const family = config.architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
   const trunkFile = renameTensors(await openCheckpoint(found.weights), family)
   const headFile = path.join(found.folder, 'head.safetensors')
-  const checkpoint =
-    head.kind === 'mlp' && (await pathFacts(headFile)) ? joined(trunkFile, await openCheckpoint(headFile)) : trunkFile
+  const ownHead = head.kind === 'mlp'
+  if (ownHead && (await pathFacts(headFile)) === undefined) {
+    throw new RegraftError(
+      'weights',
+      `${name}: there is no head.safetensors in ${found.folder}; it holds the layers after the trunk.\nCopy the whole folder.`,
+      { file: headFile },
+    )
+  }
+  const checkpoint = ownHead ? joined(trunkFile, await openCheckpoint(headFile)) : trunkFile
+  const sha256 = await sha256OfFile(found.weights)
+  checkDigest(saved, found.weights, sha256)
+  if (ownHead) checkDigest(saved, headFile, await sha256OfFile(headFile))
   const { tensors, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
   const model: Model = {
     ...shape,
@@ -70,7 +87,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
     counters,
     origin: {
       name,
-      sha256: await sha256OfFile(found.weights),
+      sha256,
       ...(config.tag === undefined ? {} : { tag: config.tag }),
       ...(config.license === undefined ? {} : { license: config.license }),
     },

@@ -1,4 +1,5 @@
 // regraft.json: what a saved model needs beyond timm's config.json.
+import * as path from 'node:path'
 import { checkPreprocessing, type Preprocessing } from '../data/preprocessing.ts'
 import { RegraftError } from '../errors.ts'
 import { pathFacts } from '../files/folder.ts'
@@ -11,6 +12,8 @@ export interface SavedModel {
   readonly preprocessing: Preprocessing
   readonly head: Head
   readonly labels: readonly string[]
+  /** SHA-256 of the files beside it, by their names. */
+  readonly digests: ReadonlyMap<string, string>
 }
 
 /** Reads regraft.json; undefined when the folder is a plain timm folder. @throws RegraftError 'weights' */
@@ -33,6 +36,7 @@ export async function readSavedModel(file: string): Promise<SavedModel | undefin
   // The check below tests every field; what it lets through is a Preprocessing.
   const typed = { ...preprocessing } as unknown as Preprocessing
   if (!Array.isArray(typed.mean) || !Array.isArray(typed.std)) return fail('preprocessing', 'lacks mean or std')
+  if (typeof typed.cropPct !== 'number') return fail('preprocessing', 'lacks the number cropPct')
   try {
     checkPreprocessing(typed)
   } catch (cause) {
@@ -41,7 +45,40 @@ export async function readSavedModel(file: string): Promise<SavedModel | undefin
       cause,
     })
   }
-  return { preprocessing: typed, labels: names, head: readHead(root['head'], fail) }
+  const head = readHead(root['head'], fail)
+  if ((head.kind === 'none') !== (names.length === 0))
+    return fail('labels', `has ${names.length} names, which does not go with the head '${head.kind}'`)
+  const output = head.kind === 'none' ? 'identity' : 'softmax'
+  if (root['output'] !== output)
+    return fail('output', `is ${JSON.stringify(root['output'])}; for this head ${output} is understood`)
+  return { preprocessing: typed, labels: names, head, digests: readDigests(root['digests'], fail) }
+}
+
+function readDigests(
+  value: JsonValue | undefined,
+  fail: (field: string, problem: string) => never,
+): ReadonlyMap<string, string> {
+  // Who changed a file on purpose takes them out.
+  if (value === undefined) return new Map()
+  if (!isObject(value)) return fail('digests', 'is not a table of file names')
+  const entries = Object.entries(value).map(([name, digest]): [string, string] =>
+    typeof digest === 'string' && /^[0-9a-f]{64}$/.test(digest)
+      ? [name, digest]
+      : fail('digests', `holds no SHA-256 for ${JSON.stringify(name)}`),
+  )
+  return new Map(entries)
+}
+
+/** @throws RegraftError 'weights' when a file is not the one that was saved */
+export function checkDigest(saved: SavedModel | undefined, file: string, sha256: string): void {
+  const expected = saved?.digests.get(path.basename(file))
+  if (expected === undefined || expected === sha256) return
+  throw new RegraftError(
+    'weights',
+    `${file} is not as it was saved: its SHA-256 begins with ${sha256.slice(0, 8)}, in regraft.json with ${expected.slice(0, 8)}.\n` +
+      'Copy it again; if it was changed on purpose, take "digests" out of regraft.json.',
+    { file },
+  )
 }
 
 function readHead(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Head {
@@ -52,6 +89,8 @@ function readHead(value: JsonValue | undefined, fail: (field: string, problem: s
     value['kind'] === 'mlp' &&
     typeof width === 'number' &&
     typeof depth === 'number' &&
+    Number.isInteger(width) &&
+    Number.isInteger(depth) &&
     width >= 1 &&
     depth >= 1 &&
     width <= 65_536 &&

@@ -6,6 +6,12 @@ export interface Standardisation {
   readonly scale: Float64Array
 }
 
+/**
+ * A unit that is almost always off in training would be blown up without bound when it is on in a new picture, and decide alone. Its
+ * deviation counts as at least this share of the median one.
+ */
+const DEVIATION_FLOOR = 0.05
+
 /** Statistics over the rows of [rows, width], population variance, in float64. */
 export function standardisationOf(values: Float32Array, width: number): Standardisation {
   const rows = values.length / width
@@ -20,7 +26,9 @@ export function standardisationOf(values: Float32Array, width: number): Standard
       squares[f] = (squares[f] ?? 0) + deviation * deviation
     }
   }
-  const scale = squares.map((sum) => (sum / rows > 1e-14 ? 1 / Math.sqrt(sum / rows) : 1))
+  const deviations = squares.map((sum) => Math.sqrt(sum / rows))
+  const floor = DEVIATION_FLOOR * ([...deviations].sort((a, b) => a - b)[Math.floor(width / 2)] ?? 0)
+  const scale = deviations.map((deviation) => (deviation > 1e-7 ? 1 / Math.max(deviation, floor) : 1))
   return { mean, scale }
 }
 

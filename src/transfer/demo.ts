@@ -36,7 +36,14 @@ export interface DemoResult extends DemoFigures {
 }
 
 /** Epochs that are enough for pictures like these. */
-const EPOCHS = { head: 30, finetune: 8 }
+const EPOCHS = { head: 30, finetune: 10 }
+/** Drawings are far from the photos that the network knows: all of it has to move, and by more than usual. */
+const FINETUNE = { unfreeze: 'all', lr: 3e-3 }
+/**
+ * Random weights get more epochs, and batch statistics as they have none of their own: with as many epochs as the
+ * pretrained network they would hardly have begun, and beating them would prove little.
+ */
+const UNTRAINED_EPOCHS_FACTOR = 3
 const SHEET_COLUMNS = 12
 /** What a demo's folder may hold; anything else is somebody's, and is not overwritten. */
 const OWN = ['pictures', 'pictures.jpg', 'head', 'finetune', 'untrained', 'vectors', 'predictions.csv', 'demo.json']
@@ -88,31 +95,24 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
   )
 
   const unseen = [at('pictures', 'unseen')]
-  const trainAndTry = async (mode: 'head' | 'finetune', from: string, run: string) => {
+  const trainAndTry = async (run: string, how: Partial<TrainOptions> & Pick<TrainOptions, 'mode'>) => {
     const imgSize = options.imgSize === undefined ? {} : { imgSize: options.imgSize }
-    const settings: TrainOptions = {
-      ...basics,
-      ...imgSize,
-      data: at('pictures', 'train'),
-      val: at('pictures', 'val'),
-      model: from,
-      out: run,
-      mode,
-      epochs: epochs[mode],
-      seed,
-    }
-    const { best } = await train(settings)
+    const data = { data: at('pictures', 'train'), val: at('pictures', 'val') }
+    const { best } = await train({ ...basics, ...imgSize, ...data, model, out: run, seed, ...how })
     const predictions: Prediction[] = []
     for await (const prediction of predict(run, unseen, basics)) predictions.push(prediction)
     return { run, validation: best.valAccuracy, accuracy: share(predictions, isRight), predictions }
   }
+
   const head = await step(
     'head',
     'Training a head on the pretrained network, which stays as it is (--mode head) ...',
-    () => trainAndTry('head', model, at('head')),
+    () => trainAndTry(at('head'), { mode: 'head', epochs: epochs.head }),
   )
-  const finetune = await step('finetune', 'Training head and last blocks together (--mode finetune) ...', () =>
-    trainAndTry('finetune', model, at('finetune')),
+  const finetune = await step(
+    'finetune',
+    `Training all of the network (--mode finetune --unfreeze ${FINETUNE.unfreeze} --lr ${FINETUNE.lr}) ...`,
+    () => trainAndTry(at('finetune'), { mode: 'finetune', ...FINETUNE, epochs: epochs.finetune }),
   )
   // By the validation pictures: the unseen ones are for judging, not for choosing.
   const best = finetune.validation >= head.validation ? finetune : head
@@ -121,10 +121,16 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
     'untrained',
     'The same two trainings from random weights, for comparison ...',
     async () => {
-      await saveModel(await freshModel(model, seed), at('untrained', 'start'))
+      const start = at('untrained', 'start')
+      await saveModel(await freshModel(model, seed), start)
       return {
-        head: await trainAndTry('head', at('untrained', 'start'), at('untrained', 'head')),
-        finetune: await trainAndTry('finetune', at('untrained', 'start'), at('untrained', 'finetune')),
+        head: await trainAndTry(at('untrained', 'head'), { mode: 'head', model: start, epochs: epochs.head }),
+        finetune: await trainAndTry(at('untrained', 'finetune'), {
+          mode: 'finetune',
+          ...FINETUNE,
+          pretrained: false,
+          epochs: epochs.finetune * UNTRAINED_EPOCHS_FACTOR,
+        }),
       }
     },
   )
@@ -145,7 +151,8 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
     model,
     things,
     counts,
-    epochs,
+    epochs: { ...epochs, untrained: epochs.finetune * UNTRAINED_EPOCHS_FACTOR },
+    finetune: FINETUNE,
     accuracy: {
       head: head.accuracy,
       finetune: finetune.accuracy,

@@ -67,7 +67,7 @@ async function foreignIn(out: string, below = ''): Promise<readonly string[]> {
 /** A run that failed before it kept anything leaves no folder that would be in the way of the next try. */
 export async function leaveNoBeginning(out: string): Promise<void> {
   const names = (await listFolder(out)).map(({ name }) => name)
-  const beginning = new Set(['config.yaml', 'manifest.json', 'split.jsonl', 'bad.jsonl'])
+  const beginning = new Set(['config.yaml', 'manifest.json', 'split.jsonl', 'bad.jsonl', 'events.jsonl'])
   if (names.every((name) => beginning.has(name))) await removeFolder(out)
 }
 

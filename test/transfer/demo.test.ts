@@ -44,7 +44,6 @@ test('the demo goes through all its steps and says what it found', async () => {
   for (const accuracy of Object.values(result.accuracy)) expect((accuracy * things) % 1).toBeCloseTo(0)
   // Random weights of the same seed are the same network, so the comparison compares like with like.
   expect(result.accuracy.untrainedHead).toBe(result.accuracy.head)
-  expect(result.accuracy.untrainedFinetune).toBe(result.accuracy.finetune)
   expect(result.features).toBe(256)
   expect(notes.length).toBeGreaterThanOrEqual(5)
 

@@ -12,24 +12,24 @@ export const difficulty = {
   /** Side of a picture in pixels. */
   side: 96,
   /** The thing's extent as a share of the picture's side. */
-  size: [0.62, 0.95],
+  size: [0.75, 0.97],
   /** Largest rotation, degrees either way. */
-  turn: 18,
+  turn: 12,
   /** Largest shear, and change of the ratio of width to height. */
-  shear: 0.15,
-  stretch: 0.15,
+  shear: 0.1,
+  stretch: 0.1,
   /** Share of the room around the thing that its place may use, 0…1. */
   shift: 1,
   /** Least difference in luma between thing and ground, of 1. */
-  contrast: 0.35,
+  contrast: 0.4,
   /** How far the ground's parts differ in luma among each other, either way. */
-  groundSpread: 0.08,
+  groundSpread: 0.06,
   /** Most strokes and spots on a cluttered ground. */
-  clutter: 10,
+  clutter: 6,
   /** Largest standard deviation of noise, in levels of 255. */
-  noise: 10,
+  noise: 6,
   /** Largest blur, pixels. */
-  blur: 0.8,
+  blur: 1,
   /** Largest darkening from one side to the other. */
-  shade: 0.35,
+  shade: 0.25,
 } as const

@@ -10,7 +10,10 @@ export interface DemoFigures {
   readonly things: readonly string[]
   /** Pictures of each thing. */
   readonly counts: PartCounts
-  readonly epochs: { readonly head: number; readonly finetune: number }
+  /** `untrained`: of mode finetune from random weights. */
+  readonly epochs: { readonly head: number; readonly finetune: number; readonly untrained: number }
+  /** What mode finetune was given besides. */
+  readonly finetune: { readonly unfreeze: string; readonly lr: number }
   readonly accuracy: {
     readonly head: number
     readonly finetune: number
@@ -36,7 +39,7 @@ export interface DemoFigures {
 
 /** The report, line by line. */
 export function reportLines(figures: DemoFigures): string[] {
-  const { out, things, counts, accuracy, best, seconds, examples } = figures
+  const { out, things, counts, epochs, finetune, accuracy, best, seconds, examples } = figures
   const at = (...names: string[]) => path.join(out, ...names)
   const took = (step: string) => `${(seconds[step] ?? 0).toFixed(1)} s`
   const percent = (value: number) => `${(100 * value).toFixed(1)} %`.padStart(8)
@@ -44,9 +47,11 @@ export function reportLines(figures: DemoFigures): string[] {
   return [
     'What it did',
     `  drew ${things.length * (counts.train + counts.val + counts.unseen)} pictures: ${things.join(', ')}  (${took('draw')})`,
-    `  trained on ${counts.train} of each, checked itself with ${counts.val} of each: mode head (${took('head')}), mode finetune (${took('finetune')})`,
-    `  did the same from random weights (${took('untrained')})`,
-    `  classified and embedded ${counts.unseen} more of each that it had not seen (embedding: ${took('embed')}, ${figures.features} numbers a picture)`,
+    `  trained on ${counts.train} of each, choosing epochs by ${counts.val} more of each:`,
+    `    --mode head: a head on the pretrained network as it is, ${epochs.head} epochs  (${took('head')})`,
+    `    --mode finetune --unfreeze ${finetune.unfreeze} --lr ${finetune.lr}: all of the network, ${epochs.finetune} epochs  (${took('finetune')})`,
+    `  did both once more from random weights, finetune for ${epochs.untrained} epochs  (${took('untrained')})`,
+    `  classified and embedded ${counts.unseen} more of each that it had not seen (embedding: ${figures.features} numbers a picture, ${took('embed')})`,
     `  all in ${took('total')}`,
     '',
     'Right on the pictures it had not seen',
@@ -66,10 +71,10 @@ export function reportLines(figures: DemoFigures): string[] {
     `  ${at('predictions.csv')}, ${at('vectors')}  what ${run} says about the unseen pictures`,
     '',
     'What to try next',
-    `  regraft predict ${run} photo.jpg`,
-    '  regraft train photos --out runs/mine        (photos: a folder for each class, with some pictures in it)',
+    `  regraft predict ${run} drawing.png --topk 3        (a drawing of yours)`,
+    '  regraft train photos --out runs/mine        (photos: a folder for each class, with some of your photos in it)',
     '  regraft train photos --mode finetune --out runs/mine-finetuned',
     '  regraft predict runs/mine more-photos > labels.csv',
-    '  regraft embed photos --out vectors',
+    '  regraft embed photos --model runs/mine --out vectors',
   ]
 }

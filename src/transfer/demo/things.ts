@@ -128,8 +128,8 @@ const bicycle: Thing = ({ paints, line: width, between }) => {
   const tyre = width * 0.95
   const bar = width * 0.9
   return [
-    ring(paints.dark, tyre, -reach, hub, radius),
-    ring(paints.dark, tyre, reach, hub, radius),
+    ring(paints.accent, tyre, -reach, hub, radius),
+    ring(paints.accent, tyre, reach, hub, radius),
     line(paints.body, bar, [
       [-reach, hub],
       [-2, hub + 2],
