@@ -85,8 +85,8 @@ test('every dependency has its line in DEPENDENCIES.md, and nothing else has', (
 })
 
 test('the floors in src/README.md are the folders of src and allow what these import', () => {
-  const table = read('src', 'README.md').split('| folder | what | may import |')[1] ?? ''
-  const rows = [...table.matchAll(/^\| `([a-z]+)` \| [^|]* \|(.*)\|$/gm)].map(([, folder = '', imports = '']) => ({
+  const table = read('src', 'README.md').split(/^\| folder +\| what +\| may import +\|$/m)[1] ?? ''
+  const rows = [...table.matchAll(/^\| `([a-z]+)` +\|[^|]*\|(.*)\|$/gm)].map(([, folder = '', imports = '']) => ({
     folder,
     imports: imports.trim(),
   }))
