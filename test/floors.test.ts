@@ -44,6 +44,7 @@ const ground = [
   'nearest-name.ts',
   'inert-text.ts',
   'breath.ts',
+  'format-bytes.ts',
   'version.ts',
 ]
 /** Files beside the folders that may import everything. */

@@ -1,4 +1,5 @@
 import { type ErrorCode, RegraftError } from '../errors.ts'
+import { formatBytes } from '../format-bytes.ts'
 import { inertName } from '../inert-text.ts'
 
 /** What was being done when the disk refused, in the words of the message. */
@@ -58,17 +59,4 @@ export function systemCode(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined
   // Node's own errors (ERR_…) are mistakes in our calls, not troubles of the disk.
   return /^E[A-Z0-9]+$/.test(error.code) ? error.code : undefined
-}
-
-/** `812 bytes`, `13.4 MiB`: for messages. */
-export function formatBytes(bytes: number): string {
-  if (bytes < 1024) return bytes === 1 ? '1 byte' : `${bytes} bytes`
-  const units = ['KiB', 'MiB', 'GiB', 'TiB']
-  let value = bytes / 1024
-  let unit = 0
-  while (value >= 1023.95 && unit < units.length - 1) {
-    value /= 1024
-    unit += 1
-  }
-  return `${value.toFixed(1)} ${units[unit]}`
 }

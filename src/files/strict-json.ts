@@ -1,7 +1,7 @@
 import { type ErrorCode, RegraftError } from '../errors.ts'
+import { formatBytes } from '../format-bytes.ts'
 import { inertName } from '../inert-text.ts'
 import { type WriteOptions, writeFileAtomic } from './atomic-write.ts'
-import { formatBytes } from './disk-error.ts'
 import { type ReadOptions, readFileLimited } from './read-file.ts'
 
 /** A value read from JSON. Objects have no prototype, so `constructor` and its like are found only if written there. */

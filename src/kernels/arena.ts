@@ -1,22 +1,11 @@
 // One WebAssembly memory, handed out in pieces. It grows only here, never during a run.
 import { RegraftError } from '../errors.ts'
+import { formatBytes } from '../format-bytes.ts'
 
 const PAGE = 65_536
 /** WebAssembly's addresses have 32 bits. */
 export const MAX_MEMORY_BYTES = 65_536 * PAGE
 const ALIGNMENT = 64
-
-/** Bytes as people read them: '5.2 GiB', '12 MiB'. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-  let value = bytes
-  let unit = 0
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024
-    unit++
-  }
-  return `${value >= 100 || unit === 0 ? Math.round(value) : value.toFixed(1)} ${units[unit]}`
-}
 
 interface Hole {
   start: number

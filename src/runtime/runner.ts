@@ -1,6 +1,7 @@
 // A plan with its memory: ready to run forward, and backward where it was planned for training.
+
+import { formatBytes } from '../format-bytes.ts'
 import type { Graph } from '../graph/graph.ts'
-import { formatBytes } from '../kernels/arena.ts'
 import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
 import { type Call, call } from '../kernels/program.ts'
 import { type Block, channelsOf, type Place, paddedChannels, pixelsOf } from '../ops/op.ts'

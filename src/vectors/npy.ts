@@ -1,7 +1,7 @@
 // Feature vectors as NumPy's `.npy`, version 1.0: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 import { RegraftError } from '../errors.ts'
-import { formatBytes } from '../files/disk-error.ts'
 import { readRange, withOpenFile } from '../files/read-file.ts'
+import { formatBytes } from '../format-bytes.ts'
 import { inertName } from '../inert-text.ts'
 import { type PushedFile, pushFile } from './push-file.ts'
 
