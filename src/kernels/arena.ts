@@ -1,6 +1,7 @@
 // One WebAssembly memory, handed out in pieces. It grows only here, never during a run.
 import { RegraftError } from '../errors.ts'
 import { formatBytes } from '../format-bytes.ts'
+import { addressSpaceError } from './address-space.ts'
 
 const PAGE = 65_536
 /** WebAssembly's addresses have 32 bits. */
@@ -37,12 +38,7 @@ export function createArena(limitBytes: number, firstFree: number): Arena {
   try {
     memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_MEMORY_BYTES / PAGE, shared: true })
   } catch (cause) {
-    throw new RegraftError(
-      'memory',
-      'This process may not reserve the address space that a WebAssembly memory needs (about 10.5 GiB, mostly untouched).\n' +
-        'Raise the limit (ulimit -v unlimited) or run outside the restricted container.',
-      { cause },
-    )
+    throw addressSpaceError(cause)
   }
   let top = align(firstFree)
   // Above lies memory that was never handed out: it is zero, and filling gigabytes would hold up the main thread for seconds.

@@ -2,6 +2,7 @@
 import { availableParallelism } from 'node:os'
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { RegraftError } from '../errors.ts'
+import { checkAddressSpace } from './address-space.ts'
 import { type Arena, createArena, MAX_MEMORY_BYTES } from './arena.ts'
 import { type KernelBuild, loadKernels } from './load.ts'
 import type { Call } from './program.ts'
@@ -64,6 +65,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     throw new RegraftError('usage', `--threads must be a whole number from 1 to ${MAX_THREADS}, not ${threads}.`)
   }
   const kernels = loadKernels(options.simd ?? 'auto', options.allowV8Flags ?? false)
+  checkAddressSpace(threads)
   const arena = createArena(options.maxMemoryBytes ?? MAX_MEMORY_BYTES, FIRST_FREE)
   const control = new Int32Array(new SharedArrayBuffer(CONTROL.words * 4))
   const spins = threads > availableParallelism() ? 0 : SPINS
