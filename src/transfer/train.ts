@@ -11,6 +11,7 @@ import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type Checkpointed, readCheckpoint } from '../train/checkpoint.ts'
 import { type Metrics, metricsOf } from '../train/classification.ts'
 import { version } from '../version.ts'
+import { withAbsolutePaths } from './absolute-paths.ts'
 import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
@@ -46,7 +47,10 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   const startedAt = performance.now()
   const { signal, listener } = options
   const out = options.resume ?? options.out
-  const config = options.resume === undefined ? completeConfig(options) : await readRunConfig(options.resume)
+  const config =
+    options.resume === undefined
+      ? await withAbsolutePaths(completeConfig(options))
+      : await readRunConfig(options.resume)
   const head = parseHead(config.head)
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
   const data = await loadData(config.data, {

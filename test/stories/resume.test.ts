@@ -10,7 +10,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { RegraftError } from '../../src/errors.ts'
 import { createEngine } from '../../src/kernels/engine.ts'
@@ -277,6 +277,15 @@ describe('the run folder', () => {
     await interrupted(optionsOf(fineTune, out), inEpoch('finetune', 3))
     const { model } = await loadModel(out)
     expect(model.labels).toEqual(['bars', 'disc', 'stairs'])
+  })
+
+  test('paths are kept in full, so that a run can be gone on with from another folder', async () => {
+    const out = join(folder, 'from elsewhere')
+    const here = (file: string) => relative(process.cwd(), file)
+    await interrupted({ ...optionsOf(fineTune, out), data: here(data), model: here(trunk) }, inEpoch('finetune', 2))
+    const config = readFileSync(join(out, 'config.yaml'), 'utf8')
+    expect(config).toContain(`data: ${data}\n`)
+    expect(config).toContain(`model: ${trunk}\n`)
   })
 
   test('--overwrite replaces a run and never what is not of it', async () => {
