@@ -2,9 +2,9 @@
 // the weight's rows: column (ky·kw + kx)·C + c. Offsets in `geometry` (i32, see README.md): H 0, W 4, C 8, S 12, OH 16, OW 20,
 // O' 24, kh 28, kw 32, strideH 36, strideW 40, padTop 44, padLeft 48, dilationH 52, dilationW 56.
 
-/** Number of columns of the patch matrix, K = kh·kw·C. */
-export function patchColumns(geometry: usize): i32 {
-  return load<i32>(geometry, 28) * load<i32>(geometry, 32) * load<i32>(geometry, 8)
+/** Number of columns of the patch matrix of C channels, K = kh·kw·C. */
+export function patchColumns(geometry: usize, C: i32): i32 {
+  return load<i32>(geometry, 28) * load<i32>(geometry, 32) * C
 }
 
 /**
@@ -28,10 +28,11 @@ export function blockEnd(column: i32, most: i32, end: i32, C: i32): i32 {
 /**
  * patches[m - from, column - firstColumn] of the output pixels from … to - 1, columns firstColumn … endColumn - 1.
  * patches: f32[to - from, step], written, and up to 3 floats behind the last column of each row; firstColumn as from `alignColumn`.
- * x: f32[N, H, W, S]; what lies outside the picture is zero. All in elements.
+ * x: f32[N, H, W, S], of which the C channels from x on are seen; what lies outside the picture is zero. All in elements.
  */
 export function copyPatches(
   x: usize,
+  C: i32,
   geometry: usize,
   patches: usize,
   step: i32,
@@ -42,7 +43,6 @@ export function copyPatches(
 ): void {
   const H = load<i32>(geometry)
   const W = load<i32>(geometry, 4)
-  const C = load<i32>(geometry, 8)
   const S = load<i32>(geometry, 12)
   const OH = load<i32>(geometry, 16)
   const OW = load<i32>(geometry, 20)
@@ -137,10 +137,11 @@ function zeroFloats(to: usize, count: i32): void {
 
 /**
  * The way back: dx[pixel] += patches, for one image. patches as in `copyPatches` without anything behind a row's end, from and to
- * counted within the image; x and dx start at the image. Contributions are added in the order of output pixels, then of taps.
+ * counted within the image; dx starts at the image. Contributions are added in the order of output pixels, then of taps.
  */
 export function addPatches(
   dx: usize,
+  C: i32,
   geometry: usize,
   patches: usize,
   step: i32,
@@ -151,7 +152,6 @@ export function addPatches(
 ): void {
   const H = load<i32>(geometry)
   const W = load<i32>(geometry, 4)
-  const C = load<i32>(geometry, 8)
   const S = load<i32>(geometry, 12)
   const OW = load<i32>(geometry, 20)
   const kw = load<i32>(geometry, 32)
