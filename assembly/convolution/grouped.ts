@@ -1,4 +1,11 @@
-import { addPatchGradients, addWeightGradients, BLOCK_PIXELS, multiplyPatches, WEIGHT_FREE_OFFSET, WEIGHT_FREE_BYTES } from './patch-products'
+import {
+  addPatchGradients,
+  addWeightGradients,
+  BLOCK_PIXELS,
+  multiplyPatches,
+  WEIGHT_FREE_OFFSET,
+  WEIGHT_FREE_BYTES,
+} from './patch-products'
 
 // Convolutions in groups, as one product per **bundle** of groups: as many as fill whole vectors of four channels on both sides, and
 // only the last bundle may have fewer. A bundle's matrix is zero where an output of one group would see an input of another.

@@ -49,11 +49,14 @@ export function copyPatches(
   const kw = load<i32>(geometry, 32)
   const strideH = load<i32>(geometry, 36)
   const strideW = load<i32>(geometry, 40)
+  const kh = load<i32>(geometry, 28)
   const padTop = load<i32>(geometry, 44)
   const padLeft = load<i32>(geometry, 48)
   const dilationH = load<i32>(geometry, 52)
   const dilationW = load<i32>(geometry, 56)
 
+  // Where a block holds all columns, most pixels need no look at each tap.
+  const whole = firstColumn == 0 && endColumn == kh * kw * C
   // Taps that follow each other in a row of the picture are one stretch of memory where pixels have neither padding nor gaps.
   const joined = C == S && dilationW == 1
   let ox = from % OW
@@ -61,14 +64,27 @@ export function copyPatches(
   let image = x + ((<usize>(from / OW / OH) * <usize>(H * W * S)) << 2)
   for (let m = from; m < to; m++) {
     const left = ox * strideW - padLeft
+    const top = oy * strideH - padTop
+    const inner = whole && left >= 0 && top >= 0 && left + (kw - 1) * dilationW < W && top + (kh - 1) * dilationH < H
+    if (inner) {
+      copyWindow(
+        image + ((<usize>(top * W + left) * <usize>S) << 2),
+        (<usize>(dilationH * W * S)) << 2,
+        (<usize>(dilationW * S)) << 2,
+        kh,
+        kw,
+        patches,
+        (<usize>C) << 2,
+      )
+    }
     let tap = firstColumn / C
     let ky = tap / kw
     let kx = tap - ky * kw
     let channel = firstColumn - tap * C
-    let column = firstColumn
+    let column = inner ? endColumn : firstColumn
     let out = patches
     while (column < endColumn) {
-      const y = oy * strideH - padTop + ky * dilationH
+      const y = top + ky * dilationH
       const inside = y >= 0 && y < H
       if (joined && channel == 0 && inside && left + kx >= 0 && left + kw <= W) {
         const count = min((kw - kx) * C, endColumn - column)
@@ -76,22 +92,6 @@ export function copyPatches(
         out += (<usize>count) << 2
         column += count
         kx = kw
-      } else if (
-        S == 4 &&
-        inside &&
-        left + kx * dilationW >= 0 &&
-        left + (kw - 1) * dilationW < W &&
-        column + (kw - kx) * C <= endColumn
-      ) {
-        // Pictures: whole pixels are copied, what is behind their last channel is overwritten by the next.
-        const pixelStep = (<usize>dilationW) << 4
-        let source = image + ((<usize>(y * W + left + kx * dilationW)) << 4)
-        column += (kw - kx) * C
-        for (; kx < kw; kx++) {
-          v128.store(out, v128.load(source))
-          source += pixelStep
-          out += (<usize>C) << 2
-        }
       } else {
         const count = min(C - channel, endColumn - column)
         const xx = left + kx * dilationW
@@ -118,6 +118,34 @@ export function copyPatches(
         image += (<usize>(H * W * S)) << 2
       }
     }
+  }
+}
+
+/**
+ * A window that lies within the picture: `bytes` of channels of kh·kw pixels. Whole vectors are copied, what is behind the last
+ * channel is overwritten by the next pixel. Steps in bytes.
+ */
+function copyWindow(source: usize, rowStep: usize, pixelStep: usize, kh: i32, kw: i32, out: usize, bytes: usize): void {
+  for (; kh > 0; kh--) {
+    let from = source
+    let pixels = kw
+    if (bytes <= 16) {
+      for (; pixels >= 3; pixels -= 3) {
+        const middle = v128.load(from + pixelStep)
+        const last = v128.load(from + 2 * pixelStep)
+        v128.store(out, v128.load(from))
+        v128.store(out + bytes, middle)
+        v128.store(out + 2 * bytes, last)
+        from += 3 * pixelStep
+        out += 3 * bytes
+      }
+    }
+    for (; pixels > 0; pixels--) {
+      for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, v128.load(from + i))
+      from += pixelStep
+      out += bytes
+    }
+    source += rowStep
   }
 }
 
@@ -154,6 +182,7 @@ export function addPatches(
   const W = load<i32>(geometry, 4)
   const S = load<i32>(geometry, 12)
   const OW = load<i32>(geometry, 20)
+  const kh = load<i32>(geometry, 28)
   const kw = load<i32>(geometry, 32)
   const strideH = load<i32>(geometry, 36)
   const strideW = load<i32>(geometry, 40)
@@ -162,19 +191,35 @@ export function addPatches(
   const dilationH = load<i32>(geometry, 52)
   const dilationW = load<i32>(geometry, 56)
 
+  // Where a block holds all columns, most pixels need no look at each tap.
+  const whole = firstColumn == 0 && endColumn == kh * kw * C && (C & 3) == 0
   let ox = from % OW
   let oy = from / OW
   for (let m = from; m < to; m++) {
+    const left = ox * strideW - padLeft
+    const top = oy * strideH - padTop
+    const inner = whole && left >= 0 && top >= 0 && left + (kw - 1) * dilationW < W && top + (kh - 1) * dilationH < H
+    if (inner) {
+      addWindow(
+        dx + ((<usize>(top * W + left) * <usize>S) << 2),
+        (<usize>(dilationH * W * S)) << 2,
+        (<usize>(dilationW * S)) << 2,
+        kh,
+        kw,
+        patches,
+        (<usize>C) << 2,
+      )
+    }
     let tap = firstColumn / C
     let ky = tap / kw
     let kx = tap - ky * kw
     let channel = firstColumn - tap * C
-    let column = firstColumn
+    let column = inner ? endColumn : firstColumn
     let source = patches
     while (column < endColumn) {
       const count = min(C - channel, endColumn - column)
-      const y = oy * strideH - padTop + ky * dilationH
-      const xx = ox * strideW - padLeft + kx * dilationW
+      const y = top + ky * dilationH
+      const xx = left + kx * dilationW
       if (y >= 0 && y < H && xx >= 0 && xx < W) {
         addFloats(dx + ((<usize>(y * W + xx) * <usize>S + <usize>channel) << 2), source, count)
       }
@@ -191,6 +236,29 @@ export function addPatches(
       ox = 0
       oy++
     }
+  }
+}
+
+/** The way back of `copyWindow`; bytes is a multiple of 16. */
+function addWindow(
+  target: usize,
+  rowStep: usize,
+  pixelStep: usize,
+  kh: i32,
+  kw: i32,
+  source: usize,
+  bytes: usize,
+): void {
+  for (; kh > 0; kh--) {
+    let to = target
+    for (let pixels = kw; pixels > 0; pixels--) {
+      for (let i: usize = 0; i < bytes; i += 16) {
+        v128.store(to + i, f32x4.add(v128.load(to + i), v128.load(source + i)))
+      }
+      to += pixelStep
+      source += bytes
+    }
+    target += rowStep
   }
 }
 

@@ -42,10 +42,7 @@ export function transformColumn(
     const x2 = v128.load(d2)
     const x3 = v128.load(d3)
     const x4 = v128.load(d4)
-    v128.store(
-      between,
-      multiplyAdd(f32x4.splat(PRODUCT), v128.load(d0), multiplyAdd(f32x4.splat(-SUM), x2, x4)),
-    )
+    v128.store(between, multiplyAdd(f32x4.splat(PRODUCT), v128.load(d0), multiplyAdd(f32x4.splat(-SUM), x2, x4)))
     const evenA = multiplyAdd(f32x4.splat(-B2), x2, x4)
     const oddA = multiplyAdd(f32x4.splat(-B2), x1, x3)
     v128.store(between, multiplyAdd(f32x4.splat(A1), oddA, evenA), 96)
@@ -54,11 +51,7 @@ export function transformColumn(
     const oddB = multiplyAdd(f32x4.splat(-A2), x1, x3)
     v128.store(between, multiplyAdd(f32x4.splat(B1), oddB, evenB), 288)
     v128.store(between, multiplyAdd(f32x4.splat(-B1), oddB, evenB), 384)
-    v128.store(
-      between,
-      multiplyAdd(f32x4.splat(PRODUCT), x1, multiplyAdd(f32x4.splat(-SUM), x3, v128.load(d5))),
-      480,
-    )
+    v128.store(between, multiplyAdd(f32x4.splat(PRODUCT), x1, multiplyAdd(f32x4.splat(-SUM), x3, v128.load(d5))), 480)
     d1 += 16
     d2 += 16
     d3 += 16
@@ -79,10 +72,7 @@ export function transformRow(between: usize, to: usize, plane: usize, bytes: usi
     const x3 = v128.load(between, 48)
     const x4 = v128.load(between, 64)
     let out = to
-    v128.store(
-      out,
-      multiplyAdd(f32x4.splat(PRODUCT), v128.load(between), multiplyAdd(f32x4.splat(-SUM), x2, x4)),
-    )
+    v128.store(out, multiplyAdd(f32x4.splat(PRODUCT), v128.load(between), multiplyAdd(f32x4.splat(-SUM), x2, x4)))
     const evenA = multiplyAdd(f32x4.splat(-B2), x2, x4)
     const oddA = multiplyAdd(f32x4.splat(-B2), x1, x3)
     out += plane
@@ -96,10 +86,7 @@ export function transformRow(between: usize, to: usize, plane: usize, bytes: usi
     out += plane
     v128.store(out, multiplyAdd(f32x4.splat(-B1), oddB, evenB))
     out += plane
-    v128.store(
-      out,
-      multiplyAdd(f32x4.splat(PRODUCT), x1, multiplyAdd(f32x4.splat(-SUM), x3, v128.load(between, 80))),
-    )
+    v128.store(out, multiplyAdd(f32x4.splat(PRODUCT), x1, multiplyAdd(f32x4.splat(-SUM), x3, v128.load(between, 80))))
     between += INPUT_GROUP
   }
 }
@@ -130,11 +117,7 @@ export function gatherColumn(from: usize, plane: usize, between: usize, bytes: u
     v128.store(between, f32x4.add(m0, f32x4.add(sumA, sumB)))
     v128.store(between, multiplyAdd(f32x4.splat(A1), oddA, f32x4.mul(f32x4.splat(B1), oddB)), 96)
     v128.store(between, multiplyAdd(f32x4.splat(A2), sumA, f32x4.mul(f32x4.splat(B2), sumB)), 192)
-    v128.store(
-      between,
-      multiplyAdd(f32x4.splat(A3), oddA, multiplyAdd(f32x4.splat(B3), oddB, v128.load(at))),
-      288,
-    )
+    v128.store(between, multiplyAdd(f32x4.splat(A3), oddA, multiplyAdd(f32x4.splat(B3), oddB, v128.load(at))), 288)
     between += OUTPUT_GROUP
   }
 }

@@ -56,16 +56,7 @@ export function winogradWeight(
 }
 
 /** A panel of the turned weight: its columns are input channels n …, its rows output channels, two of them at a time. */
-function packTurned(
-  weight: usize,
-  tap: usize,
-  I: i32,
-  O: i32,
-  n: i32,
-  width: i32,
-  target: usize,
-  plane: usize,
-): void {
+function packTurned(weight: usize, tap: usize, I: i32, O: i32, n: i32, width: i32, target: usize, plane: usize): void {
   const last = weight + 8 * tap
   const step = (<usize>width) << 2
   for (let o = 0; o < O; o += 2) {
@@ -101,16 +92,7 @@ function transformPair(w: usize, tap: usize, out: usize, plane: usize, second: u
 }
 
 /** One row of six planes: the three rows of the kernel weighted by c0, c1, c2, and the line of three that results at all points. */
-function transformLine(
-  w: usize,
-  tap: usize,
-  c0: f64,
-  c1: f64,
-  c2: f64,
-  out: usize,
-  plane: usize,
-  second: usize,
-): void {
+function transformLine(w: usize, tap: usize, c0: f64, c1: f64, c2: f64, out: usize, plane: usize, second: usize): void {
   const g0 = weighted(w, 3 * tap, c0, c1, c2)
   const g1 = weighted(w + tap, 3 * tap, c0, c1, c2)
   const g2 = weighted(w + 2 * tap, 3 * tap, c0, c1, c2)
