@@ -1,5 +1,7 @@
 import {
   gatherColumn,
+  spreadColumn,
+  spreadRow,
   TRANSFORM_BYTES,
   TRANSFORMED_CHANNELS,
   transformColumn,
@@ -19,13 +21,17 @@ export function tilePlane(tiles: i32, channels: i32): usize {
   return ((((<usize>tiles * <usize>channels) << 2) + 63) & ~63) | 64
 }
 
-/** The transformed input of `tiles` tiles from `tile` on, into planes that start at v and are `plane` bytes apart. */
+/**
+ * The transformed input of `tiles` tiles from `tile` on, into planes that start at v and are `plane` bytes apart, tiles `step` bytes
+ * apart.
+ */
 export function transformTiles(
   x: usize,
   geometry: usize,
   scratch: usize,
   v: usize,
   plane: usize,
+  step: usize,
   tile: i32,
   tiles: i32,
 ): void {
@@ -70,7 +76,56 @@ export function transformTiles(
         to += 6 * plane
       }
     }
-    v += pixel
+    v += step
+  }
+}
+
+/** The same of the gradient of the output, dy: f32[N, OH, OW, O']. */
+export function spreadTiles(
+  dy: usize,
+  geometry: usize,
+  scratch: usize,
+  d: usize,
+  plane: usize,
+  step: usize,
+  tile: i32,
+  tiles: i32,
+): void {
+  const OH = load<i32>(geometry, 16)
+  const OW = load<i32>(geometry, 20)
+  const O = load<i32>(geometry, 24)
+  const down = (OH + 3) >> 2
+  const across = (OW + 3) >> 2
+  const zeros = scratch + ZEROS_OFFSET
+  memory.fill(zeros, 0, 4 * TRANSFORMED_CHANNELS)
+  const pixel = (<usize>O) << 2
+  const row = pixel * <usize>OW
+  for (let t = tile; t < tile + tiles; t++) {
+    const left = (t % across) << 2
+    const top = ((t / across) % down) << 2
+    const first = dy + (<usize>(t / across / down) * <usize>OH + <usize>top) * row + <usize>left * pixel
+    for (let c = 0; c < O; c += TRANSFORMED_CHANNELS) {
+      const offset = (<usize>c) << 2
+      const bytes = (<usize>min(TRANSFORMED_CHANNELS, O - c)) << 2
+      for (let j = 0; j < 4; j++) {
+        const inside = left + j < OW
+        const from = first + offset + <usize>j * pixel
+        spreadColumn(
+          inside ? from : zeros,
+          inside && top + 1 < OH ? from + row : zeros,
+          inside && top + 2 < OH ? from + 2 * row : zeros,
+          inside && top + 3 < OH ? from + 3 * row : zeros,
+          scratch + ((<usize>j) << 4),
+          bytes,
+        )
+      }
+      let to = d + offset
+      for (let i: usize = 0; i < 6; i++) {
+        spreadRow(scratch + (i << 6), to, plane, bytes)
+        to += 6 * plane
+      }
+    }
+    d += step
   }
 }
 

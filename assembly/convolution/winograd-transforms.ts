@@ -182,3 +182,59 @@ export function writeRow(
     between += OUTPUT_GROUP
   }
 }
+
+/**
+ * First pass over the gradient of the output, the way back of `gatherColumn`: one column of four pixels, given by their addresses.
+ * between: column j of [group of four channels][6][4], at 16·j.
+ */
+export function spreadColumn(d0: usize, d1: usize, d2: usize, d3: usize, between: usize, bytes: usize): void {
+  const end = d0 + bytes
+  for (; d0 < end; d0 += 16) {
+    const y0 = v128.load(d0)
+    const y1 = v128.load(d1)
+    const y2 = v128.load(d2)
+    const y3 = v128.load(d3)
+    v128.store(between, y0)
+    const evenA = multiplyAdd(f32x4.splat(A2), y2, y0)
+    const oddA = multiplyAdd(f32x4.splat(A3), y3, f32x4.mul(f32x4.splat(A1), y1))
+    v128.store(between, f32x4.add(evenA, oddA), 64)
+    v128.store(between, f32x4.sub(evenA, oddA), 128)
+    const evenB = multiplyAdd(f32x4.splat(B2), y2, y0)
+    const oddB = multiplyAdd(f32x4.splat(B3), y3, f32x4.mul(f32x4.splat(B1), y1))
+    v128.store(between, f32x4.add(evenB, oddB), 192)
+    v128.store(between, f32x4.sub(evenB, oddB), 256)
+    v128.store(between, y3, 320)
+    d1 += 16
+    d2 += 16
+    d3 += 16
+    between += OUTPUT_GROUP
+  }
+}
+
+/** Second pass: row i of what `spreadColumn` left (between: at 64·i), into six planes `plane` bytes apart. */
+export function spreadRow(between: usize, to: usize, plane: usize, bytes: usize): void {
+  const end = to + bytes
+  for (; to < end; to += 16) {
+    const y0 = v128.load(between)
+    const y1 = v128.load(between, 16)
+    const y2 = v128.load(between, 32)
+    const y3 = v128.load(between, 48)
+    let out = to
+    v128.store(out, y0)
+    const evenA = multiplyAdd(f32x4.splat(A2), y2, y0)
+    const oddA = multiplyAdd(f32x4.splat(A3), y3, f32x4.mul(f32x4.splat(A1), y1))
+    out += plane
+    v128.store(out, f32x4.add(evenA, oddA))
+    out += plane
+    v128.store(out, f32x4.sub(evenA, oddA))
+    const evenB = multiplyAdd(f32x4.splat(B2), y2, y0)
+    const oddB = multiplyAdd(f32x4.splat(B3), y3, f32x4.mul(f32x4.splat(B1), y1))
+    out += plane
+    v128.store(out, f32x4.add(evenB, oddB))
+    out += plane
+    v128.store(out, f32x4.sub(evenB, oddB))
+    out += plane
+    v128.store(out, y3)
+    between += OUTPUT_GROUP
+  }
+}

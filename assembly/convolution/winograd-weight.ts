@@ -1,11 +1,14 @@
 import { A, B } from './winograd-points'
 
-// The transform of the weight in float64: the six values of a line of three at the points, divided by what the interpolation needs.
+// The transform of the weight in float64: a line of three is evaluated at the six points. What the interpolation would have to divide
+// by is taken in here.
 const A2: f64 = A * A
 const B2: f64 = B * B
-const AT_ZERO: f64 = 1 / (A2 * B2)
-const AT_A: f64 = 1 / (2 * A2 * (A2 - B2))
-const AT_B: f64 = 1 / (2 * B2 * (B2 - A2))
+
+/** What the interpolation divides by at 0, at A and -A, at B and -B, as factors. */
+export const AT_ZERO: f64 = 1 / (A2 * B2)
+export const AT_A: f64 = 1 / (2 * A2 * (A2 - B2))
+export const AT_B: f64 = 1 / (2 * B2 * (B2 - A2))
 
 /**
  * Bytes from plane to plane of a transformed weight of K rows and N columns: an odd number of cache lines, so that the 36 lines

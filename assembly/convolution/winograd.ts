@@ -57,7 +57,7 @@ export function winogradForward(
     const mPlane = tilePlane(tiles, columns)
     const v = scratch + TILES_SCRATCH_BYTES
     const m = v + vPlane * POINTS
-    transformTiles(x, geometry, scratch, v, vPlane, tile, tiles)
+    transformTiles(x, geometry, scratch, v, vPlane, (<usize>S) << 2, tile, tiles)
     for (let o = 0; o < O; o += columns) {
       const width = min(columns, O - o)
       const first = (<usize>o) << 2
@@ -88,20 +88,21 @@ export function winogradForward(
 }
 
 /**
- * The first stage. x: f32[N, H, W, S]; v: 36 planes f32[tiles, S], written, `tilePlane` apart; tiles: those of all images;
- * scratch: 1 MiB. Units: tiles.
+ * The first stage. x: f32[N, H, W, S]; v: 36 planes f32[tiles, ldv], their first S columns written, `tilePlane(tiles, ldv)` apart;
+ * tiles: those of all images; scratch: 1 MiB. Units: tiles.
  */
 export function winogradInput(
   x: usize,
   v: usize,
+  ldv: i32,
   tiles: i32,
   geometry: usize,
   scratch: usize,
   from: i32,
   to: i32,
 ): void {
-  const S = load<i32>(geometry, 12)
-  transformTiles(x, geometry, scratch, v + ((<usize>from * <usize>S) << 2), tilePlane(tiles, S), from, to - from)
+  const step = (<usize>ldv) << 2
+  transformTiles(x, geometry, scratch, v + <usize>from * step, tilePlane(tiles, ldv), step, from, to - from)
 }
 
 /**

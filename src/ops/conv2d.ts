@@ -13,7 +13,7 @@ import {
   type Recorder,
 } from './op.ts'
 import { geometry, slide, type Window } from './window.ts'
-import { recordWinograd, turnedGeometry, winogradWeight } from './winograd.ts'
+import { recordWinograd, recordWinogradWeightGradient, turnedGeometry, winogradWeight } from './winograd.ts'
 
 export interface Conv2dAttributes extends Window {
   readonly outChannels: number
@@ -61,7 +61,7 @@ function grouped(attrs: Conv2dAttributes, record: Recorder): GroupedConvolution 
   }
 }
 
-/** What serves the convolution, or the gradient of its input. */
+/** What serves the convolution, or one of its gradients. */
 function algorithm(
   attrs: Conv2dAttributes,
   record: Recorder,
@@ -69,7 +69,7 @@ function algorithm(
 ): ConvolutionAlgorithm {
   const input = imageShape(firstInput(record).shape)
   const output = imageShape(record.output.shape)
-  const [from, to] = direction === 'forward' ? [input, output] : [output, input]
+  const [from, to] = direction === 'backwardInput' ? [output, input] : [input, output]
   const shape: ConvolutionShape = {
     direction,
     kernel: attrs.kernel,
@@ -192,7 +192,9 @@ export const conv2d = defineOp<Conv2dAttributes>({
     const K = summed(attrs, channels)
     const table = geometry(attrs, input.shape, attrs.outChannels)
     const dWeight = record.gradient('weight')
-    if (dWeight) {
+    if (dWeight && algorithm(attrs, record, 'backwardWeight') === 'winograd') {
+      recordWinogradWeightGradient(record, dWeight, table)
+    } else if (dWeight) {
       record.call(
         'convolutionBackwardWeight',
         [input.place, record.dOutput, dWeight, { perImage: 1 }, record.table(table), SCRATCH],

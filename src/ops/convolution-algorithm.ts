@@ -9,7 +9,7 @@ export type ConvolutionAlgorithm = 'patches' | 'winograd'
 
 /** A convolution in one direction: for the gradient of the input, input and output have changed places. */
 export interface ConvolutionShape {
-  readonly direction: 'forward' | 'backwardInput'
+  readonly direction: 'forward' | 'backwardInput' | 'backwardWeight'
   readonly kernel: readonly [number, number]
   readonly stride: readonly [number, number]
   readonly dilation: readonly [number, number]
@@ -24,7 +24,7 @@ export interface ConvolutionShape {
 
 /** Multiplications that Winograd's algorithm must save: it does 36 for every tile of 4x4 outputs, 9 for every output otherwise. */
 const LEAST_SAVING = 1.5
-/** Outputs from which on transforming a weight in each step pays for itself with a few pictures. */
+/** Outputs from which on transforming a weight, or its gradient, in each step pays for itself with a few pictures. */
 const FEWEST_OUTPUTS = 16
 const TILE = 4
 
@@ -42,8 +42,9 @@ export function chooseConvolution(shape: ConvolutionShape, forced?: ConvolutionA
   return forced && candidates.includes(forced) ? forced : (candidates[0] ?? 'patches')
 }
 
-function prefersWinograd({ outHeight, outWidth, weightFixed }: ConvolutionShape): boolean {
+function prefersWinograd({ direction, outHeight, outWidth, weightFixed }: ConvolutionShape): boolean {
   const outputs = outHeight * outWidth
   const tiles = Math.ceil(outHeight / TILE) * Math.ceil(outWidth / TILE)
-  return outputs * 9 >= LEAST_SAVING * tiles * 36 && (weightFixed || outputs >= FEWEST_OUTPUTS)
+  const once = weightFixed && direction !== 'backwardWeight'
+  return outputs * 9 >= LEAST_SAVING * tiles * 36 && (once || outputs >= FEWEST_OUTPUTS)
 }

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { type Convolution, convolutionInputGradient, convolutionReference } from '../reference/convolution.ts'
+import {
+  type Convolution,
+  convolutionInputGradient,
+  convolutionReference,
+  convolutionWeightGradient,
+} from '../reference/convolution.ts'
 import { activate } from '../reference/matmul.ts'
 import { geometryOf } from '../support/convolution-geometry.ts'
 import { at, bits, padded, padRows, randomFloats, unpadRows, worstError } from '../support/dense-data.ts'
@@ -39,7 +44,7 @@ const shapes: readonly (readonly [string, Convolution])[] = [
   ['a narrow panel behind wide ones', { ...base, ...small, C: 6, O: 76 }],
   ['more channels than a stretch', { ...base, ...small, C: 1030, O: 8 }],
   ['strips of few tiles', { ...base, N: 2, H: 4, W: 12, OH: 4, OW: 12, C: 1100, O: 4 }],
-  ['several strips', { ...base, N: 3, H: 30, W: 29, OH: 30, OW: 29, C: 30, O: 36 }],
+  ['several strips', { ...base, N: 4, H: 12, W: 11, OH: 12, OW: 11, C: 200, O: 12 }],
   ['no image', { ...base, N: 0 }],
 ]
 
@@ -90,7 +95,7 @@ describe.each(kernelBuilds)('convolution by Winograd, %s build', (build) => {
       const v = kernels.floats(new Float32Array(36 * (tiles * S + 32)).fill(NaN)).pointer
       const m = kernels.floats(new Float32Array(36 * (tiles * T + 32)).fill(NaN)).pointer
       for (const range of ranges(tiles, cuts)) {
-        kernels.call('winogradInput', source, v, tiles, table, scratch, ...range)
+        kernels.call('winogradInput', source, v, S, tiles, table, scratch, ...range)
       }
       for (const range of ranges(36 * Math.ceil(T / 8), cuts)) {
         kernels.call('winogradMultiply', v, packed, m, tiles, K, S, T, ...range)
@@ -117,8 +122,43 @@ describe.each(kernelBuilds)('convolution by Winograd, %s build', (build) => {
     return run(turned, data.dy, data.weight, 1, options)
   }
 
+  /** dw as it lies in memory, [9·I, O'], added to `start`. */
+  function backwardWeight(
+    shape: Convolution,
+    data: ConvolutionData,
+    start: Float32Array,
+    cuts: readonly number[] = [],
+    apart = 16,
+  ) {
+    kernels.reset()
+    const { N, C, OH, OW, O } = shape
+    const [S, T] = [padded(C), padded(O)]
+    const x = kernels.floats(padRows(data.x, C, S)).pointer
+    const dy = kernels.floats(padRows(data.dy, O, T)).pointer
+    const dw = kernels.floats(start)
+    const table = kernels.integers(geometryOf(shape))
+    const scratch = kernels.scratch()
+    const tiles = N * Math.ceil(OH / 4) * Math.ceil(OW / 4)
+    const [ldv, ldd] = [S + apart, T + apart]
+    const v = kernels.floats(new Float32Array(36 * (tiles * ldv + 32)).fill(NaN)).pointer
+    const d = kernels.floats(new Float32Array(36 * (tiles * ldd + 32)).fill(NaN)).pointer
+    const sums = kernels.floats(new Float32Array(36 * (C * T + 32)).fill(NaN)).pointer
+    for (const range of ranges(tiles, cuts)) {
+      kernels.call('winogradInput', x, v, ldv, tiles, table, scratch, ...range)
+      kernels.call('winogradOutputGradient', dy, d, ldd, tiles, table, scratch, ...range)
+    }
+    for (const range of ranges(36 * C, cuts)) {
+      kernels.call('winogradMultiplyTransposed', v, ldv, d, ldd, sums, tiles, C, T, ...range)
+    }
+    for (const range of ranges(C, cuts)) {
+      kernels.call('winogradWeightGradient', sums, dw.pointer, C, T, scratch, ...range)
+    }
+    expect(kernels.damagedGuards()).toBe(0)
+    return dw.values.slice()
+  }
+
   /** Sums of n products of values up to 1: roundings of the transforms, then those of ever larger partial sums. */
-  const tolerance = (n: number) => ({ absolute: 2 ** -23 * (24 * Math.sqrt(n) + n), relative: 0 })
+  const tolerance = (n: number) => ({ absolute: 2 ** -23 * (24 * Math.sqrt(n + 1) + n), relative: 0 })
 
   test.each(shapes)('%s: forward agrees with the plain loop', (_, shape) => {
     const data = randomData(shape)
@@ -156,14 +196,30 @@ describe.each(kernelBuilds)('convolution by Winograd, %s build', (build) => {
     }
   })
 
+  test.each(shapes)('%s: the gradient of the weight agrees with the plain loop', (_, shape) => {
+    const data = randomData(shape)
+    const { N, OH, OW, O } = shape
+    const product = convolutionWeightGradient(shape, data.x, data.dy)
+    const before = randomFloats(product.length, 6)
+    const expected = product.map((value, i) => value + at(before, i))
+    const dw = backwardWeight(shape, data, padRows(before, O, padded(O)))
+    expect(worstError(unpadRows(dw, O, padded(O)), expected, tolerance(N * OH * OW))).toBeLessThanOrEqual(1)
+    for (let i = 0; i < dw.length; i++) if (i % padded(O) >= O) expect(dw[i], 'padding lane').toBe(0)
+  })
+
   test.each(shapes)('%s: the bits depend neither on cuts nor strips nor company', (_, shape) => {
     const data = randomData(shape)
-    const { N, H, W, C, OH, OW } = shape
+    const { N, H, W, C, OH, OW, O } = shape
     const y = bits(forward(shape, data))
     const tiles = N * Math.ceil(OH / 4) * Math.ceil(OW / 4)
     for (const cut of [1, 2, 5, tiles - 3, tiles - 1]) {
       expect(bits(forward(shape, data, { cuts: [cut] })), `cut at ${cut}`).toEqual(y)
       expect(bits(forward(shape, data, { cuts: [cut], staged: true })), `staged, cut at ${cut}`).toEqual(y)
+    }
+    const start = new Float32Array(9 * C * padded(O))
+    const dw = bits(backwardWeight(shape, data, start))
+    for (const cut of [1, 5, 9 * C, tiles - 1]) {
+      expect(bits(backwardWeight(shape, data, start, [cut], 0)), `weight, cut at ${cut}`).toEqual(dw)
     }
     for (let image = 0; image < N; image++) {
       const x = Array.from(data.x).slice(image * H * W * C, (image + 1) * H * W * C)
@@ -197,10 +253,9 @@ describe.each(kernelBuilds)('convolution by Winograd, %s build', (build) => {
       const errors = recorded.errors({
         output: unpadRows(forward(shape, data), O, padded(O)),
         grad_x: unpadRows(backwardInput(shape, data), C, padded(C)),
-        grad_weight: [],
+        grad_weight: unpadRows(backwardWeight(shape, data, new Float32Array(9 * C * padded(O))), O, padded(O)),
       })
-      expect(errors.output).toBeLessThanOrEqual(1)
-      expect(errors.grad_x).toBeLessThanOrEqual(1)
+      for (const [name, error] of Object.entries(errors)) expect(error, name).toBeLessThanOrEqual(1)
     })
   })
 
@@ -220,6 +275,21 @@ describe.each(kernelBuilds)('convolution by Winograd, %s build', (build) => {
     expect(worstError(forward(shape, data), onEightByEight(x, weight, channels), tolerance)).toBeLessThanOrEqual(1)
     const gradient = onEightByEight(x, turned(weight, channels), channels)
     expect(worstError(backwardInput(shape, data), gradient, tolerance)).toBeLessThanOrEqual(1)
+  })
+
+  test.each([
+    [8, 16, 64],
+    [40, 16, 24],
+    [56, 8, 8],
+  ])('over %i pixels squared no gradient of unit variance of a weight is off by more than 2e-5', (size, C, O) => {
+    const shape = { ...base, H: size, W: size, OH: size, OW: size, C, O }
+    const pixels = shape.N * size * size
+    const x = randomFloats(pixels * C, 13).map((value) => value * Math.sqrt(3))
+    const dy = randomFloats(pixels * O, 14).map((value) => value * Math.sqrt(3 / pixels))
+    const expected = convolutionWeightGradient(shape, x, dy)
+    expect(Math.sqrt(expected.reduce((sum, value) => sum + value ** 2, 0) / expected.length)).toBeGreaterThan(0.8)
+    const dw = backwardWeight(shape, { x, dy, weight: [], bias: [] }, new Float32Array(9 * C * O))
+    expect(worstError(dw, expected, { absolute: 2e-5, relative: 0 })).toBeLessThanOrEqual(1)
   })
 })
 
