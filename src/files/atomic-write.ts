@@ -13,6 +13,11 @@ export interface WriteOptions {
   readonly signal?: AbortSignal | undefined
   /** Size of content that comes in pieces, so that a full disk can be reported with what is needed. */
   readonly expectedBytes?: number | undefined
+  /**
+   * The folder is not in its place yet, so nobody looks into it: the file is written as it is and synced, and the folder is left to
+   * `writeFolderAtomic`.
+   */
+  readonly inFreshFolder?: boolean | undefined
 }
 
 /**
@@ -26,6 +31,10 @@ export async function writeFileAtomic(file: string, content: FileContent, option
   const neededBytes = sizeOf(content) ?? options.expectedBytes
   const action = { verb: 'write', path: file, neededBytes }
   try {
+    if (options.inFreshFolder) {
+      await writeThrough(await fileSystem().open(file, 'create'), content, { ...options, sync: true })
+      return
+    }
     const facts = await pathFacts(file)
     if (facts?.kind === 'folder') {
       throw new RegraftError('usage', `Could not write ${inertName(file)}: it is a folder.`, { file })

@@ -52,18 +52,19 @@ export async function writeCheckpoint(run: string, state: Checkpointed, keep: nu
         shape,
         data,
       }))
-      await writeSafetensors(path.join(folder, `${part}.safetensors`), tensors)
+      await writeSafetensors(path.join(folder, `${part}.safetensors`), tensors, {}, { inFreshFolder: true })
       await written(`${part}.safetensors`)
     }
-    await writeJson(path.join(folder, 'state.json'), {
+    const rest = {
       progress: state.progress,
       origin: state.origin,
       counters: Object.fromEntries(state.counters),
       bestCounters: Object.fromEntries(state.bestCounters),
-    })
+    }
+    await writeJson(path.join(folder, 'state.json'), rest, { inFreshFolder: true })
     await written('state.json')
     const contents = { format: FORMAT, files }
-    await writeJson(path.join(folder, MANIFEST), { ...contents, check: checkOf(contents) })
+    await writeJson(path.join(folder, MANIFEST), { ...contents, check: checkOf(contents) }, { inFreshFolder: true })
   })
   await prune(run, name, keep)
 }
