@@ -1,7 +1,7 @@
 // `split.jsonl`: which picture was used for what, and with which contents. Its SHA-256 is the fingerprint of a run's data.
 //
 // A fingerprint has to notice a picture that was edited, and to be the same where the data were copied to. So it goes by contents, not
-// by times. Whoever trains reads every file anyway, and to decode one costs fifty times what its digest does.
+// by times. Whoever trains reads every file anyway, and its digest costs a few per cent of decoding it.
 import * as path from 'node:path'
 import { type ContentDigest, contentDigests } from '../data/content-digest.ts'
 import type { DataSplit, Sample } from '../data/sample.ts'
