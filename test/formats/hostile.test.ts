@@ -94,6 +94,24 @@ describe.skipIf(!present)('hostile indexes of shards', () => {
   })
 })
 
+describe.skipIf(!present)('hostile NumPy files', () => {
+  it.each(ofKind('npy').map((item) => [item.id, item] as const))('%s', async (_, item) => {
+    const checkpoint = await attempt(item, () => openAndRead(join(corpus, item.file)))
+    if (checkpoint === undefined) return
+    // The index calls a single array ''.
+    const [name = ''] = checkpoint.names()
+    const { '': only, ...others } = item.tensors ?? {}
+    await expectTensors(checkpoint, only === undefined ? item : { ...item, tensors: { ...others, [name]: only } })
+  })
+})
+
+/** Opens a file and reads all of it: checksums are looked at when the values are. */
+async function openAndRead(file: string): Promise<Checkpoint> {
+  const checkpoint = await openCheckpoint(file)
+  for (const name of checkpoint.names()) await checkpoint.readBytes(name)
+  return checkpoint
+}
+
 async function expectTensors(checkpoint: Checkpoint, item: Case): Promise<void> {
   const expected = Object.entries(item.tensors ?? {})
   if (item.tensor_count !== undefined) expect(checkpoint.names().length).toBe(item.tensor_count)
