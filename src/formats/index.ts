@@ -5,6 +5,7 @@ import { readRange, withOpenFile } from '../files/read-file.ts'
 import { recogniseContent } from '../files/recognise.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { looksLikeNpz, openNpy, openNpz } from './npy.ts'
+import { looksLikePytorch, openPytorchLegacy, openPytorchZip } from './pytorch.ts'
 import { looksLikeSafetensors, openSafetensors } from './safetensors.ts'
 import { openShardedSafetensors } from './sharded-safetensors.ts'
 import { weightsError } from './stored-tensors.ts'
@@ -43,10 +44,10 @@ async function readerFor(file: string): Promise<Reader> {
       case 'numpy':
         return openNpy
       case 'pickle':
-        throw unread(file, 'a Python pickle (old PyTorch .pth)')
+        return openPytorchLegacy
       case 'zip': {
         const names = [...(await readZipDirectory(handle, { path: file, facts })).keys()]
-        if (names.some((name) => name.endsWith('data.pkl'))) throw unread(file, 'PyTorch (.pth)')
+        if (looksLikePytorch(names)) return openPytorchZip
         if (looksLikeNpz(names)) return openNpz
         if (names.includes('model.weights.h5')) throw unread(file, 'Keras (.keras)')
         throw weightsError(
@@ -67,6 +68,12 @@ async function readerFor(file: string): Promise<Reader> {
         const ending = path.extname(file).toLowerCase()
         const foreign = byExtension.get(ending)
         if (foreign !== undefined && facts.sizeBytes > 0) throw unread(file, foreign)
+        if (pytorchEndings.includes(ending) && facts.sizeBytes > 0) {
+          throw weightsError(
+            file,
+            `this is not a PyTorch file (${ending}): it is neither a zip archive nor a pickle.\nDownload or copy it again.`,
+          )
+        }
         return openSafetensors
       }
       default:
@@ -81,9 +88,10 @@ function unread(file: string, format: string): RegraftError {
   return weightsError(file, `${format} is not supported yet.\n${advice}`)
 }
 
+const pytorchEndings: readonly string[] = ['.pth', '.pt', '.bin', '.ckpt']
+
 /** Formats that their first bytes do not tell. */
 const byExtension: ReadonlyMap<string, string> = new Map([
-  ...['.pth', '.pt', '.bin', '.ckpt'].map((ending) => [ending, 'PyTorch'] as const),
   ['.onnx', 'ONNX'],
   ['.h5', 'Keras HDF5 (.h5)'],
   ['.hdf5', 'Keras HDF5 (.hdf5)'],

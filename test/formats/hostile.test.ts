@@ -94,6 +94,14 @@ describe.skipIf(!present)('hostile indexes of shards', () => {
   })
 })
 
+describe.skipIf(!present)('hostile PyTorch files', () => {
+  it.each(ofKind('pth').map((item) => [item.id, item] as const))('%s', async (_, item) => {
+    const checkpoint = await attempt(item, () => openAndRead(join(corpus, item.file)))
+    if (checkpoint !== undefined) await expectTensors(checkpoint, item)
+    expect(existsSync('PWNED'), 'nothing in the file was run').toBe(false)
+  })
+})
+
 describe.skipIf(!present)('hostile NumPy files', () => {
   it.each(ofKind('npy').map((item) => [item.id, item] as const))('%s', async (_, item) => {
     const checkpoint = await attempt(item, () => openAndRead(join(corpus, item.file)))
