@@ -5,10 +5,11 @@ import { readRange, withOpenFile } from '../files/read-file.ts'
 import { recogniseContent } from '../files/recognise.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { looksLikeNpz, openNpy, openNpz } from './npy.ts'
+import { looksLikeOnnx, readOnnxFile } from './onnx-file.ts'
 import { looksLikePytorch, openPytorchLegacy, openPytorchZip } from './pytorch.ts'
 import { looksLikeSafetensors, openSafetensors } from './safetensors.ts'
 import { openShardedSafetensors } from './sharded-safetensors.ts'
-import { weightsError } from './stored-tensors.ts'
+import { checkpointOf, weightsError } from './stored-tensors.ts'
 import { readZipDirectory } from './zip.ts'
 
 /**
@@ -66,6 +67,7 @@ async function readerFor(file: string): Promise<Reader> {
         )
       case undefined: {
         const ending = path.extname(file).toLowerCase()
+        if (looksLikeOnnx(start) || ending === '.onnx') return openOnnxWeights
         const foreign = byExtension.get(ending)
         if (foreign !== undefined && facts.sizeBytes > 0) throw unread(file, foreign)
         if (pytorchEndings.includes(ending) && facts.sizeBytes > 0) {
@@ -83,6 +85,10 @@ async function readerFor(file: string): Promise<Reader> {
   })
 }
 
+async function openOnnxWeights(file: string): Promise<Checkpoint> {
+  return checkpointOf(file, (await readOnnxFile(file)).initialisers)
+}
+
 function unread(file: string, format: string): RegraftError {
   const advice = 'Convert it to safetensors first, for example in Python with safetensors.torch.save_file.'
   return weightsError(file, `${format} is not supported yet.\n${advice}`)
@@ -92,7 +98,6 @@ const pytorchEndings: readonly string[] = ['.pth', '.pt', '.bin', '.ckpt']
 
 /** Formats that their first bytes do not tell. */
 const byExtension: ReadonlyMap<string, string> = new Map([
-  ['.onnx', 'ONNX'],
   ['.h5', 'Keras HDF5 (.h5)'],
   ['.hdf5', 'Keras HDF5 (.hdf5)'],
   ['.keras', 'a Keras archive (.keras)'],

@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto'
 import { cpSync, existsSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { RegraftError } from '../../src/errors.ts'
 import { readJson } from '../../src/files/strict-json.ts'
 import { openCheckpoint } from '../../src/formats/index.ts'
+import { importOnnx } from '../../src/formats/onnx-network.ts'
 import { openSafetensors } from '../../src/formats/safetensors.ts'
+import { createEngine } from '../../src/kernels/engine.ts'
 import type { Checkpoint } from '../../src/tensor/checkpoint.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
+import { onnxInput, runOnnx } from './run-onnx.ts'
 
 const corpus = join(import.meta.dirname, '../../../shared/hostile/corpus')
 const present = existsSync(join(corpus, 'index.json'))
@@ -24,6 +27,9 @@ interface Case {
   readonly tensors?: Record<string, { dtype: string; shape: number[]; le_hex?: string; sha256?: string }>
   readonly tensor_count?: number
   readonly value?: unknown
+  readonly input?: Record<string, string>
+  readonly outputs?: Record<string, { file: string }>
+  readonly tolerance?: { abs: number; rel: number }
   readonly setup?: readonly { symlink?: string; target: string }[]
 }
 
@@ -111,6 +117,45 @@ describe.skipIf(!present)('hostile NumPy files', () => {
     const { '': only, ...others } = item.tensors ?? {}
     await expectTensors(checkpoint, only === undefined ? item : { ...item, tensors: { ...others, [name]: only } })
   })
+})
+
+describe.skipIf(!present)('hostile ONNX files', () => {
+  const engine = createEngine({ threads: 1, simd: 'baseline' })
+  afterAll(() => engine.close())
+  /** Models that are fine and use operators that have no layer here. */
+  const beyond: ReadonlyMap<string, string> = new Map([
+    ['onnx/valid-float-data', 'not supported: Sigmoid'],
+    ['onnx/valid-two-outputs', 'not supported: Neg'],
+  ])
+
+  it.each(ofKind('onnx').map((item) => [item.id, item] as const))('%s', async (_, item) => {
+    const file = join(corpus, item.file)
+    const [inputName = '', inputFile] = Object.entries(item.input ?? {})[0] ?? []
+    const input = inputFile === undefined ? undefined : await readArray(join(dirname(file), inputFile))
+    const unsupported = beyond.get(item.id)
+    if (unsupported !== undefined) return expect(importOnnx(file, onnxInput)).rejects.toThrow(unsupported)
+    // Errors about data outside the file name the folder.
+    const outputs = await attempt({ ...item, file: dirname(item.file) }, async () => {
+      const network = await importOnnx(file, onnxInput)
+      if (input !== undefined) expect(network.input.name).toBe(inputName)
+      return runOnnx(engine, network, input)
+    })
+    for (const [name, { file: expectedFile }] of Object.entries((outputs && item.outputs) ?? {})) {
+      const expected = await readArray(join(dirname(file), expectedFile))
+      const found = outputs?.get(name)
+      expect(found?.shape).toEqual(expected.shape)
+      const { abs = 0, rel = 0 } = item.tolerance ?? {}
+      for (const [at, value] of expected.data.entries()) {
+        expect(Math.abs((found?.data[at] ?? Number.NaN) - value)).toBeLessThanOrEqual(abs + rel * Math.abs(value))
+      }
+    }
+    return undefined
+  })
+
+  async function readArray(file: string): Promise<{ shape: readonly number[]; data: Float32Array }> {
+    const checkpoint = await openCheckpoint(file)
+    return checkpoint.read(checkpoint.names()[0] ?? '')
+  }
 })
 
 /** Opens a file and reads all of it: checksums are looked at when the values are. */

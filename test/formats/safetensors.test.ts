@@ -145,7 +145,6 @@ describe('openCheckpoint', () => {
   })
 
   it.each([
-    ['a.onnx', '\u0008\u0007', 'ONNX'],
     ['a.h5', '\u0089HDF\r\n\u001a\n', 'HDF5'],
     ['a.tflite', '\u001c\u0000\u0000\u0000TFL3', 'TensorFlow Lite'],
     ['a.pb', '\n\u0004', 'TensorFlow graph'],
