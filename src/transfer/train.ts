@@ -74,7 +74,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
 
   const changes = preprocessingChanges(config)
   const base = config.pretrained
-    ? (await loadModel(config.model, changes)).model
+    ? await pretrainedModel(config.model, changes, listener)
     : await freshModel(config.model, config.seed, changes)
   // A head for the same classes is gone on with; another one is put aside.
   const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
@@ -132,6 +132,16 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   } finally {
     work.budget.close()
   }
+}
+
+async function pretrainedModel(
+  name: string,
+  changes: PreprocessingChanges,
+  listener: TrainOptions['listener'],
+): Promise<Model> {
+  const { model, remarks } = await loadModel(name, changes)
+  for (const message of remarks) listener?.({ type: 'note', message })
+  return model
 }
 
 /** Whether the head or more trains step by step, so that it can be left and gone on with. */
