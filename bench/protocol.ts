@@ -35,15 +35,18 @@ export interface OpTask<K extends OpName = OpName> {
   readonly kind: 'op'
   readonly op: K
   readonly attrs: AttributesOf<K>
-  readonly pass: 'forward' | 'backward'
-  readonly batchStatistics: boolean
+  /** A pass of training, with statistics of the batch where there are any; null: inference. */
+  readonly training: {
+    readonly pass: 'forward' | 'backward'
+    /** File of f32, [N, …output]. */
+    readonly outputGradient: string
+  } | null
   readonly images: number
   /** Without the batch, channels last. */
   readonly inputShape: readonly number[]
   /** Files of f32 without padding; parameters by their names, in the layout of weight files. */
   readonly input: string
   readonly parameters: Readonly<Record<string, string>>
-  readonly dOutput: string | null
 }
 
 /** What a network is made from, the same for all: pictures are RGB bytes [N, H, W, 3] and become (v/255 - mean)/std. */

@@ -18,8 +18,8 @@ interface Operator<K extends OpName> {
   readonly attrs: AttributesOf<K>
   readonly inputShape: readonly number[]
   readonly images: number
-  readonly pass?: 'forward' | 'backward'
-  readonly batchStatistics?: boolean
+  /** A pass of training; inference when absent. */
+  readonly training?: 'forward' | 'backward'
   readonly unit: 'GFLOP/s' | 'GB/s'
   /** How often inputs and outputs are read or written at least. */
   readonly passes?: { readonly inputs: number; readonly outputs: number }
@@ -30,25 +30,20 @@ interface Operator<K extends OpName> {
 const WITHIN = 1e-4
 
 function line<K extends OpName>(operator: Operator<K>): SpeedLine {
-  const { op, attrs, inputShape, images, pass = 'forward', batchStatistics = false, unit } = operator
+  const { op, attrs, inputShape, images, training, unit } = operator
   const graph = graphOf(op, attrs, inputShape)
   const layer = layerNamed(graph, 'op')
   const task = (workload: Workload): OpTask<K> => {
     const noise = (name: string, length: number) => workload.noise(`${op} ${name}`, length)
     const files = parametersOf(layer).map(({ name, shape }) => [name, noise(name, elementCount(shape))] as const)
-    const dOutput = pass === 'backward' ? noise('output gradient', images * elementCount(layer.shape)) : null
     const input = noise('input', images * elementCount(inputShape))
     return {
       kind: 'op',
-      op,
-      attrs,
-      pass,
-      batchStatistics,
-      images,
-      inputShape,
-      input,
+      ...{ op, attrs, images, inputShape, input },
+      training: training
+        ? { pass: training, outputGradient: noise('output gradient', images * elementCount(layer.shape)) }
+        : null,
       parameters: Object.fromEntries(files),
-      dOutput,
     }
   }
   const bytesOf = (shape: readonly number[]) => 4 * images * pixelsOf(shape) * paddedChannels(channelsOf(shape))
@@ -104,8 +99,7 @@ const batchNorm = (pass: 'forward' | 'backward', size: number, channels: number)
     attrs: { epsilon: 1e-5, momentum: 0.1, activation: 'relu6' },
     inputShape: [size, size, channels],
     images: 16,
-    pass,
-    batchStatistics: true,
+    training: pass,
     unit: 'GB/s',
     passes: pass === 'forward' ? { inputs: 2, outputs: 1 } : { inputs: 3, outputs: 4 },
     ...(pass === 'backward' ? { truth: batchNormTruth } : {}),

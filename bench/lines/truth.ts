@@ -23,7 +23,7 @@ export function productTruth({ n, k, a, b }: MatmulTask): Float64Array {
 /** Forward of an operator; statistics of a batch need all of it. */
 export function forwardTruth<K extends OpName>(task: OpTask<K>): Float64Array {
   const attrs: AttributesOf<K> = task.attrs
-  const images = task.batchStatistics ? task.images : 1
+  const images = task.training ? task.images : 1
   const values = images * task.inputShape.reduce((product, size) => product * size, 1)
   const parameters = Object.entries(task.parameters).map(
     ([name, file]) => [`op.${name}`, Float64Array.from(readFloats(file))] as const,
@@ -33,7 +33,7 @@ export function forwardTruth<K extends OpName>(task: OpTask<K>): Float64Array {
     new Map(parameters),
     Float64Array.from(readFloats(task.input).subarray(0, values)),
     images,
-    new Set(task.batchStatistics ? ['op'] : []),
+    new Set(task.training ? ['op'] : []),
   )
   const output = outputs.get('op')
   if (!output) throw new Error('the interpreter gives every output')
@@ -48,7 +48,7 @@ export function batchNormTruth(task: OpTask<'batchNorm'>): Record<string, Float6
   const x = readFloats(task.input)
   const highest = task.attrs.activation === 'relu6' ? 6 : Number.POSITIVE_INFINITY
   const clips = task.attrs.activation !== undefined && task.attrs.activation !== 'none'
-  const dy = readFloats(task.dOutput ?? '').map((value, at) => {
+  const dy = readFloats(task.training?.outputGradient ?? '').map((value, at) => {
     const y = output[at] ?? Number.NaN
     return !clips || (y > 0 && y < highest) ? value : 0
   })

@@ -1,20 +1,13 @@
-// One operator on its own: its record is asked for the calls of a forward and of a backward pass, and every place gets memory of its own.
+// One operator on its own, planned as it is in a network: the calls are those that the runner hands to the engine.
 import { makeLayer } from '../../src/graph/builder.ts'
-import { type Graph, parametersOf } from '../../src/graph/graph.ts'
+import { appendLayers } from '../../src/graph/edit.ts'
+import type { Graph, Layer } from '../../src/graph/graph.ts'
 import type { Engine } from '../../src/kernels/engine.ts'
-import { type Argument, type Call, call } from '../../src/kernels/program.ts'
-import { type AttributesOf, type OpName, ops } from '../../src/ops/index.ts'
-import {
-  type BackwardRecorder,
-  type Block,
-  channelsOf,
-  type ForwardRecorder,
-  type Op,
-  type Place,
-  paddedChannels,
-  pixelsOf,
-} from '../../src/ops/op.ts'
-import { createParameters, type ParameterStore } from '../../src/runtime/parameters.ts'
+import type { Call } from '../../src/kernels/program.ts'
+import type { AttributesOf, OpName } from '../../src/ops/index.ts'
+import { channelsOf, paddedChannels, pixelsOf } from '../../src/ops/op.ts'
+import { createParameters } from '../../src/runtime/parameters.ts'
+import { createRunner, type Runner, type RunnerOptions } from '../../src/runtime/runner.ts'
 import type { HostTensor } from '../../src/tensor/host-tensor.ts'
 import type { Shape } from '../../src/tensor/shape.ts'
 
@@ -23,24 +16,16 @@ export interface OneOpOptions<K extends OpName> {
   readonly attrs: AttributesOf<K>
   readonly inputShape: Shape
   readonly images: number
-  readonly batchStatistics: boolean
-  /** What backward gives besides the gradients of parameters; absent: there is no backward. */
-  readonly backward?: 'input gradient' | 'no input gradient'
+  /** Values of the parameters, by their names after the operator's. */
+  readonly parameters: ReadonlyMap<string, HostTensor>
+  /** [N, …shape] without padding. */
+  readonly input: Float32Array
 }
 
-export interface OneOp {
-  readonly store: ParameterStore
-  readonly outputShape: Shape
-  /** To be run once, after the parameters were written. */
-  readonly prepare: readonly Call[]
-  readonly forward: readonly Call[]
-  /** Needs what forward left. Gradients of parameters are added to. */
-  readonly backward: readonly Call[]
-  /** Values without padding, [N, …shape]. */
-  write(which: 'input' | 'output gradient', values: Float32Array): void
-  read(which: 'output' | 'input gradient'): Float32Array
-  /** Gradient of a parameter, in the layout of weight files. */
-  gradient(parameter: string): HostTensor
+/** Calls that can be repeated, and what they compute. */
+export interface RepeatableCalls {
+  readonly calls: readonly Call[]
+  read(): Readonly<Record<string, Float32Array>>
 }
 
 /** The graph of one operator 'op' on an input. */
@@ -50,140 +35,148 @@ export function graphOf<K extends OpName>(op: K, attrs: AttributesOf<K>, inputSh
   return { layers: [input, layer], output: 'op', features: 'op' }
 }
 
-export function oneOp<K extends OpName>(engine: Engine, options: OneOpOptions<K>): OneOp {
+/** Forward in inference. */
+export async function forwardCalls<K extends OpName>(
+  engine: Engine,
+  options: OneOpOptions<K>,
+): Promise<RepeatableCalls> {
   const { op, attrs, inputShape, images } = options
   const graph = graphOf(op, attrs, inputShape)
-  const layer = graph.layers[1]
-  if (!layer) throw new Error('the graph has two layers')
-  const store = createParameters(engine, graph)
-  const addresses = new Map<Block, number>(store.parameters.map(({ place, address }) => [place.block, address]))
-  const known = new Map<string, Place>()
-  const place = (name: string, bytes: number): Place => {
-    const existing = known.get(name)
-    if (existing) return existing
-    const made: Place = { block: { name, fixedBytes: bytes, bytesPerImage: 0 }, offsetBytes: 0 }
-    addresses.set(made.block, engine.arena.allocate(bytes, name))
-    known.set(name, made)
-    return made
-  }
-  const addressOf = ({ block, offsetBytes }: Place): number => {
-    const address = addresses.get(block)
-    if (address === undefined) throw new Error(`block '${block.name}' has no place`)
-    return address + offsetBytes
-  }
-  const bytesOf = (shape: Shape) => images * pixelsOf(shape) * paddedChannels(channelsOf(shape)) * 4
-  const value = (name: string, shape: Shape) => ({ place: place(name, bytesOf(shape)), shape })
+  const { runner, calls } = await planned(engine, graph, options.parameters, { images, input: 'floats' })
+  runner.writeFloats(options.input)
+  return { calls, read: () => ({ output: runner.read('op', images) }) }
+}
 
-  const input = value('input', inputShape)
-  const output = value('output', layer.shape)
-  const dOutput = () => value('output gradient', layer.shape)
-  const dInput = () => value('input gradient', inputShape)
-  const parameter = (name: string): Place => store.get(`op.${name}`).place
-  const gradientPlace = (name: string): Place =>
-    place(`gradient of ${name}`, Math.ceil(store.get(`op.${name}`).length / 16) * 64)
-  const calls: Record<'prepare' | 'forward' | 'backward', Call[]> = { prepare: [], forward: [], backward: [] }
-  const recordTo =
-    (list: Call[]): ForwardRecorder['call'] =>
-    (kernel, args, units, grain) => {
-      const { args: places, ...rest } = call<typeof kernel, Place>(kernel, args, units, grain)
-      list.push({ ...rest, args: places.map((argument) => resolved(argument)) })
+export interface TrainingOptions<K extends OpName> extends OneOpOptions<K> {
+  readonly pass: 'forward' | 'backward'
+  /** Whether backward gives the gradient of the input. */
+  readonly inputGradient: boolean
+  /** [N, …shape] without padding; what backward starts from. */
+  readonly outputGradient: Float32Array
+}
+
+// The operator's calls are told from those around it by these: no operator of the benchmark has kernels of both names.
+const BEFORE = /^depthwise/
+const AFTER = /^adaptivePool/
+
+/**
+ * Forward or backward of an operator whose parameters train; batch norms use the statistics of the batch. In front of it a depthwise
+ * convolution by 1 makes its input's gradient wanted, behind it a mean and a classifier make a loss.
+ */
+export async function trainingCalls<K extends OpName>(
+  engine: Engine,
+  options: TrainingOptions<K>,
+): Promise<RepeatableCalls> {
+  const { op, attrs, inputShape, images, pass, inputGradient } = options
+  const before = inputGradient ? beforeOp(inputShape) : graphOf(op, attrs, inputShape)
+  const whole = appendLayers(before, (add) => {
+    const output = inputGradient ? add(op, 'op', attrs, ['before']) : 'op'
+    return add('linear', 'classifier', { outFeatures: 4 }, [add('globalAveragePool', 'mean', {}, [output])])
+  })
+  const layer = whole.layers.find(({ name }) => name === 'op')
+  if (!layer) throw new Error('the graph has the operator')
+  const trainable = new Set(
+    [...options.parameters.keys()].filter((name) => !/running/.test(name)).map((name) => `op.${name}`),
+  )
+  if (inputGradient) trainable.add('before.weight')
+  const parameters = new Map(options.parameters)
+  const { runner, calls } = await planned(engine, whole, parameters, {
+    images,
+    input: 'floats',
+    training: { trainable, batchStatistics: new Set(op === 'batchNorm' ? ['op'] : []) },
+  })
+  runner.writeFloats(options.input)
+  await runner.run(images)
+
+  const index = (test: (kernel: string) => boolean, from = 0) =>
+    calls.findIndex(({ kernel }, at) => at >= from && test(kernel))
+  const afterForward = index((kernel) => AFTER.test(kernel))
+  const afterBackward = index((kernel) => AFTER.test(kernel), afterForward + 1)
+  const beforeBackward = index((kernel) => BEFORE.test(kernel), afterBackward)
+  const mean = calls[afterBackward]
+  if (!mean || (inputGradient && beforeBackward < 0))
+    throw new Error('the plan has calls that tell the operator from the rest')
+  // adaptivePoolBackward(dy, dx, …) gives the gradient of the operator's output.
+  write(engine, Number(mean.args[1]), layer, options.outputGradient)
+  if (runner.zeroGradients) await engine.run([runner.zeroGradients], images)
+  if (pass === 'forward') {
+    const first = inputGradient ? index((kernel) => BEFORE.test(kernel)) + 1 : 0
+    // adaptivePoolForward(x, y, …) reads its output.
+    const address = Number(calls[afterForward]?.args[0])
+    return {
+      calls: calls.slice(first, afterForward),
+      read: () => ({ output: read(engine, address, layer.shape, images) }),
     }
-  const resolved = (argument: Argument<Place>): Argument<number> =>
-    typeof argument === 'object' && 'block' in argument ? addressOf(argument) : argument
-  const memory = (name: string, bytes: number, fixed?: 'fixed') => place(name, fixed ? bytes : bytes * images)
-  const shared = {
-    inputs: [input],
-    output,
-    parameter,
-    // Weights are known beforehand: what is done to them alone is no part of the time.
-    parametersFixed: true,
-    batchStatistics: options.batchStatistics,
-    table(integers: readonly number[]) {
-      const table = place(`table ${integers.join(' ')}`, integers.length * 4)
-      engine.integers(addressOf(table), integers.length).set(integers)
-      return table
-    },
-    temporary: memory,
-    kept: memory,
-    constant: place,
-  }
-  const outputsOf = (name: string, otherwise: number) => store.get(`op.${name}`).spec.shape[0] ?? otherwise
-  const innerOf = (name: string) =>
-    store
-      .get(`op.${name}`)
-      .spec.shape.slice(1)
-      .reduce((product, size) => product * size, 1)
-  const record = ops[op] as unknown as Op<AttributesOf<K>>
-  const prepareCall = recordTo(calls.prepare)
-  record.forward(attrs, {
-    ...shared,
-    call: recordTo(calls.forward),
-    constantCall: prepareCall,
-    packed(name, rows, columns) {
-      const packed = place(`${name} packed`, rows * columns * 4)
-      prepareCall('packB', [parameter(name), columns, packed, rows, outputsOf(name, columns)], Math.ceil(columns / 8))
-      return packed
-    },
-    bias: parametersOf(layer).some(({ kind }) => kind === 'bias') ? parameter('bias') : 0,
-    residual: 0,
-    activation: 'none',
-  } satisfies ForwardRecorder)
-  const toInput = () =>
-    options.backward === 'input gradient' ? ({ place: dInput().place, accumulate: 0 } as const) : undefined
-  const backwardRecorder: BackwardRecorder = {
-    ...shared,
-    call: recordTo(calls.backward),
-    get dOutput() {
-      return dOutput().place
-    },
-    packedTransposed(name, rows, columns) {
-      const packed = place(`${name} transposed, packed`, rows * columns * 4)
-      prepareCall(
-        'packBTransposed',
-        [parameter(name), paddedChannels(rows), packed, rows, innerOf(name)],
-        Math.ceil(columns / 8),
-      )
-      return packed
-    },
-    gradient: gradientPlace,
-    dInput: toInput,
-    // Not in place, or the next repetition would start from other numbers.
-    dInputInPlace: toInput,
-  }
-  if (options.backward !== undefined) record.backward(attrs, backwardRecorder)
-
-  const places = {
-    input: () => input,
-    output: () => output,
-    'input gradient': dInput,
-    'output gradient': dOutput,
   }
   return {
-    store,
-    outputShape: layer.shape,
-    ...calls,
-    write(which, values) {
-      const { place, shape } = places[which]()
-      const channels = channelsOf(shape)
-      const stride = paddedChannels(channels)
-      const target = engine.floats(addressOf(place), (values.length / channels) * stride)
-      for (let row = 0; row * channels < values.length; row++)
-        target.set(values.subarray(row * channels, (row + 1) * channels), row * stride)
-    },
-    read(which) {
-      const { place, shape } = places[which]()
-      const channels = channelsOf(shape)
-      const stride = paddedChannels(channels)
-      const rows = pixelsOf(shape) * images
-      const values = engine.floats(addressOf(place), rows * stride)
-      const result = new Float32Array(rows * channels)
-      for (let row = 0; row < rows; row++)
-        result.set(values.subarray(row * stride, row * stride + channels), row * channels)
-      return result
-    },
-    gradient(name) {
-      const { length } = store.get(`op.${name}`)
-      return store.readAs(`op.${name}`, engine.floats(addressOf(gradientPlace(name)), length))
+    calls: calls.slice(afterBackward + 1, inputGradient ? beforeBackward : calls.length),
+    read: () => ({
+      ...Object.fromEntries(
+        [...trainable]
+          .filter((name) => name.startsWith('op.'))
+          .map((name) => [`gradient of ${name.slice('op.'.length)}`, runner.gradient(name).data]),
+      ),
+      // depthwiseBackwardWeight(x, dy, …) reads what backward gave.
+      ...(inputGradient
+        ? { 'input gradient': read(engine, Number(calls[beforeBackward]?.args[1]), inputShape, images) }
+        : {}),
+    }),
+  }
+}
+
+function beforeOp(inputShape: Shape): Graph {
+  const input = makeLayer('tensorInput', 'input', { shape: inputShape }, [], new Map(), { stage: 'stem' })
+  const attrs = { kernel: [1, 1], stride: [1, 1], padding: [0, 0, 0, 0] } as const
+  const before = makeLayer('depthwiseConv2d', 'before', attrs, ['input'], new Map([['input', input]]), {
+    stage: 'stem',
+  })
+  return { layers: [input, before], output: 'before', features: 'before' }
+}
+
+/** A runner that is ready, and the calls of a run. */
+async function planned(
+  engine: Engine,
+  graph: Graph,
+  parameters: ReadonlyMap<string, HostTensor>,
+  options: RunnerOptions,
+): Promise<{ runner: Runner; calls: readonly Call[] }> {
+  const store = createParameters(engine, graph)
+  for (const { name, spec } of store.parameters) {
+    const tensor = parameters.get(name.slice('op.'.length))
+    const ones = () => ({ shape: spec.shape, data: new Float32Array(spec.shape.reduce((a, b) => a * b, 1)).fill(1) })
+    store.write(name, name.startsWith('op.') && tensor ? tensor : ones())
+  }
+  const programs: (readonly Call[])[] = []
+  const listening: Engine = {
+    ...engine,
+    register(calls) {
+      programs.push(calls)
+      return engine.register(calls)
     },
   }
+  const runner = createRunner(listening, graph, store, options)
+  await runner.prepare()
+  // The first is what runs once, the second what runs each time.
+  const [, calls] = programs
+  if (!calls) throw new Error('a runner registers its preparation and its run')
+  return { runner, calls }
+}
+
+function write(engine: Engine, address: number, { shape }: Layer, values: Float32Array): void {
+  const channels = channelsOf(shape)
+  const stride = paddedChannels(channels)
+  const target = engine.floats(address, (values.length / channels) * stride)
+  for (let row = 0; row * channels < values.length; row++)
+    target.set(values.subarray(row * channels, (row + 1) * channels), row * stride)
+}
+
+function read(engine: Engine, address: number, shape: Shape, images: number): Float32Array {
+  const channels = channelsOf(shape)
+  const stride = paddedChannels(channels)
+  const rows = pixelsOf(shape) * images
+  const values = engine.floats(address, rows * stride)
+  const result = new Float32Array(rows * channels)
+  for (let row = 0; row < rows; row++)
+    result.set(values.subarray(row * stride, row * stride + channels), row * channels)
+  return result
 }

@@ -1,11 +1,13 @@
 // Single operators: many calls in one run of the engine, because starting a run is not what is measured.
 import { costOf } from '../../src/graph/cost.ts'
+import { layerNamed, parametersOf } from '../../src/graph/graph.ts'
 import type { Engine } from '../../src/kernels/engine.ts'
-import { type Call, call } from '../../src/kernels/program.ts'
+import { call } from '../../src/kernels/program.ts'
 import type { OpName } from '../../src/ops/index.ts'
+import type { HostTensor } from '../../src/tensor/host-tensor.ts'
 import type { ConvolutionTask, MatmulTask, OpTask } from '../protocol.ts'
-import { type Outcome, readFloats, type Work } from '../serve.ts'
-import { graphOf, type OneOp, oneOp } from './one-op.ts'
+import { readFloats, type Work } from '../serve.ts'
+import { forwardCalls, graphOf, type RepeatableCalls, trainingCalls } from './one-op.ts'
 
 const PEAK_ITERATIONS = 200_000
 /** Multiply-adds of one turn of the register loop. */
@@ -30,105 +32,69 @@ export async function peakWork(engine: Engine): Promise<Work> {
 }
 
 export async function matmulWork(engine: Engine, { m, n, k, a, b }: MatmulTask): Promise<Work> {
-  const product = oneOp(engine, {
-    op: 'conv2d',
-    attrs: { outChannels: n, kernel: [1, 1], stride: [1, 1], padding: [0, 0, 0, 0] },
-    inputShape: [m, 1, k],
-    images: 1,
-    batchStatistics: false,
-  })
   const columns = readFloats(b)
   const weight = Float32Array.from(
     { length: n * k },
     (_, at) => columns[(at % k) * n + Math.floor(at / k)] ?? Number.NaN,
   )
-  product.store.write('op.weight', { shape: [n, k, 1, 1], data: weight })
-  product.write('input', readFloats(a))
-  return repeated(engine, product, product.forward, m * n * k, 1, () => ({
-    arrays: { output: product.read('output') },
-  }))
+  const product = await forwardCalls(engine, {
+    op: 'conv2d',
+    attrs: { outChannels: n, kernel: [1, 1], stride: [1, 1], padding: [0, 0, 0, 0] },
+    inputShape: [m, 1, k],
+    images: 1,
+    parameters: new Map([['weight', { shape: [n, k, 1, 1], data: weight }]]),
+    input: readFloats(a),
+  })
+  return repeated(engine, product, m * n * k, 1)
 }
 
 export async function convolutionWork(engine: Engine, task: ConvolutionTask): Promise<Work> {
   const { images, height, width, channels, outChannels, kernel, padding } = task
-  const forward = task.pass === 'forward'
-  const attrs = {
-    outChannels,
-    kernel: [kernel, kernel],
-    stride: [1, 1],
-    padding: [padding, padding, padding, padding],
-  } as const
-  const inputShape = [height, width, channels]
-  const convolution = oneOp(engine, {
+  const options = {
     op: 'conv2d',
-    attrs,
-    inputShape,
+    attrs: {
+      outChannels,
+      kernel: [kernel, kernel],
+      stride: [1, 1],
+      padding: [padding, padding, padding, padding],
+    },
+    inputShape: [height, width, channels],
     images,
-    batchStatistics: false,
-    ...(forward ? {} : { backward: 'no input gradient' }),
-  })
-  const shape = [outChannels, channels, kernel, kernel]
-  convolution.store.write('op.weight', { shape, data: readFloats(task.weight) })
-  convolution.write('input', readFloats(task.input))
-  if (!forward) convolution.write('output gradient', readFloats(task.dOutput))
-  const cost = costOf(graphOf('conv2d', attrs, inputShape)).multiplyAdds * images
-  return forward
-    ? repeated(engine, convolution, convolution.forward, cost, images, () => ({
-        arrays: { output: convolution.read('output') },
-      }))
-    : repeated(engine, convolution, convolution.backward, cost, images, () => ({
-        arrays: { gradient: convolution.gradient('weight').data },
-      }))
+    parameters: new Map([
+      ['weight', { shape: [outChannels, channels, kernel, kernel], data: readFloats(task.weight) }],
+    ]),
+    input: readFloats(task.input),
+  } as const
+  const cost = costOf(graphOf(options.op, options.attrs, options.inputShape)).multiplyAdds * images
+  if (task.pass === 'forward') return repeated(engine, await forwardCalls(engine, options), cost, images)
+  const outputGradient = readFloats(task.dOutput)
+  const backward = await trainingCalls(engine, { ...options, pass: 'backward', inputGradient: false, outputGradient })
+  return repeated(engine, backward, cost, images)
 }
 
 export async function opWork<K extends OpName>(engine: Engine, task: OpTask<K>): Promise<Work> {
-  const { op, attrs, inputShape, images, batchStatistics } = task
+  const { op, attrs, inputShape, images } = task
   const graph = graphOf(op, attrs, inputShape)
-  const single = oneOp(engine, {
-    op,
-    attrs,
-    inputShape,
-    images,
-    batchStatistics,
-    ...(task.pass === 'backward' ? { backward: 'input gradient' } : {}),
-  })
-  for (const { name, spec } of single.store.parameters) {
-    const file = task.parameters[spec.name]
+  const parameters = new Map<string, HostTensor>()
+  for (const { name, shape } of parametersOf(layerNamed(graph, 'op'))) {
+    const file = task.parameters[name]
     if (file === undefined) throw new Error(`the task says nothing about '${name}'`)
-    single.store.write(name, { shape: spec.shape, data: readFloats(file) })
+    parameters.set(name, { shape, data: readFloats(file) })
   }
-  single.write('input', readFloats(task.input))
-  if (task.dOutput !== null) single.write('output gradient', readFloats(task.dOutput))
-  const cost = costOf(graph).multiplyAdds * images
-  if (task.pass === 'forward')
-    return repeated(engine, single, single.forward, cost, images, () => ({ arrays: { output: single.read('output') } }))
-  const before = engine.register(single.forward)
-  await engine.run([before], images)
-  engine.forget(before)
-  return repeated(engine, single, single.backward, cost, images, () => ({
-    arrays: {
-      'input gradient': single.read('input gradient'),
-      ...Object.fromEntries(
-        single.store.parameters
-          .filter(({ spec }) => spec.kind !== 'statistic')
-          .map(({ spec }) => [`gradient of ${spec.name}`, single.gradient(spec.name).data]),
-      ),
-    },
-  }))
+  const options = { op, attrs, inputShape, images, parameters, input: readFloats(task.input) }
+  const calls = task.training
+    ? await trainingCalls(engine, {
+        ...options,
+        pass: task.training.pass,
+        inputGradient: true,
+        outputGradient: readFloats(task.training.outputGradient),
+      })
+    : await forwardCalls(engine, options)
+  return repeated(engine, calls, costOf(graph).multiplyAdds * images, images)
 }
 
-/** Prepares an operator, and runs calls of it in one program as often as fills some milliseconds. */
-async function repeated(
-  engine: Engine,
-  { prepare }: OneOp,
-  calls: readonly Call[],
-  multiplyAdds: number,
-  images: number,
-  outcome: () => Outcome,
-): Promise<Work> {
-  const first = engine.register(prepare)
-  await engine.run([first], images)
-  engine.forget(first)
+/** Calls in one program as often as fills some milliseconds. */
+function repeated(engine: Engine, { calls, read }: RepeatableCalls, multiplyAdds: number, images: number): Work {
   const count = Math.max(1, Math.min(MOST_CALLS, Math.round(MULTIPLY_ADDS_OF_A_RUN / multiplyAdds)))
   const once = engine.register(calls)
   const often = engine.register(Array.from({ length: count }, () => calls).flat())
@@ -139,7 +105,7 @@ async function repeated(
     },
     async check() {
       await engine.run([once], images)
-      return outcome()
+      return { arrays: read() }
     },
     close() {
       engine.forget(once)

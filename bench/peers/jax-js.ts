@@ -62,7 +62,7 @@ function convolutionWork(task: ConvolutionTask): Work {
   })
   return arrayWork(
     () => gradient(x.ref, weight.ref, dy.ref),
-    (values) => ({ gradient: values }),
+    (values) => ({ 'gradient of weight': values }),
   )
 }
 

@@ -72,7 +72,7 @@ class Convolution:
 
     def check(self):
         result = self.run()
-        return ({"output": result.permute(0, 2, 3, 1)} if self.forward else {"gradient": result}), {}
+        return ({"output": result.permute(0, 2, 3, 1)} if self.forward else {"gradient of weight": result}), {}
 
 
 class Forward:
