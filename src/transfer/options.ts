@@ -8,6 +8,10 @@ export interface PreprocessingOverrides {
   readonly cropPct?: number
   readonly interpolation?: 'bilinear' | 'bicubic' | 'lanczos' | 'nearest'
   readonly cropMode?: 'center' | 'squash' | 'border'
+  /** exact: the bytes that Pillow gives; fast: libvips, for photos much larger than the network's input. */
+  readonly resize?: 'exact' | 'fast'
+  /** default: EXIF upright, ICC to sRGB, alpha over white; timm: alpha dropped, EXIF and ICC ignored. */
+  readonly preprocess?: 'default' | 'timm'
 }
 
 export interface WorkOptions {

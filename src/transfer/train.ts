@@ -130,12 +130,14 @@ function validationOf(text: string | null): number | string | undefined {
 }
 
 function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
-  const { imgSize, cropPct, interpolation, cropMode } = config
+  const { imgSize, cropPct, interpolation, cropMode, resize, preprocess } = config
   return {
     ...(imgSize === null ? {} : { imgSize }),
     ...(cropPct === null ? {} : { cropPct }),
     ...(interpolation === null ? {} : { interpolation }),
     ...(cropMode === null ? {} : { cropMode }),
+    ...(resize === null ? {} : { resize }),
+    ...(preprocess === null ? {} : { preprocess }),
   }
 }
 
