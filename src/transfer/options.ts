@@ -83,6 +83,9 @@ export interface TrainResult {
   readonly belowMinimum: boolean
 }
 
+/** Files, folders, patterns, lists of paths and manifests, known beforehand or as they come. */
+export type Inputs = readonly string[] | AsyncIterable<string>
+
 /** One row of `predict`. */
 export interface Prediction {
   readonly path: string

@@ -61,6 +61,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     signal,
   })
   for (const { path: file, reason } of data.skipped) listener?.({ type: 'bad', path: file, reason })
+  for (const message of data.notes) listener?.({ type: 'note', message })
   listener?.({ type: 'phaseEnd', phase: 'scan' })
   if (data.validation.length === 0)
     throw new RegraftError(
