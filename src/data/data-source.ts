@@ -5,6 +5,7 @@ import { inertName } from '../inert-text.ts'
 import { entriesOf, lookAt } from './disk.ts'
 import { checkFolder, type FolderOptions, folderFiles } from './image-folder.ts'
 import { imageExtensions } from './image-kind.ts'
+import { isList } from './list-file.ts'
 import { isManifest, manifestColumns } from './manifest.ts'
 import { type ManifestFile, manifestFiles } from './manifest-files.ts'
 import type { LabelledFile, LabelledFiles, Skipped } from './sample.ts'
@@ -30,6 +31,16 @@ export interface SourceFiles {
 /** The folder that relative paths of a source start at. */
 export function folderOf(source: DataSource): string {
   return source.kind === 'folder' ? source.path : dirname(source.path)
+}
+
+/**
+ * Finds out what DATA is.
+ * @throws 'data' when it is neither folder nor manifest nor list
+ */
+export async function findData(given: string): Promise<DataSource> {
+  const source = await findSource(given)
+  if (source.kind === 'list' && !isList(given)) await checkFolder(source.path)
+  return source
 }
 
 /**

@@ -3,9 +3,9 @@ import { RegraftError, throwIfAborted } from '../errors.ts'
 import { filePieces } from '../files/pieces.ts'
 import { lookAt } from './disk.ts'
 import { isPattern, matchingPaths } from './glob.ts'
+import { isList } from './list-file.ts'
 import { isManifest, manifestRows } from './manifest.ts'
 import { pathLines } from './path-lines.ts'
-import { extensionOf } from './walk-files.ts'
 import { walkInOrder } from './walk-in-order.ts'
 
 /** One picture to predict or embed: a row of the output, also when it cannot be read. */
@@ -20,11 +20,8 @@ export interface InputImage {
   readonly error?: string
 }
 
-/** Endings of files that are lists of paths, one a line, relative to the working directory or else to the list. */
-const listExtensions: ReadonlySet<string> = new Set(['txt', 'lst', 'list'])
-
 /**
- * The pictures that files, folders, patterns, lists of paths and manifests stand for, one after the other as they are found, in
+ * The pictures that files, folders, patterns, lists of paths (relative to the working directory or else to the list) and manifests stand for, one after the other as they are found, in
  * the order given; those of a folder by code point. What is missing or no picture becomes an entry with an error; in folders only
  * what is named as a picture counts.
  */
@@ -37,7 +34,7 @@ export async function* inputImages(
     const isFile = typeof facts !== 'string' && facts.kind === 'file'
     // What is there under its very name is no pattern.
     if (typeof facts === 'string' && isPattern(input)) yield* matches(input, signal)
-    else if (isFile && listExtensions.has(extensionOf(input))) yield* orError(input, listEntries(input, signal))
+    else if (isFile && isList(input)) yield* orError(input, listEntries(input, signal))
     else if (isFile && isManifest(input)) yield* orError(input, manifestEntries(input))
     else yield* entriesOf(input, resolve(input), signal)
   }
@@ -50,7 +47,7 @@ export async function countInputs(inputs: Iterable<string>, signal?: AbortSignal
     const facts = await lookAt(resolve(input))
     const isFile = typeof facts !== 'string' && facts.kind === 'file'
     const rows =
-      isFile && listExtensions.has(extensionOf(input))
+      isFile && isList(input)
         ? pathLines(filePieces(input, { code: 'data' }), 'newline')
         : isFile && isManifest(input)
           ? manifestRows(input)

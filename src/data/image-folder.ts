@@ -142,7 +142,11 @@ export async function checkFolder(root: string): Promise<void> {
   const name = inertName(root)
   if (facts !== 'does not exist') {
     const what = typeof facts === 'string' ? facts : 'is not a folder'
-    throw new RegraftError('data', `${name} ${what}. Give a folder that holds a folder per class.`, { file: root })
+    throw new RegraftError(
+      'data',
+      `${name} ${what}. Give a folder that holds a folder per class, or a manifest (.csv, .jsonl).`,
+      { file: root },
+    )
   }
   const siblings = await listFolder(dirname(root)).catch(() => [])
   const nearest = nearestName(

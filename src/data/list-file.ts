@@ -4,7 +4,14 @@ import { filePieces } from '../files/pieces.ts'
 import { inertName } from '../inert-text.ts'
 import { lookAt } from './disk.ts'
 import { type ListedPath, pathLines } from './path-lines.ts'
-import type { FoundFile } from './walk-files.ts'
+import { extensionOf, type FoundFile } from './walk-files.ts'
+
+/** Whether a file is a list of paths by its name. */
+export function isList(path: string): boolean {
+  return extensions.has(extensionOf(path))
+}
+
+const extensions: ReadonlySet<string> = new Set(['txt', 'lst', 'list'])
 
 /** The paths of a list file, one a line. Empty lines are left out; Windows' line ends are understood. */
 async function listedPaths(listFile: string): Promise<ListedPath[]> {

@@ -4,9 +4,17 @@ import { RegraftError } from '../errors.ts'
 import { inertName } from '../inert-text.ts'
 import { checkKnownClasses } from './class-names.ts'
 import { sortedByCodePoint } from './code-point-order.ts'
-import { contentKeys } from './content-key.ts'
-import { copyNotes, withoutCopies } from './copies.ts'
-import { type DataSource, findSource, folderOf, type SourceFiles, sourceFiles, undividedFiles } from './data-source.ts'
+import { contentDigests } from './content-digest.ts'
+import { copyNotes, type Parts, withoutCopies } from './copies.ts'
+import {
+  type DataSource,
+  findData,
+  findSource,
+  folderOf,
+  type SourceFiles,
+  sourceFiles,
+  undividedFiles,
+} from './data-source.ts'
 import { exactDuplicates } from './duplicates.ts'
 import { groupPattern, groupsAcrossParts, withGroups } from './groups.ts'
 import { classesOf, numbered, oneClass } from './image-folder.ts'
@@ -35,6 +43,8 @@ export interface LoadDataOptions {
   readonly seed: number
   readonly emptyFolders?: 'stop' | 'skip' | undefined
   readonly signal?: AbortSignal | undefined
+  /** Hears how many files have been looked at, of how many. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
 
 const defaultFraction = 0.2
@@ -49,7 +59,7 @@ export async function loadData(data: string | readonly string[], options: LoadDa
   const { signal } = options
   const places = typeof data === 'string' ? [data] : data
   const sources: DataSource[] = []
-  for (const place of places) sources.push(await findSource(place))
+  for (const place of places) sources.push(await findData(place))
   const [first] = sources
   if (first === undefined) throw new RegraftError('usage', 'There is no data: name a folder or a manifest.')
   const root = commonFolder(sources.map(folderOf))
@@ -121,17 +131,15 @@ export async function loadData(data: string | readonly string[], options: LoadDa
     const grouped = pattern ? await withGroups(files, pattern, notes) : files
     return await numbered(grouped, classes)
   }
-  let parts = {
+  let parts: Awaited<ReturnType<typeof withContents>> = {
     train: await sampled(all),
     validation: validation === undefined ? undefined : await sampled(validation, validationSource?.path),
     test: await sampled(test, testSource?.path),
   }
   await checkDisjoint({ training: parts.train, validation: parts.validation ?? [], test: parts.test }, name)
 
-  const everything = () => [...parts.train, ...(parts.validation ?? []), ...parts.test]
-  const keys = await keysOf(everything(), signal)
-  const keyOf = (sample: Sample) => keys.get(sample.file) ?? sample.file
-  const copies = await copiesIn(everything(), keyOf, signal)
+  parts = await withContents(parts, options)
+  const copies = await exactDuplicates([...parts.train, ...(parts.validation ?? []), ...parts.test])
   if (options.dedupe) {
     const kept = withoutCopies(parts, copies)
     parts = kept.parts
@@ -139,7 +147,7 @@ export async function loadData(data: string | readonly string[], options: LoadDa
   }
   const split =
     parts.validation === undefined
-      ? await splitByDraw(parts.train, parts.train.map(keyOf), range ?? { from: 0, to: defaultFraction }, options.seed)
+      ? await splitByDraw(parts.train, range ?? { from: 0, to: defaultFraction }, options.seed)
       : { train: parts.train, validation: parts.validation }
   const divided = { training: split.train, validation: split.validation, test: parts.test }
   if (!options.dedupe) notes.push(...copyNotes(divided, classes, copies))
@@ -202,23 +210,26 @@ function commonFolder(folders: readonly string[]): string {
   return common
 }
 
-async function keysOf(samples: readonly Sample[], signal: AbortSignal | undefined): Promise<Map<string, string>> {
-  const files = [...new Set(samples.map(({ file }) => file))]
-  const keys = await contentKeys(files, signal)
-  return new Map(files.map((file, position) => [file, keys[position] ?? file]))
-}
-
-async function copiesIn(
-  samples: readonly Sample[],
-  keyOf: (sample: Sample) => string,
-  signal: AbortSignal | undefined,
-): Promise<Sample[][]> {
-  const groups = await exactDuplicates(
-    samples.map(({ file }) => file),
-    samples.map(keyOf),
-    signal,
-  )
-  return groups.map((positions) => positions.flatMap((position) => samples[position] ?? []))
+/** Looks at the contents of all files. */
+async function withContents(
+  { train, validation, test }: Parts,
+  { signal, onProgress }: LoadDataOptions,
+): Promise<{ train: Sample[]; validation: Sample[] | undefined; test: Sample[] }> {
+  const all = [...train, ...(validation ?? []), ...test]
+  const files = all.map(({ file }) => file)
+  const looked: Sample[] = []
+  for await (const digest of contentDigests(files, signal)) {
+    const sample = all[looked.length]
+    if (sample === undefined) throw new Error('a digest of no file')
+    looked.push({ ...sample, contents: digest ?? null })
+    onProgress?.(looked.length, all.length)
+  }
+  const testAt = train.length + (validation?.length ?? 0)
+  return {
+    train: looked.slice(0, train.length),
+    validation: validation === undefined ? undefined : looked.slice(train.length, testAt),
+    test: looked.slice(testAt),
+  }
 }
 
 async function checkDisjoint(parts: Readonly<Record<string, readonly Sample[]>>, dir: string): Promise<void> {

@@ -1,3 +1,5 @@
+import type { ContentDigest } from './content-digest.ts'
+
 /** One labelled picture. */
 export interface Sample {
   /** Relative to the data folder, with '/'. A byte that is not UTF-8 stands as U+DC80..U+DCFF, as Python writes it. */
@@ -10,6 +12,8 @@ export interface Sample {
   readonly group?: string
   /** How much it counts, where a manifest says so; 1 when absent. */
   readonly weight?: number
+  /** Which contents the file has; null when it cannot be read, absent when nobody has looked. */
+  readonly contents?: ContentDigest | null
 }
 
 /** A picture whose label is still a name. */

@@ -20,21 +20,16 @@ export interface DrawRange {
  * has one), so copies stay together, and adding or renaming files moves no other. The share of each class is met as chance allows.
  * Two exceptions keep small sets usable: a class that would have nothing to learn from keeps the unit of its largest draw, and when
  * nothing at all would validate, each class gives the unit of its smallest draw. A unit is a group, or all copies of a picture.
- * @param keys  of `contentKeys`, one a sample
+ * Of samples whose contents could not be read the path decides.
  */
-export async function splitByDraw(
-  samples: readonly Sample[],
-  keys: readonly string[],
-  validation: DrawRange,
-  seed: number,
-): Promise<Split> {
+export async function splitByDraw(samples: readonly Sample[], validation: DrawRange, seed: number): Promise<Split> {
   if (validation.to <= validation.from) return { train: samples, validation: [] }
   const draws = new Map<string, number>()
   const classes = new Map<number, ClassUnits>()
   const units: string[] = []
   const breath = breathing()
-  for (const [position, { label, group }] of samples.entries()) {
-    const unit = group === undefined ? `=${keys[position]}` : `#${group}`
+  for (const { label, group, contents, path } of samples) {
+    const unit = group !== undefined ? `group ${group}` : contents ? `contents ${contents.sha256}` : `path ${path}`
     const draw = draws.get(unit) ?? drawOf(unit, seed)
     draws.set(unit, draw)
     units.push(unit)

@@ -63,6 +63,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     ...(config.trainList === null ? {} : { trainList: config.trainList }),
     ...(config.test === null ? {} : { test: config.test }),
     signal,
+    onProgress: (done, total) => listener?.({ type: 'progress', phase: 'check', done, total }),
   })
   for (const { path: file, reason } of data.skipped) listener?.({ type: 'bad', path: file, reason })
   for (const message of data.notes) listener?.({ type: 'note', message })
@@ -85,7 +86,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     labels: data.classes,
     tensors: sameHead ? base.tensors : new Map(trunkTensors(base)),
   }
-  const record = await recordData(data, options)
+  const record = await recordData(data)
   const manifest: RunManifest = {
     version,
     node: process.versions.node,

@@ -24,7 +24,7 @@ describe('a data folder', () => {
     const data = await loadData(root, { seed: 1 })
     expect(data.classes).toEqual(['a', 'b'])
     expect(paths(data.train)).toEqual(['train/a/1.jpg', 'train/a/2.jpg', 'train/b/1.jpg', 'train/b/2.jpg'])
-    expect(data.validation).toEqual([{ path: `${name}/b/9.jpg`, file: join(root, name, 'b', '9.jpg'), label: 1 }])
+    expect(data.validation).toMatchObject([{ path: `${name}/b/9.jpg`, file: join(root, name, 'b', '9.jpg'), label: 1 }])
     expect(data.test).toHaveLength(4)
   })
 
