@@ -1,8 +1,7 @@
 // From a MODEL argument to a model in memory.
 import * as path from 'node:path'
 import { architectureNamed, knownArchitectures } from '../architectures/index.ts'
-import type { Preprocessing } from '../data/preprocessing.ts'
-import { checkPreprocessing } from '../data/preprocessing.ts'
+import { checkPreprocessing, defaultResize, type Preprocessing, type Reading } from '../data/preprocessing.ts'
 import { RegraftError } from '../errors.ts'
 import { sha256OfFile } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
@@ -26,18 +25,22 @@ export interface LoadedModel {
 }
 
 /** What of the preprocessing is to be other than the model says. */
-export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode'>> & {
+export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode' | 'resize'>> & {
   readonly imgSize?: number | undefined
+  readonly preprocess?: Reading | undefined
 }
 
 export function changedPreprocessing(preprocessing: Preprocessing, changes: PreprocessingChanges): Preprocessing {
-  const { imgSize, cropPct, interpolation, cropMode } = changes
+  const { imgSize, cropPct, interpolation, cropMode, resize, preprocess } = changes
   const changed: Preprocessing = {
     ...preprocessing,
     ...(imgSize === undefined ? {} : { width: imgSize, height: imgSize }),
     ...(cropPct === undefined ? {} : { cropPct }),
     ...(interpolation === undefined ? {} : { interpolation }),
     ...(cropMode === undefined ? {} : { cropMode }),
+    // Always said, so that what is saved does not change with a later default.
+    resize: resize ?? preprocessing.resize ?? defaultResize,
+    reading: preprocess ?? preprocessing.reading ?? 'default',
   }
   checkPreprocessing(changed)
   return changed
