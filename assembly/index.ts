@@ -1,4 +1,12 @@
 export { convolutionBackwardInput, convolutionBackwardWeight, convolutionForward } from './convolution/convolution'
+export { groupedBackwardInput, groupedBackwardWeight, groupedForward, packGroups } from './convolution/grouped'
+export { winogradForward, winogradInput, winogradMultiply, winogradOutput } from './convolution/winograd'
+export { winogradWeight } from './convolution/winograd-weight'
+export {
+  winogradMultiplyTransposed,
+  winogradOutputGradient,
+  winogradWeightGradient,
+} from './convolution/winograd-weight-gradient'
 export { matmul } from './matmul/matmul'
 export { packB, packBTransposed } from './matmul/pack'
 export { sumRows } from './matmul/sum-rows'

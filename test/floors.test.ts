@@ -21,7 +21,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   graph: ['tensor', 'ops'],
   // The padding rules of windows are the operators'.
   architectures: ['tensor', 'ops', 'graph'],
-  formats: ['tensor', 'files', 'ops', 'graph'],
+  formats: ['tensor', 'files', 'vectors', 'ops', 'graph'],
   runtime: ['tensor', 'kernels', 'ops', 'graph'],
   reference: ['tensor', 'ops', 'graph'],
   model: ['tensor', 'files', 'hub', 'graph', 'architectures', 'formats', 'data'],

@@ -8,16 +8,21 @@ import { sha256OfFile } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
 import { renameTensors } from '../formats/rename.ts'
-import { findModel } from './find-model.ts'
+import { inertName } from '../inert-text.ts'
+import type { Checkpoint } from '../tensor/checkpoint.ts'
+import { type FoundModel, findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
 import { initialWeights } from './initialise.ts'
-import { graphOf, type Head, type Model } from './model.ts'
+import { familyOf, graphOf, type Head, type Model } from './model.ts'
+import { recogniseNetwork, usualPreprocessing } from './recognise-network.ts'
 import { checkDigest, readSavedModel } from './saved-model.ts'
-import { readTimmConfig } from './timm-config.ts'
+import { readTimmConfig, type TimmConfig } from './timm-config.ts'
 
 export interface LoadedModel {
   readonly model: Model
   readonly report: LoadReport
+  /** What was assumed, chosen or left out while reading, in sentences for people. */
+  readonly remarks: readonly string[]
 }
 
 /** What of the preprocessing is to be other than the model says. */
@@ -39,19 +44,19 @@ export function changedPreprocessing(preprocessing: Preprocessing, changes: Prep
 }
 
 /**
- * Reads a model: a timm folder, a run folder, or one that comes with the package.
+ * Reads a model: a timm folder, a run folder, a weight file, or one that comes with the package.
  * @throws RegraftError 'weights'
  */
 export async function loadModel(name: string, changes: PreprocessingChanges = {}): Promise<LoadedModel> {
   const found = await findModel(name)
-  const config = await readTimmConfig(found.config)
-  const saved = await readSavedModel(path.join(found.folder, 'regraft.json'))
+  const { config, stored, remarks } = await readDescription(found)
+  const saved = found.config === undefined ? undefined : await readSavedModel(path.join(found.folder, 'regraft.json'))
   const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
   if (saved && config.classes !== (head.kind === 'linear' ? saved.labels.length : 0)) {
     throw new RegraftError(
       'weights',
-      `${found.config} says ${config.classes} classes, but regraft.json beside it names ${saved.labels.length} for the head '${head.kind}'. One of the two was changed; take both from the same model.`,
-      { file: found.config },
+      `${path.join(found.folder, 'config.json')} says ${config.classes} classes, but regraft.json beside it names ${saved.labels.length} for the head '${head.kind}'. One of the two was changed; take both from the same model.`,
+      { file: path.join(found.folder, 'config.json') },
     )
   }
   const labels = saved?.labels ?? config.labels ?? Array.from({ length: config.classes }, (_, index) => String(index))
@@ -64,9 +69,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
     preprocessing,
   }
   const graph = graphOf(shape)
-  // MobileNetV1 is not in torchvision, and ResNet has the same names there.
-  const family = config.architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
-  const trunkFile = renameTensors(await openCheckpoint(found.weights), family)
+  const trunkFile = renameTensors(stored, familyOf(config.architecture))
   const headFile = path.join(found.folder, 'head.safetensors')
   const ownHead = head.kind === 'mlp'
   if (ownHead && (await pathFacts(headFile)) === undefined) {
@@ -92,7 +95,22 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
       ...(config.license === undefined ? {} : { license: config.license }),
     },
   }
-  return { model, report }
+  return { model, report, remarks }
+}
+
+/** The configuration beside the weights; without one the network is recognised by them. */
+async function readDescription(found: FoundModel): Promise<{
+  config: TimmConfig
+  stored: Checkpoint
+  remarks: readonly string[]
+}> {
+  // The configuration first: it is small, and its faults are the ones to hear of.
+  const config = found.config === undefined ? undefined : await readTimmConfig(found.config)
+  const stored = await openCheckpoint(found.weights)
+  const remarks = stored.remarks.map((remark) => `${inertName(found.weights)}: ${remark}`)
+  if (config !== undefined) return { config, stored, remarks }
+  const recognised = recogniseNetwork(stored)
+  return { config: recognised.config, stored, remarks: [recognised.remark, ...remarks] }
 }
 
 /** A network of random weights, for training from nothing. `name` is an architecture, or a model whose architecture is meant. */
@@ -100,19 +118,13 @@ export async function freshModel(name: string, seed: number, changes: Preprocess
   const isArchitecture = knownArchitectures.some((known) => known === name)
   if (!isArchitecture) {
     const found = await findModel(name)
-    const config = await readTimmConfig(found.config)
+    const config =
+      found.config === undefined
+        ? recogniseNetwork(await openCheckpoint(found.weights)).config
+        : await readTimmConfig(found.config)
     return random(config.architecture, config.args, changedPreprocessing(config.preprocessing, changes), name, seed)
   }
-  const preprocessing: Preprocessing = {
-    width: 224,
-    height: 224,
-    cropPct: 0.875,
-    interpolation: 'bilinear',
-    cropMode: 'center',
-    mean: [0.485, 0.456, 0.406],
-    std: [0.229, 0.224, 0.225],
-  }
-  return random(architectureNamed(name).name, {}, changedPreprocessing(preprocessing, changes), name, seed)
+  return random(architectureNamed(name).name, {}, changedPreprocessing(usualPreprocessing, changes), name, seed)
 }
 
 async function random(

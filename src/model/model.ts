@@ -1,6 +1,7 @@
 // A model: which network, its weights in file order, how pictures become its input, and what its outputs are called.
 import { architectureNamed } from '../architectures/index.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
+import type { ArchitectureFamily } from '../formats/rename.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { appendLayers } from '../graph/edit.ts'
 import type { Graph } from '../graph/graph.ts'
@@ -36,6 +37,11 @@ export interface ModelOrigin {
   readonly sha256?: string
   readonly tag?: string
   readonly license?: string
+}
+
+/** Whose foreign names for the tensors are understood. MobileNetV1 is not in torchvision, and ResNet has the same names there. */
+export function familyOf(architecture: string): ArchitectureFamily {
+  return architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
 }
 
 /** The network of a model at its input size, with the head it has. */

@@ -4,6 +4,7 @@
 import { upTo } from '../graph/edit.ts'
 import { type Graph, type Layer, layerNamed, opOf, parameterName, parametersOf } from '../graph/graph.ts'
 import { type Argument, type ArgumentsOf, type Call, type Count, call, type KernelName } from '../kernels/program.ts'
+import type { ConvolutionAlgorithm } from '../ops/convolution-algorithm.ts'
 import {
   type BackwardRecorder,
   type Block,
@@ -35,6 +36,8 @@ export interface PlanOptions {
   readonly input: 'bytes' | 'floats'
   /** Absent in inference. */
   readonly training?: TrainingMode
+  /** An algorithm that convolutions take wherever it can serve them, to test and compare it. */
+  readonly convolution?: ConvolutionAlgorithm
 }
 
 export interface Plan {
@@ -343,11 +346,13 @@ class Planner {
 
   private shared(layer: Layer, output: Value, parameter: (name: string) => Place) {
     const key = (name: string) => `${layer.name}: ${name}`
+    const fixed = this.isFixed(layer)
     return {
       inputs: layer.inputs.map((name) => this.valueOf(name)),
       output,
       parameter,
-      parametersFixed: this.isFixed(layer),
+      parametersFixed: fixed,
+      convolution: this.options.convolution,
       batchStatistics: this.usesBatchStatistics(layer),
       table: (integers: readonly number[]) => this.table(new Int32Array(integers), `table ${integers.join(' ')}`),
       temporary: (name: string, bytes: number, fixed?: 'fixed') =>
@@ -355,6 +360,17 @@ class Planner {
       kept: (name: string, bytes: number, fixed?: 'fixed') =>
         this.placeFor(key(name), fixed ? bytes : 0, fixed ? 0 : bytes),
       constant: (name: string, bytes: number) => this.pinnedPlace(key(name), bytes),
+      derived: <K extends KernelName>(
+        name: string,
+        bytes: number,
+        kernel: K,
+        args: (made: Place) => ArgumentsOf<K, Place> & readonly Argument<Place>[],
+        units: Count,
+      ) => {
+        const made = fixed ? this.pinnedPlace(key(name), bytes) : this.placeFor(key(name), bytes, 0)
+        this.record(fixed ? 'prepare' : 'main', call<K, Place>(kernel, args(made), units))
+        return made
+      },
       call: <K extends KernelName>(
         kernel: K,
         args: ArgumentsOf<K, Place> & readonly Argument<Place>[],

@@ -25,7 +25,8 @@ const FILES = ['X.npy', 'index.csv', 'meta.json']
  */
 export async function embed(model: string, inputs: readonly string[], options: EmbedOptions): Promise<EmbedResult> {
   const { engine, signal, listener, out } = options
-  const { model: loaded } = await loadModel(model, options)
+  const { model: loaded, remarks } = await loadModel(model, options)
+  for (const message of remarks) listener?.({ type: 'note', message })
   const trunk: Model = { ...loaded, head: { kind: 'none' }, labels: [] }
   const graph = graphOf(trunk)
   const features = channelsOf(layerNamed(graph, graph.features).shape)

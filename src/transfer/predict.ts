@@ -24,7 +24,8 @@ export async function* predict(
   options: PredictOptions,
 ): AsyncGenerator<Prediction, void, undefined> {
   const { engine, signal, listener } = options
-  const { model: loaded } = await loadModel(model, options)
+  const { model: loaded, remarks } = await loadModel(model, options)
+  for (const message of remarks) listener?.({ type: 'note', message })
   if (loaded.head.kind === 'none') {
     throw new RegraftError(
       'weights',

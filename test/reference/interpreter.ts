@@ -84,9 +84,9 @@ function runLayer(layer: Layer, inputs: readonly Float64Array[], context: Contex
     case 'tensorInput':
       return missing(`value of input '${layer.name}'`)
     case 'conv2d':
-      return convolve(x, layer.attrs, imageShape(inputShape), layer.attrs.outChannels, false, context)
+      return convolve(x, layer.attrs, imageShape(inputShape), layer.attrs.outChannels, layer.attrs.groups ?? 1, context)
     case 'depthwiseConv2d':
-      return convolve(x, layer.attrs, imageShape(inputShape), imageShape(inputShape).channels, true, context)
+      return convolve(x, layer.attrs, imageShape(inputShape), inputShape.at(-1) ?? 1, inputShape.at(-1) ?? 1, context)
     case 'batchNorm': {
       const kind = layer.attrs.activation ?? 'none'
       return activate(normalise(x, layer.attrs, inputShape.at(-1) ?? 1, context), { kind }, context)
@@ -164,7 +164,7 @@ function convolve(
   window: Window,
   picture: Picture,
   outChannels: number,
-  depthwise: boolean,
+  groups: number,
   context: Context,
 ): Float64Array {
   const { height, width, channels } = picture
@@ -172,18 +172,16 @@ function convolve(
   const weight = context.parameter('weight') ?? missing('weight')
   const bias = context.parameter('bias')
   const window1 = window.kernel[0] * window.kernel[1]
+  const inputs = channels / groups
   const y = new Float64Array(context.images * outHeight * outWidth * outChannels)
   forEachWindow(window, picture, (out, taps) => {
     for (let image = 0; image < context.images; image++) {
       for (let o = 0; o < outChannels; o++) {
         let sum = bias?.[o] ?? 0
         for (const { pixel, tap } of taps) {
-          const start = (image * height * width + pixel) * channels
-          if (depthwise) sum += (x[start + o] ?? Number.NaN) * (weight[o * window1 + tap] ?? Number.NaN)
-          else {
-            for (let i = 0; i < channels; i++) {
-              sum += (x[start + i] ?? Number.NaN) * (weight[(o * channels + i) * window1 + tap] ?? Number.NaN)
-            }
+          const start = (image * height * width + pixel) * channels + Math.floor((o * groups) / outChannels) * inputs
+          for (let i = 0; i < inputs; i++) {
+            sum += (x[start + i] ?? Number.NaN) * (weight[(o * inputs + i) * window1 + tap] ?? Number.NaN)
           }
         }
         y[(image * outHeight * outWidth + out) * outChannels + o] = sum

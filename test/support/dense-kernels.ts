@@ -41,15 +41,15 @@ const guardBytes = 64
 const guardValue = 0xa5
 const scratchBytes = 1024 * 1024
 
-/** Compiles and instantiates one build. */
-export function loadDenseKernels(build: KernelBuild): DenseKernels {
+/** Compiles and instantiates one build, over a memory of so many megabytes. */
+export function loadDenseKernels(build: KernelBuild, megabytes = 32): DenseKernels {
   // Relaxed SIMD is behind a flag in Node 20 only; later versions reject the flag.
   if (build === 'relaxed' && process.versions.node.startsWith('20.')) {
     setFlagsFromString('--experimental-wasm-relaxed-simd')
   }
   // Every supported host has it.
   const host = (globalThis as unknown as { WebAssembly: WebAssemblyHost }).WebAssembly
-  const memory = new host.Memory({ initial: 512, maximum: 65536, shared: true })
+  const memory = new host.Memory({ initial: megabytes * 16, maximum: 65536, shared: true })
   const bytes = readFileSync(new URL(`../../wasm/kernels.${build}.wasm`, import.meta.url))
   const abort = () => {
     throw new Error('A kernel aborted')
