@@ -29,8 +29,11 @@ export type FusedActivation = keyof typeof ACTIVATION_CODES
 /** How a parameter's values are ordered: in files as PyTorch has them, in memory as the kernels want them. */
 export type ParameterLayout = 'vector' | 'convolution' | 'depthwise' | 'linear'
 
-/** 'norm' parameters are the scale and shift of a normalisation; 'statistic' ones are running averages, never trained. */
-export type ParameterKind = 'weight' | 'bias' | 'norm' | 'statistic'
+/**
+ * 'norm' parameters are the scale and shift of a normalisation, 'slope' ones belong to an activation; 'statistic' ones are running
+ * averages, never trained.
+ */
+export type ParameterKind = 'weight' | 'bias' | 'norm' | 'slope' | 'statistic'
 
 export interface ParameterSpec {
   /** Name after the layer's own, as in PyTorch: 'weight'. */

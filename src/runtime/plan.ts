@@ -17,6 +17,7 @@ import {
 } from '../ops/op.ts'
 import { type Fusion, planFusions } from './fusion.ts'
 import type { Lifetime } from './layout.ts'
+import { type Loss, lossCall } from './loss.ts'
 import type { ParameterStore } from './parameters.ts'
 
 export interface TrainingMode {
@@ -24,6 +25,8 @@ export interface TrainingMode {
   readonly trainable: ReadonlySet<string>
   /** Names of the batch norms that use the batch's statistics and update the running ones. */
   readonly batchStatistics: ReadonlySet<string>
+  /** Cross-entropy when left out. */
+  readonly loss?: Loss
 }
 
 export interface PlanOptions {
@@ -47,8 +50,8 @@ export interface Plan {
   /** Where the host writes pictures or vectors. */
   readonly input: Place
   readonly outputs: ReadonlyMap<string, Value>
-  /** Soft targets [N, S] and losses [N], in training. */
-  readonly loss?: { readonly targets: Place; readonly losses: Place; readonly classes: number }
+  /** Soft targets [N, S], the weight of each picture [N] and losses [N], in training. */
+  readonly loss?: { readonly targets: Place; readonly weights: Place; readonly losses: Place; readonly classes: number }
   /** Gradients by parameter name, in one stretch of `gradientFloats` values. */
   readonly gradients: ReadonlyMap<string, Place>
   readonly gradientBlock: Block
@@ -101,7 +104,7 @@ class Planner {
     }
     if (!input) throw new Error('the graph has no input')
 
-    const loss = training ? this.recordLoss() : undefined
+    const loss = training ? this.recordLoss(training.loss ?? { kind: 'ce' }) : undefined
     if (training) {
       for (const layer of [...graph.layers].reverse())
         if (this.needsGradient.has(layer.name)) this.recordBackward(layer)
@@ -379,21 +382,20 @@ class Planner {
 
   // ── loss and backward ─────────────────────────────────────────────────────────────────────────
 
-  private recordLoss(): NonNullable<Plan['loss']> {
+  private recordLoss(loss: Loss): NonNullable<Plan['loss']> {
     const { output } = this.graph
     const logits = this.valueOf(output)
     const classes = channelsOf(logits.shape)
     const stride = paddedChannels(classes)
     const targets = this.place('targets', 0, stride * 4)
+    const weights = this.place('weights of the pictures', 0, 4)
     const losses = this.place('losses', 0, 4)
-    this.touch(targets.block, 'main', 0)
+    for (const written of [targets, weights]) this.touch(written.block, 'main', 0)
     const dLogits = this.place(`gradient of ${output}`, 0, stride * 4)
     this.valueGradients.set(output, dLogits)
-    this.record(
-      'main',
-      call('softmaxCrossEntropy', [logits.place, targets, losses, dLogits, classes, stride], { perImage: 1 }),
-    )
-    return { targets, losses, classes }
+    const places = { logits: logits.place, targets, weights, losses, dLogits, classes, stride }
+    this.record('main', lossCall(loss, places))
+    return { targets, weights, losses, classes }
   }
 
   private recordBackward(layer: Layer): void {
