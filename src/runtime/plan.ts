@@ -302,7 +302,7 @@ class Planner {
     const weight = this.store.get(`${head.name}.weight`)
     const stride = paddedChannels(channelsOf(norm.shape))
     const scaleShift = this.pinnedPlace(`${norm.name} scale and shift`, stride * 8)
-    const saved = this.pinnedPlace(`${norm.name} statistics`, stride * 8)
+    const saved = this.pinnedPlace(`${norm.name} statistics`, stride * 16)
     const parameters = ['weight', 'bias', 'running_mean', 'running_var'].map((name) =>
       this.parameterPlace(`${norm.name}.${name}`),
     )
