@@ -28,6 +28,30 @@ export interface Call<P = number> {
   readonly grain: number
 }
 
+/**
+ * Calls between two barriers. Without `pieces` they know nothing of each other, and each is spread over the workers by itself;
+ * with pieces they follow each other.
+ */
+export interface Step<P = number> {
+  readonly calls: readonly Call<P>[]
+  readonly pieces?: Pieces
+}
+
+/**
+ * How the calls of a step go through a batch together: piece after piece, all calls of a piece in turn, so that what one of
+ * them writes is still in the cache when the next one reads it. Each worker has pieces of its own.
+ */
+export interface Pieces {
+  /** Pictures after which the pieces repeat. */
+  readonly images: number
+  /** For each call where its units begin and end in each piece, counted from the first picture of such a period. */
+  readonly ranges: readonly { readonly from: readonly number[]; readonly to: readonly number[] }[]
+  /** Periods to take at once where a period is one piece. */
+  readonly together: number
+  /** Whether a piece reads what the piece before it wrote, so that all pieces of a period belong to one worker. */
+  readonly joined: boolean
+}
+
 /** Type-checked construction of a call: the argument list must fit the kernel. */
 export function call<K extends KernelName, P>(
   kernel: K,

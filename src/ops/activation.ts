@@ -7,6 +7,7 @@ import {
   onlyInput,
   paddedChannels,
   pixelsOf,
+  rowsOf,
 } from './op.ts'
 
 export interface ActivationAttributes {
@@ -19,7 +20,8 @@ export const activation = defineOp<ActivationAttributes>({
   parameters: () => [],
   cost: (_attrs, inputs) => pixelsOf(onlyInput(inputs)) * channelsOf(onlyInput(inputs)),
   forward(attrs, record) {
-    record.call(
+    record.flow(
+      { rows: rowsOf(record.output.shape) },
       'activationForward',
       [firstInput(record).place, record.output.place, ACTIVATION_CODES[attrs.kind]],
       vectors(record.output.shape),
@@ -28,7 +30,8 @@ export const activation = defineOp<ActivationAttributes>({
   backward(attrs, record) {
     const dInput = record.dInputInPlace(0)
     if (!dInput) return
-    record.call(
+    record.flow(
+      { rows: rowsOf(record.output.shape) },
       'activationBackward',
       [record.output.place, record.dOutput, dInput.place, ACTIVATION_CODES[attrs.kind], dInput.accumulate],
       vectors(record.output.shape),

@@ -10,6 +10,7 @@ import {
   paddedChannels,
   pixelsOf,
   type Recorder,
+  rowsOf,
 } from './op.ts'
 
 export interface BatchNormAttributes {
@@ -52,6 +53,7 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     const pixels = pixelsOf(input.shape)
     const activation = ACTIVATION_CODES[attrs.activation ?? 'none']
     const groups = stride / 4
+    const flow = { rows: rowsOf(input.shape) }
     const parameters = [
       record.parameter('weight'),
       record.parameter('bias'),
@@ -63,7 +65,7 @@ export const batchNorm = defineOp<BatchNormAttributes>({
       const blockRows = blockOfRows(input.shape)
       const partials = record.temporary('partial statistics', Math.ceil(pixels / blockRows) * stride * 8)
       const rows = { perImage: pixels }
-      record.call('batchNormStatistics', [input.place, stride, rows, blockRows, partials], {
+      record.flow(flow, 'batchNormStatistics', [input.place, stride, rows, blockRows, partials], {
         perImage: pixels,
         blockRows,
       })
@@ -77,7 +79,9 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     } else {
       record.call('batchNormFixed', [...parameters, stride, attrs.epsilon, scaleShift, saved], groups)
     }
-    record.call('scaleShift', [input.place, record.output.place, stride, scaleShift, activation], { perImage: pixels })
+    record.flow(flow, 'scaleShift', [input.place, record.output.place, stride, scaleShift, activation], {
+      perImage: pixels,
+    })
   },
 
   backward(attrs, record) {
@@ -93,8 +97,10 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     const coefficients = record.temporary('coefficients', stride * 24, 'fixed')
     const reduce = record.batchStatistics || dWeight !== 0 || dBias !== 0
     const rows = { perImage: pixels }
+    const flow = { rows: rowsOf(input.shape) }
     if (reduce) {
-      record.call(
+      record.flow(
+        flow,
         'batchNormReduce',
         [input.place, record.dOutput, stride, rows, blockRows, saved, activation, partials],
         { perImage: pixels, blockRows },
@@ -118,7 +124,8 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     )
     const dInput = record.dInputInPlace(0)
     if (dInput) {
-      record.call(
+      record.flow(
+        flow,
         'batchNormBackwardInput',
         [input.place, record.dOutput, dInput.place, stride, coefficients, activation, dInput.accumulate],
         rows,

@@ -8,8 +8,9 @@ import {
   onlyInput,
   paddedChannels,
   pixelsOf,
+  rowsOf,
 } from './op.ts'
-import { geometry, slide, type Window } from './window.ts'
+import { geometry, reachOf, slide, type Window } from './window.ts'
 
 export interface Conv2dAttributes extends Window {
   readonly outChannels: number
@@ -69,7 +70,8 @@ export const conv2d = defineOp<Conv2dAttributes>({
     const packed = record.packed('weight', K, columns)
     const activation = ACTIVATION_CODES[record.activation]
     if (isMatmul(attrs)) {
-      record.call(
+      record.flow(
+        { rows: rowsOf(record.output.shape) },
         'matmul',
         [
           input.place,
@@ -87,7 +89,8 @@ export const conv2d = defineOp<Conv2dAttributes>({
         ROW_GRAIN,
       )
     } else {
-      record.call(
+      record.flow(
+        { rows: rowsOf(record.output.shape), reach: reachOf(attrs, input.shape) },
         'convolutionForward',
         [
           input.place,
@@ -114,11 +117,11 @@ export const conv2d = defineOp<Conv2dAttributes>({
     const table = () => record.table(geometry(attrs, input.shape, attrs.outChannels))
 
     const dBias = attrs.bias ? record.gradient('bias') : undefined
-    if (dBias) record.call('sumRows', [record.dOutput, columns, { perImage: pixels }, dBias], columns / 4)
+    if (dBias) record.aside('sumRows', [record.dOutput, columns, { perImage: pixels }, dBias], columns / 4)
 
     const dWeight = record.gradient('weight')
     if (dWeight) {
-      record.call(
+      record.aside(
         'convolutionBackwardWeight',
         [input.place, record.dOutput, dWeight, { perImage: 1 }, table(), SCRATCH],
         K,
@@ -130,7 +133,8 @@ export const conv2d = defineOp<Conv2dAttributes>({
     if (dInput && isMatmul(attrs)) {
       const stride = paddedChannels(channels)
       const packed = record.packedTransposed('weight', attrs.outChannels, stride)
-      record.call(
+      record.flow(
+        { rows: rowsOf(record.output.shape) },
         'matmul',
         [
           record.dOutput,

@@ -7,8 +7,9 @@ import {
   onlyInput,
   paddedChannels,
   pixelsOf,
+  rowsOf,
 } from './op.ts'
-import { geometry, slide, type Window } from './window.ts'
+import { geometry, reachBack, reachOf, slide, type Window } from './window.ts'
 
 export interface DepthwiseConv2dAttributes extends Window {
   readonly bias?: boolean
@@ -40,7 +41,8 @@ export const depthwiseConv2d = defineOp<DepthwiseConv2dAttributes>({
     const input = firstInput(record)
     const [outHeight] = record.output.shape
     const table = record.table(geometry(attrs, input.shape, channelsOf(input.shape)))
-    record.call(
+    record.flow(
+      { rows: rowsOf(record.output.shape), reach: reachOf(attrs, input.shape) },
       'depthwiseForward',
       [
         input.place,
@@ -61,14 +63,15 @@ export const depthwiseConv2d = defineOp<DepthwiseConv2dAttributes>({
     const table = record.table(geometry(attrs, input.shape, channels))
     const dBias = attrs.bias ? record.gradient('bias') : undefined
     if (dBias)
-      record.call('sumRows', [record.dOutput, groups * 4, { perImage: pixelsOf(record.output.shape) }, dBias], groups)
+      record.aside('sumRows', [record.dOutput, groups * 4, { perImage: pixelsOf(record.output.shape) }, dBias], groups)
     const dWeight = record.gradient('weight')
     if (dWeight)
-      record.call('depthwiseBackwardWeight', [input.place, record.dOutput, dWeight, { perImage: 1 }, table], groups)
+      record.aside('depthwiseBackwardWeight', [input.place, record.dOutput, dWeight, { perImage: 1 }, table], groups)
     const dInput = record.dInput(0)
     if (dInput) {
       const { height } = imageShape(input.shape)
-      record.call(
+      record.flow(
+        { rows: height, reach: reachBack(attrs, input.shape) },
         'depthwiseBackwardInput',
         [record.dOutput, record.parameter('weight'), dInput.place, table, dInput.accumulate],
         { perImage: height },

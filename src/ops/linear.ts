@@ -53,10 +53,10 @@ export const linear = defineOp<LinearAttributes>({
     const columns = paddedChannels(attrs.outFeatures)
     const rows = { perImage: pixelsOf(input.shape) }
     const dBias = attrs.bias ? record.gradient('bias') : undefined
-    if (dBias) record.call('sumRows', [record.dOutput, columns, rows, dBias], columns / 4)
+    if (dBias) record.aside('sumRows', [record.dOutput, columns, rows, dBias], columns / 4)
     const dWeight = record.gradient('weight')
     if (dWeight) {
-      record.call(
+      record.aside(
         'matmulTransposed',
         [input.place, paddedChannels(features), record.dOutput, columns, dWeight, columns, rows, columns],
         features,

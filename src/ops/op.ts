@@ -66,6 +66,28 @@ export function imageShape(shape: Shape): { height: number; width: number; chann
   return { height, width, channels }
 }
 
+/** The rows of a picture that a window reads. */
+export interface Reach {
+  /** Rows of what is read. */
+  readonly rows: number
+  /** The first row, and one past the last, that row `row` of what is written needs. They grow with it and may lie outside. */
+  first(row: number): number
+  end(row: number): number
+}
+
+/** How a call goes through each picture from top to bottom. Its units are spread evenly over the rows. */
+export interface Flow {
+  /** Rows of a picture of what it writes, or of what it sums up. */
+  readonly rows: number
+  /** Which rows it reads; those that it writes when left out. */
+  readonly reach?: Reach
+}
+
+/** Rows of a picture; a vector is one. */
+export function rowsOf(shape: Shape): number {
+  return shape.length > 1 ? (shape[0] ?? 1) : 1
+}
+
 /** What forward and backward share: places to work with and the list to write calls into. */
 export interface Recorder {
   readonly inputs: readonly Value[]
@@ -86,6 +108,14 @@ export interface Recorder {
   readonly batchStatistics: boolean
   /** A call in each run. */
   call<K extends KernelName>(
+    kernel: K,
+    args: ArgumentsOf<K, Place> & readonly Argument<Place>[],
+    units: Count,
+    grain?: number,
+  ): void
+  /** A call in each run that goes through pictures from top to bottom, so that it may follow others piece by piece. */
+  flow<K extends KernelName>(
+    flow: Flow,
     kernel: K,
     args: ArgumentsOf<K, Place> & readonly Argument<Place>[],
     units: Count,
@@ -115,6 +145,13 @@ export interface ForwardRecorder extends Recorder {
 }
 
 export interface BackwardRecorder extends Recorder {
+  /** A call in each run for which no other call of the run waits: the gradient of a parameter. */
+  aside<K extends KernelName>(
+    kernel: K,
+    args: ArgumentsOf<K, Place> & readonly Argument<Place>[],
+    units: Count,
+    grain?: number,
+  ): void
   readonly dOutput: Place
   /** The transposed matrix, rows N by columns K, packed. */
   packedTransposed(name: string, rows: number, columns: number): Place

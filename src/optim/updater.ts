@@ -1,7 +1,7 @@
 // The optimiser's step as a program: clip the gradients, update every trainable parameter in place, clear the gradients.
 import { breathing } from '../breath.ts'
 import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
-import { type Call, call } from '../kernels/program.ts'
+import { type Call, call, type Step } from '../kernels/program.ts'
 import type { Parameter, ParameterStore } from '../runtime/parameters.ts'
 import type { Runner } from '../runtime/runner.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
@@ -71,30 +71,24 @@ export function createUpdater(engine: Engine, runner: Runner, store: ParameterSt
     places.set(parameter.name, { parameter, addresses })
   }
 
-  const calls: Call[] = []
+  const steps: (Call | Step)[] = []
   const scale = options.clipNorm > 0 ? clip : 0
   if (options.clipNorm > 0) {
-    calls.push(call<'sumSquares', number>('sumSquares', [gradients, gradientFloats, partials], blocks))
-    calls.push(call<'clipScale', number>('clipScale', [partials, blocks, options.clipNorm, clip], 1))
+    steps.push(call<'sumSquares', number>('sumSquares', [gradients, gradientFloats, partials], blocks))
+    steps.push(call<'clipScale', number>('clipScale', [partials, blocks, options.clipNorm, clip], 1))
   }
-  for (const { parameter, addresses } of places.values()) {
+  const updates = [...places.values()].map(({ parameter, addresses }) => {
     const gradient = runner.gradientAddress(parameter.name) ?? 0
     const [first = 0, second = 0] = addresses
     const hyper = tables[decays(parameter) ? 0 : 1]
     const units = parameter.length / 4
-    calls.push(
-      optimiser.kernel === 'sgd'
-        ? call<'sgd', number>('sgd', [parameter.address, gradient, first, hyper, scale], units, UPDATE_GRAIN)
-        : call<'adamw', number>(
-            'adamw',
-            [parameter.address, gradient, first, second, hyper, scale],
-            units,
-            UPDATE_GRAIN,
-          ),
-    )
-  }
-  calls.push(call<'fill', number>('fill', [gradients, 0], gradientFloats / 4, UPDATE_GRAIN))
-  const program = engine.register(calls)
+    return optimiser.kernel === 'sgd'
+      ? call<'sgd', number>('sgd', [parameter.address, gradient, first, hyper, scale], units, UPDATE_GRAIN)
+      : call<'adamw', number>('adamw', [parameter.address, gradient, first, second, hyper, scale], units, UPDATE_GRAIN)
+  })
+  steps.push({ calls: updates })
+  steps.push(call<'fill', number>('fill', [gradients, 0], gradientFloats / 4, UPDATE_GRAIN))
+  const program = engine.register(steps)
 
   return {
     program,

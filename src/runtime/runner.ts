@@ -73,23 +73,22 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
     if (address === undefined) throw new Error(`block '${place.block.name}' has no place`)
     return address + place.offsetBytes
   }
-  const resolve = (calls: readonly Call<Place>[]): Call[] =>
-    calls.map(({ kernel, args, units, grain }) => ({
-      kernel,
-      args: args.map((argument) =>
-        typeof argument === 'object' && 'block' in argument ? addressOf(argument) : argument,
-      ),
-      units,
-      grain,
-    }))
+  const resolve = ({ kernel, args, units, grain }: Call<Place>): Call => ({
+    kernel,
+    args: args.map((argument) =>
+      typeof argument === 'object' && 'block' in argument ? addressOf(argument) : argument,
+    ),
+    units,
+    grain,
+  })
 
   for (const { block, values } of plan.tables) {
     const address = addressOf({ block, offsetBytes: 0 })
     if (values instanceof Int32Array) engine.integers(address, values.length).set(values)
     else engine.floats(address, values.length).set(values)
   }
-  const prepareProgram = engine.register(resolve(plan.prepare))
-  const mainProgram = engine.register(resolve(plan.main))
+  const prepareProgram = engine.register(plan.prepare.map(resolve))
+  const mainProgram = engine.register(plan.main.map((step) => ({ ...step, calls: step.calls.map(resolve) })))
   const zeroGradients =
     plan.gradientFloats > 0
       ? engine.register([
