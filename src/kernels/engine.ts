@@ -5,7 +5,7 @@ import { RegraftError } from '../errors.ts'
 import { checkAddressSpace } from './address-space.ts'
 import { type Arena, createArena, MAX_MEMORY_BYTES } from './arena.ts'
 import { type KernelBuild, loadKernels } from './load.ts'
-import type { Call, Step } from './program.ts'
+import { type Call, SCRATCH_BYTES, type Step } from './program.ts'
 import { CONTROL, workerSource } from './worker-source.ts'
 
 /** What `createEngine` takes. */
@@ -50,7 +50,6 @@ export interface Engine {
 
 /** Address after the kernels' static data; they keep next to none, and 64 KiB is a page. */
 const FIRST_FREE = 65_536
-const SCRATCH_BYTES = 1 << 20
 // About 20 µs of looking at the barrier before going to sleep; none when workers outnumber cores, where looking only steals time.
 const SPINS = 4000
 const MAX_THREADS = 64

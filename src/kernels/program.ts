@@ -10,9 +10,16 @@ export type Count = number | { readonly perImage: number; readonly blockRows?: n
 
 /** The calling worker's own 1 MiB of scratch memory. */
 export const SCRATCH = 'scratch'
+export const SCRATCH_BYTES = 1 << 20
+
+/**
+ * Memory of the calling worker for what the first call of a step in pieces writes: the units of one piece alone. As an address it
+ * is where the first unit of all would lie.
+ */
+export const STRIP = 'strip'
 
 /** `P` is how a place in memory is written: an address once the layout is known, a symbolic place before. */
-export type Argument<P> = Count | P | typeof SCRATCH
+export type Argument<P> = Count | P | typeof SCRATCH | typeof STRIP
 
 type WithoutRange<T extends unknown[]> = T extends [...infer Head, unknown, unknown] ? Head : never
 
@@ -35,6 +42,16 @@ export interface Call<P = number> {
 export interface Step<P = number> {
   readonly calls: readonly Call<P>[]
   readonly pieces?: Pieces
+  readonly strip?: Strip<P>
+}
+
+/** The memory that `STRIP` stands for in a step. */
+export interface Strip<P = number> {
+  /** Where that of the first worker lies, and the bytes of each. */
+  readonly place: P
+  readonly bytes: number
+  /** Bytes of a unit of the step's first call. */
+  readonly unitBytes: number
 }
 
 /**

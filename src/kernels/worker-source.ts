@@ -31,7 +31,7 @@ const programs = new Map()
 function accept(message) {
   if (message.forget) return void programs.delete(message.id)
   programs.set(message.id, message.steps.map((step) =>
-    step.calls ? { calls: step.calls.map(accepted), pieces: step.pieces } : { calls: [accepted(step)] }))
+    step.calls ? { ...step, calls: step.calls.map(accepted) } : { calls: [accepted(step)] }))
 }
 
 function accepted(call) {
@@ -39,6 +39,7 @@ function accepted(call) {
     kernel: exports_[call.kernel],
     args: [...call.args.map((a) => (a === 'scratch' ? scratch : typeof a === 'number' ? a : 0)), 0, 0],
     counts: call.args.map((a, at) => ({ at, count: a })).filter((a) => typeof a.count === 'object'),
+    strips: call.args.flatMap((a, at) => (a === 'strip' ? [at] : [])),
     units: call.units,
     grain: call.grain,
     total: 0,
@@ -104,7 +105,7 @@ function lopsided(shares) {
   return Math.ceil(shares / count) * count > shares * 1.25
 }
 
-function walkPieces(calls, pieces, shares) {
+function walkPieces(calls, pieces, strip, shares) {
   const { ranges, together, joined } = pieces
   const perPeriod = ranges[0].from.length
   const perShare = joined ? perPeriod : 1
@@ -113,20 +114,24 @@ function walkPieces(calls, pieces, shares) {
     const taken = perPeriod === 1 ? Math.min(together, end - piece) : 1
     const period = Math.floor(piece / perPeriod)
     const at = piece % perPeriod
+    let start = 0
     for (let k = 0; k < calls.length; k++) {
       const { from, to } = ranges[k]
       const units = to[perPeriod - 1]
-      invoke(calls[k], period * units + from[at], Math.min(calls[k].total, (period + taken - 1) * units + to[at]))
+      const first = period * units + from[at]
+      if (strip && k === 0) start = strip.place + index * strip.bytes - first * strip.unitBytes
+      for (const place of calls[k].strips) calls[k].args[place] = start
+      invoke(calls[k], first, Math.min(calls[k].total, (period + taken - 1) * units + to[at]))
     }
     piece += taken
   }
 }
 
 function walk(steps, images) {
-  for (const { calls, pieces } of steps) {
+  for (const { calls, pieces, strip } of steps) {
     for (const call of calls) measure(call, images)
     const shares = pieces ? sharesOf(pieces, images) : 0
-    if (pieces && !lopsided(shares)) walkPieces(calls, pieces, shares)
+    if (pieces && (strip || !lopsided(shares))) walkPieces(calls, pieces, strip, shares)
     else {
       for (let k = 0; k < calls.length; k++) {
         if (pieces && k > 0 && !barrier()) return false

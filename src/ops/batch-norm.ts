@@ -79,9 +79,12 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     } else {
       record.call('batchNormFixed', [...parameters, stride, attrs.epsilon, scaleShift, saved], groups)
     }
-    record.flow(flow, 'scaleShift', [input.place, record.output.place, stride, scaleShift, activation], {
-      perImage: pixels,
-    })
+    // Pictures of few pixels are summed up several at a time: too few pieces for many workers.
+    const left = pixels >= FEWEST_ROWS && record.leave({ scaleShift, activation: attrs.activation ?? 'none' })
+    if (!left) {
+      const target = record.output.place
+      record.flow(flow, 'scaleShift', [input.place, target, stride, scaleShift, activation], { perImage: pixels })
+    }
   },
 
   backward(attrs, record) {

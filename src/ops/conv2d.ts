@@ -18,6 +18,8 @@ export interface Conv2dAttributes extends Window {
 }
 
 const ROW_GRAIN = 4
+/** In groups of four columns: a tile of `matmulTransposed`. */
+const COLUMN_GRAIN = 2
 
 /** A 1x1 window that takes every pixel is a plain product of matrices. */
 function isMatmul(attrs: Conv2dAttributes): boolean {
@@ -108,6 +110,8 @@ export const conv2d = defineOp<Conv2dAttributes>({
     }
   },
 
+  normalises: (attrs) => isMatmul(attrs),
+
   backward(attrs, record) {
     const input = firstInput(record)
     const channels = channelsOf(input.shape)
@@ -120,7 +124,30 @@ export const conv2d = defineOp<Conv2dAttributes>({
     if (dBias) record.aside('sumRows', [record.dOutput, columns, { perImage: pixels }, dBias], columns / 4)
 
     const dWeight = record.gradient('weight')
-    if (dWeight) {
+    if (dWeight && isMatmul(attrs)) {
+      // Whole columns where they are many: what is read most is then read by one worker alone.
+      const byColumns = columns > channels ? 1 : 0
+      record.aside(
+        'matmulTransposed',
+        [
+          input.place,
+          paddedChannels(channels),
+          input.pending?.scaleShift ?? 0,
+          ACTIVATION_CODES[input.pending?.activation ?? 'none'],
+          record.dOutput,
+          columns,
+          dWeight,
+          columns,
+          { perImage: pixels },
+          channels,
+          columns,
+          byColumns,
+          SCRATCH,
+        ],
+        byColumns ? columns / 4 : channels,
+        byColumns ? COLUMN_GRAIN : ROW_GRAIN,
+      )
+    } else if (dWeight) {
       record.aside(
         'convolutionBackwardWeight',
         [input.place, record.dOutput, dWeight, { perImage: 1 }, table(), SCRATCH],

@@ -1,3 +1,4 @@
+import { SCRATCH, SCRATCH_BYTES } from '../kernels/program.ts'
 import {
   ACTIVATION_CODES,
   channelsOf,
@@ -56,6 +57,13 @@ export const depthwiseConv2d = defineOp<DepthwiseConv2dAttributes>({
     )
   },
 
+  // The gradient of the weight normalises the rows that a row of outputs needs in scratch memory.
+  normalises(attrs, inputs) {
+    const { height, width, channels } = imageShape(onlyInput(inputs))
+    const rows = Math.min(height, (attrs.kernel[0] - 1) * (attrs.dilation?.[0] ?? 1) + 1)
+    return rows * width * paddedChannels(channels) * 4 <= SCRATCH_BYTES
+  },
+
   backward(attrs, record) {
     const input = firstInput(record)
     const channels = channelsOf(input.shape)
@@ -65,8 +73,22 @@ export const depthwiseConv2d = defineOp<DepthwiseConv2dAttributes>({
     if (dBias)
       record.aside('sumRows', [record.dOutput, groups * 4, { perImage: pixelsOf(record.output.shape) }, dBias], groups)
     const dWeight = record.gradient('weight')
-    if (dWeight)
-      record.aside('depthwiseBackwardWeight', [input.place, record.dOutput, dWeight, { perImage: 1 }, table], groups)
+    if (dWeight) {
+      record.aside(
+        'depthwiseBackwardWeight',
+        [
+          input.place,
+          input.pending?.scaleShift ?? 0,
+          ACTIVATION_CODES[input.pending?.activation ?? 'none'],
+          record.dOutput,
+          dWeight,
+          { perImage: 1 },
+          table,
+          SCRATCH,
+        ],
+        groups,
+      )
+    }
     const dInput = record.dInput(0)
     if (dInput) {
       const { height } = imageShape(input.shape)

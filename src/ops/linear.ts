@@ -1,3 +1,4 @@
+import { SCRATCH } from '../kernels/program.ts'
 import { ACTIVATION_CODES, channelsOf, defineOp, firstInput, onlyInput, paddedChannels, pixelsOf } from './op.ts'
 
 export interface LinearAttributes {
@@ -58,7 +59,21 @@ export const linear = defineOp<LinearAttributes>({
     if (dWeight) {
       record.aside(
         'matmulTransposed',
-        [input.place, paddedChannels(features), record.dOutput, columns, dWeight, columns, rows, columns],
+        [
+          input.place,
+          paddedChannels(features),
+          0,
+          0,
+          record.dOutput,
+          columns,
+          dWeight,
+          columns,
+          rows,
+          features,
+          columns,
+          0,
+          SCRATCH,
+        ],
         features,
         4,
       )

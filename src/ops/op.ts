@@ -2,11 +2,12 @@
 import type { Argument, ArgumentsOf, Count, KernelName } from '../kernels/program.ts'
 import type { Shape } from '../tensor/shape.ts'
 
-/** A stretch of memory whose address is not known yet. `images` counts per picture of the batch. */
+/** A stretch of memory whose address is not known yet. It grows with the pictures in the batch and with the workers. */
 export interface Block {
   readonly name: string
   readonly fixedBytes: number
   readonly bytesPerImage: number
+  readonly bytesPerWorker?: number
 }
 
 /** A place inside a block. */
@@ -19,6 +20,15 @@ export interface Place {
 export interface Value {
   readonly place: Place
   readonly shape: Shape
+  /** What whoever reads the values has to do to them first. */
+  readonly pending?: Normalisation
+}
+
+/** act(x·scale + shift), per channel. */
+export interface Normalisation {
+  /** scale[S], shift[S] */
+  readonly scaleShift: Place
+  readonly activation: FusedActivation
 }
 
 export const ACTIVATION_CODES = { none: 0, relu: 1, relu6: 2 } as const
@@ -135,6 +145,11 @@ export interface ForwardRecorder extends Recorder {
   /** A value to add in the store, or 0. */
   readonly residual: Place | 0
   readonly activation: FusedActivation
+  /**
+   * Leaves the last step of this layer's way from its input to its output to whoever reads the output.
+   * @returns  false where the layer has to do it
+   */
+  leave(normalisation: Normalisation): boolean
   /** Calls that need repeating only when frozen weights change. */
   constantCall<K extends KernelName>(
     kernel: K,
@@ -171,6 +186,11 @@ export interface Op<A> {
   /** Multiply-adds per picture. */
   cost(attrs: A, inputs: readonly Shape[]): number
   forward(attrs: A, record: ForwardRecorder): void
+  /**
+   * Whether `backward` can do a pending normalisation of its only input itself; it finds one in the inputs' values. In `forward`
+   * it has been done. No when left out.
+   */
+  normalises?(attrs: A, inputs: readonly Shape[]): boolean
   /** Adds into the gradients of parameters; writes, or adds to, those of inputs. */
   backward(attrs: A, record: BackwardRecorder): void
 }

@@ -16,12 +16,18 @@ export function follows(next: Flow, before: Flow): boolean {
 }
 
 /**
- * @param calls    each reads of the ones before it no more than its flow says
- * @param passing  whether a block is data of the batch, which passes through the cache
+ * @param calls           each reads of the ones before it no more than its flow says
+ * @param passing         whether a block is data of the batch, which passes through the cache
+ * @param stripUnitBytes  bytes of a unit of the first call, where that writes the strip: then each piece has all that it reads
  */
-export function piecesOf(calls: readonly FlowingCall[], passing: (block: Block) => boolean): Pieces {
+export function piecesOf(
+  calls: readonly FlowingCall[],
+  passing: (block: Block) => boolean,
+  stripUnitBytes = 0,
+): Pieces {
   const images = Math.max(...calls.map(({ call }) => imagesPerUnit(call)))
-  const bytes = bytesPerImage(calls, passing) * images
+  const strip = calls[0] ? stripUnitBytes * unitsPerImage(calls[0].call) : 0
+  const bytes = (bytesPerImage(calls, passing) + strip) * images
   const rows = rowsPerPiece(calls, bytes, images)
   // Rows that each call has done after each piece: what the calls behind it need by then, and all of them at the end.
   const done: number[][] = []
@@ -45,10 +51,15 @@ export function piecesOf(calls: readonly FlowingCall[], passing: (block: Block) 
     images,
     ranges: calls.map(({ call, flow }, at) => {
       const to = (done[at] ?? []).map((count) => (unitsPerImage(call) * images * count) / flow.rows)
-      return { from: [0, ...to.slice(0, -1)], to }
+      const from = [0, ...to.slice(0, -1)]
+      const reach = calls[1]?.flow.reach
+      if (at > 0 || !stripUnitBytes || !reach) return { from, to }
+      const starts = [0, ...(done[1] ?? []).slice(0, -1)]
+      const unitsPerRow = (unitsPerImage(call) * images) / flow.rows
+      return { from: starts.map((row) => Math.max(0, reach.first(row)) * unitsPerRow), to }
     }),
     together: Math.max(1, Math.floor(PIECE_BYTES / bytes)),
-    joined: calls.some(({ flow }, at) => at > 0 && flow.reach !== undefined),
+    joined: calls.some(({ flow }, at) => at > (stripUnitBytes ? 1 : 0) && flow.reach !== undefined),
   }
 }
 
@@ -87,4 +98,11 @@ function bytesPerImage(calls: readonly FlowingCall[], passing: (block: Block) =>
     }
   }
   return [...blocks].reduce((sum, block) => sum + block.bytesPerImage, 0)
+}
+
+/** Bytes of the largest part of a strip that a piece takes. */
+export function stripBytes(pieces: Pieces, unitBytes: number): number {
+  const [range] = pieces.ranges
+  const units = range?.to.map((end, piece) => end - (range.from[piece] ?? 0)) ?? []
+  return Math.max(...units) * (units.length === 1 ? pieces.together : 1) * unitBytes
 }

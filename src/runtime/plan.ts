@@ -2,7 +2,7 @@
 // A layer takes part in backward when it, or anything before it, has a trainable parameter; the border is the frontier. Below it
 // nothing is kept, frozen batch norm is folded, and all runs exactly as in inference.
 import { upTo } from '../graph/edit.ts'
-import { type Graph, type Layer, layerNamed, opOf, parameterName, parametersOf } from '../graph/graph.ts'
+import { consumersOf, type Graph, type Layer, layerNamed, opOf, parameterName, parametersOf } from '../graph/graph.ts'
 import {
   type Argument,
   type ArgumentsOf,
@@ -10,14 +10,17 @@ import {
   type Count,
   call,
   type KernelName,
+  STRIP,
   type Step,
 } from '../kernels/program.ts'
 import {
+  ACTIVATION_CODES,
   type BackwardRecorder,
   type Block,
   channelsOf,
   type Flow,
   type ForwardRecorder,
+  type Normalisation,
   type Place,
   paddedChannels,
   pixelsOf,
@@ -71,7 +74,13 @@ export function makePlan(whole: Graph, store: ParameterStore, options: PlanOptio
 /** The one place that mutates while a plan is made. */
 class Planner {
   private readonly prepare: Call<Place>[] = []
-  private readonly main = new Steps((block) => !this.parameterBlocks.has(block) && !this.pinned.has(block))
+  /** One for all steps, as large as the largest needs it. */
+  private readonly stripBlock = { name: 'strip', fixedBytes: 0, bytesPerImage: 0, bytesPerWorker: 0 }
+  private readonly strip: Place = { block: this.stripBlock, offsetBytes: 0 }
+  private readonly main = new Steps(
+    this.strip,
+    (block) => !this.parameterBlocks.has(block) && !this.pinned.has(block) && block !== this.stripBlock,
+  )
   /** Blocks that live as long as the runner. */
   private readonly pinned = new Set<Block>()
   private readonly parameterBlocks = new Set<Block>()
@@ -87,6 +96,8 @@ class Planner {
   private readonly store: ParameterStore
   private readonly options: PlanOptions
   private readonly needsGradient = new Set<string>()
+  /** Outputs that must exist by themselves. */
+  private readonly visible: ReadonlySet<string>
   private gradientFloats = 0
   private gradientBlock: Block = { name: 'gradients', fixedBytes: 0, bytesPerImage: 0 }
 
@@ -97,14 +108,14 @@ class Planner {
     this.graph = { ...whole, layers: whole.layers.filter((layer) => needed.has(layer.name)) }
     this.store = store
     this.options = options
+    this.visible = new Set(wanted)
   }
 
   plan(): Plan {
-    const { graph, options } = this
-    const training = options.training
+    const { graph } = this
+    const { training } = this.options
     if (training) this.markGradients(training)
-    const visible = new Set([graph.output, ...(options.outputs ?? [])])
-    const { byTail, absorbed } = planFusions(graph, (layer) => this.runsAsInference(layer), visible)
+    const { byTail, absorbed } = planFusions(graph, (layer) => this.runsAsInference(layer), this.visible)
 
     let input: Place | undefined
     for (const layer of graph.layers) {
@@ -118,10 +129,11 @@ class Planner {
       for (const layer of [...graph.layers].reverse())
         if (this.needsGradient.has(layer.name)) this.recordBackward(layer)
     }
-    const outputs = new Map([...visible].map((name) => [name, this.valueOf(name)]))
+    const outputs = new Map([...this.visible].map((name) => [name, this.valueOf(name)]))
     for (const value of outputs.values()) this.wanted.add(value.place.block)
     if (loss) this.wanted.add(loss.losses.block)
     const main = this.main.finish()
+    this.stripBlock.bytesPerWorker = Math.max(0, ...main.map((step) => step.strip?.bytes ?? 0))
 
     return {
       prepare: this.prepare,
@@ -215,8 +227,10 @@ class Planner {
     }
     for (const block of this.given) use(block, before)
     for (const [at, recorded] of this.prepare.entries()) for (const block of blocksOf(recorded)) use(block, at)
-    for (const [at, { calls }] of main.entries())
+    for (const [at, { calls, strip }] of main.entries()) {
       for (const recorded of calls) for (const block of blocksOf(recorded)) use(block, before + at)
+      if (strip) use(strip.place.block, before + at)
+    }
     for (const block of this.wanted) use(block, end)
     for (const block of this.pinned) uses.set(block, { first: 0, last: end })
     return [...uses].map(([block, { first, last }]) => ({ block, first, last }))
@@ -277,6 +291,8 @@ class Planner {
     const fixed = this.isFixed(head)
     const recorder: ForwardRecorder = {
       ...this.shared(head, output, parameter),
+      inputs: head.inputs.map((name) => this.normalised(name)),
+      leave: (pending) => this.leave(layer, pending),
       packed: (name, rows, columns) => {
         const key = `${head.name}.${name} packed`
         const packed = fixed ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
@@ -298,6 +314,33 @@ class Planner {
         this.prepare.push(call<typeof kernel, Place>(kernel, args, units, grain)),
     }
     opOf(head).forward(head.attrs, recorder)
+  }
+
+  /** Whether the one reader of a layer does the layer's last step, piece by piece, so that its output is never written down. */
+  private leave(layer: Layer, pending: Normalisation): boolean {
+    const readers = consumersOf(this.graph).get(layer.name) ?? []
+    const [reader] = readers
+    const [input] = layer.inputs
+    if (this.runsAsInference(layer) || this.visible.has(layer.name)) return false
+    if (!reader || readers.length > 1 || input === undefined) return false
+    if (!opOf(reader).normalises?.(reader.attrs, reader.inputShapes)) return false
+    this.values.set(layer.name, { ...this.valueOf(input), pending })
+    return true
+  }
+
+  /** A value as `forward` reads it. */
+  private normalised(name: string): Value {
+    const { place, shape, pending } = this.valueOf(name)
+    if (!pending) return { place, shape }
+    const stride = paddedChannels(channelsOf(shape))
+    const { scaleShift, activation } = pending
+    const applied = call<'scaleShift', Place>(
+      'scaleShift',
+      [place, STRIP, stride, scaleShift, ACTIVATION_CODES[activation]],
+      { perImage: pixelsOf(shape) },
+    )
+    this.main.addStrip(applied, { rows: rowsOf(shape) }, stride * 4)
+    return { place: this.strip, shape }
   }
 
   /** weight·scale and bias·scale + shift, from the running statistics of the batch norm behind a layer. */
@@ -364,12 +407,16 @@ class Planner {
         units: Count,
         grain?: number,
       ) => {
-        const recorded = call<K, Place>(kernel, args, units, grain)
+        const recorded = this.withStrip(call<K, Place>(kernel, args, units, grain))
         // What runs as in inference waits for no sums over the batch, and would flow from end to end.
         if (this.runsAsInference(layer)) this.main.add(recorded)
         else this.main.addFlowing(recorded, flow)
       },
     }
+  }
+
+  private withStrip(recorded: Call<Place>): Call<Place> {
+    return { ...recorded, args: recorded.args.map((argument) => (argument === this.strip ? STRIP : argument)) }
   }
 
   // ── loss and backward ─────────────────────────────────────────────────────────────────────────

@@ -6,7 +6,7 @@ import { type Call, call, type Pieces } from '../../src/kernels/program.ts'
 import type { Block, Flow, Place } from '../../src/ops/op.ts'
 import { reachBack, reachOf } from '../../src/ops/window.ts'
 import { createParameters } from '../../src/runtime/parameters.ts'
-import { type FlowingCall, follows, piecesOf } from '../../src/runtime/pieces.ts'
+import { type FlowingCall, follows, piecesOf, stripBytes } from '../../src/runtime/pieces.ts'
 import { makePlan } from '../../src/runtime/plan.ts'
 import { trainingOf, withEngine } from './small-networks.ts'
 
@@ -25,13 +25,13 @@ function rows(flow: Flow, width: number, channels: number, blockRows?: number): 
   return { call: call<'add', Place>('add', [data, data, data, 0], units), flow }
 }
 
-function checkPieces(calls: readonly FlowingCall[], pieces: Pieces): void {
+function checkPieces(calls: readonly FlowingCall[], pieces: Pieces, strip = false): void {
   const count = pieces.ranges[0]?.from.length ?? 0
   expect(count).toBeGreaterThan(0)
   const doneRows = calls.map(({ call, flow }, at) => {
     const { from, to } = pieces.ranges[at] ?? { from: [], to: [] }
     expect([from.length, to.length]).toEqual([count, count])
-    expect(from).toEqual([0, ...to.slice(0, -1)])
+    if (!strip || at > 0) expect(from).toEqual([0, ...to.slice(0, -1)])
     for (const units of to) expect(Number.isInteger(units)).toBe(true)
     const { perImage, blockRows = 1 } = call.units as { perImage: number; blockRows?: number }
     const all = (perImage * pieces.images) / blockRows
@@ -78,6 +78,28 @@ describe('pieces', () => {
     ]
     checkPieces(backward, piecesOf(backward, passing))
   })
+
+  test.each([
+    [3, 1, 1, 112],
+    [3, 2, 1, 112],
+    [5, 2, 2, 57],
+  ])(
+    'with a strip begin where a window of %i, stride %i, padding %i over %i rows does',
+    (kernel, stride, padding, height) => {
+      const attrs = window(kernel, stride, padding)
+      const reach = reachOf(attrs, [height, height, 96])
+      const out = reachBack(attrs, [height, height, 96]).rows
+      const calls = [rows({ rows: height }, height, 96), rows({ rows: out, reach }, out, 96)]
+      const pieces = piecesOf(calls, passing, 96 * 4)
+      checkPieces(calls, pieces, true)
+      expect(pieces.joined).toBe(false)
+      const [strip, reader] = pieces.ranges
+      const starts = reader?.from.map((unit) => Math.max(0, reach.first(unit / out)) * height)
+      expect(strip?.from).toEqual(starts)
+      const largest = Math.max(...(strip?.to.map((end, piece) => end - (starts?.[piece] ?? 0)) ?? []))
+      expect(stripBytes(pieces, 96 * 4)).toBe(largest * 96 * 4)
+    },
+  )
 
   test.each([
     [112, 2],
