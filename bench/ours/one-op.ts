@@ -160,7 +160,7 @@ async function planned(
   const listening: Engine = {
     ...engine,
     register(calls) {
-      programs.push(calls)
+      programs.push(calls.flatMap((step) => ('calls' in step ? step.calls : [step])))
       return engine.register(calls)
     },
   }
