@@ -17,7 +17,7 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   vectors: ['tensor', 'files'],
   report: ['tensor', 'files'],
   ops: ['tensor', 'kernels'],
-  data: ['tensor', 'files', 'kernels'],
+  data: ['tensor', 'files', 'kernels', 'vectors'],
   graph: ['tensor', 'ops'],
   // The padding rules of windows are the operators'.
   architectures: ['tensor', 'ops', 'graph'],

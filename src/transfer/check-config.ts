@@ -63,6 +63,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   cropPct: orNull(between(0)),
   interpolation: orNull(oneOf('bilinear', 'bicubic', 'lanczos', 'nearest')),
   cropMode: orNull(oneOf('center', 'squash', 'border')),
+  resize: orNull(oneOf('exact', 'fast')),
+  preprocess: orNull(oneOf('default', 'timm')),
 }
 
 /** @throws RegraftError 'usage' naming the file and every field that is missing or wrong */

@@ -3,13 +3,12 @@
 // A fingerprint has to notice a picture that was edited, and to be the same where the data were copied to. So it goes by contents, not
 // by times. Whoever trains reads every file anyway, and its digest costs a few per cent of decoding it.
 import * as path from 'node:path'
-import { type ContentDigest, contentDigests } from '../data/content-digest.ts'
+import { breathing } from '../breath.ts'
 import type { DataSplit, Sample } from '../data/sample.ts'
 import { sha256 } from '../files/digest.ts'
 import { readTextLimited } from '../files/read-file.ts'
 import { isJsonObject, type JsonObject, parseStrictJson } from '../files/strict-json.ts'
 import { inertName } from '../inert-text.ts'
-import type { WorkOptions } from './options.ts'
 
 export interface DataRecord {
   /** The lines of split.jsonl. */
@@ -17,39 +16,28 @@ export interface DataRecord {
   readonly fingerprint: string
 }
 
-/** Looks at the contents of all pictures. @throws the reason of the signal */
-export async function recordData(
-  data: DataSplit,
-  { signal, listener }: Pick<WorkOptions, 'signal' | 'listener'>,
-): Promise<DataRecord> {
+/** The pictures with their contents, as `loadData` has seen them. */
+export async function recordData(data: DataSplit): Promise<DataRecord> {
   const parts: readonly [string, readonly Sample[]][] = [
     ['train', data.train],
     ['val', data.validation],
     ['test', data.test],
   ]
-  const samples = parts.flatMap(([split, members]) => members.map((sample) => ({ split, sample })))
-  const files = samples.map(({ sample }) => sample.file)
   const lines: string[] = []
-  listener?.({ type: 'phase', phase: 'check', total: samples.length, unit: 'files' })
-  for await (const digest of contentDigests(files, signal)) {
-    const { split, sample } = samples[lines.length] ?? {}
-    if (sample === undefined) throw new Error('a digest of no file')
-    lines.push(lineOf(sample, data.classes[sample.label], split, digest))
-    listener?.({ type: 'progress', phase: 'check', done: lines.length, total: samples.length })
+  const breath = breathing()
+  for (const [split, samples] of parts) {
+    for (const sample of samples) {
+      lines.push(lineOf(sample, data.classes[sample.label], split))
+      if (breath.due()) await breath.pause()
+    }
   }
-  listener?.({ type: 'phaseEnd', phase: 'check' })
   const text = lines.join('')
   return { text, fingerprint: sha256(text) }
 }
 
-function lineOf(
-  { path: name }: Sample,
-  label: string | undefined,
-  split: string | undefined,
-  digest: ContentDigest | undefined,
-): string {
-  const { bytes = null, sha256: contents = null } = digest ?? {}
-  return `${JSON.stringify({ path: name, label, split, bytes, sha256: contents })}\n`
+function lineOf({ path: name, contents }: Sample, label: string | undefined, split: string): string {
+  const { bytes = null, sha256: digest = null } = contents ?? {}
+  return `${JSON.stringify({ path: name, label, split, bytes, sha256: digest })}\n`
 }
 
 const MOST_NAMED = 3

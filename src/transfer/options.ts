@@ -9,6 +9,10 @@ export interface PreprocessingOverrides {
   readonly cropPct?: number
   readonly interpolation?: 'bilinear' | 'bicubic' | 'lanczos' | 'nearest'
   readonly cropMode?: 'center' | 'squash' | 'border'
+  /** exact: the bytes that Pillow gives; fast: libvips, for photos much larger than the network's input. */
+  readonly resize?: 'exact' | 'fast'
+  /** default: EXIF upright, ICC to sRGB, alpha over white; timm: alpha dropped, EXIF and ICC ignored. */
+  readonly preprocess?: 'default' | 'timm'
 }
 
 export interface WorkOptions {
@@ -87,6 +91,9 @@ export interface TrainResult {
   /** Best accuracy is below `minAccuracy`; everything was written. */
   readonly belowMinimum: boolean
 }
+
+/** Files, folders, patterns, lists of paths and manifests, known beforehand or as they come. */
+export type Inputs = readonly string[] | AsyncIterable<string>
 
 /** One row of `predict`. */
 export interface Prediction {

@@ -44,6 +44,8 @@ export interface TrainConfig {
   readonly cropPct: number | null
   readonly interpolation: NonNullable<TrainOptions['interpolation']> | null
   readonly cropMode: NonNullable<TrainOptions['cropMode']> | null
+  readonly resize: NonNullable<TrainOptions['resize']> | null
+  readonly preprocess: NonNullable<TrainOptions['preprocess']> | null
 }
 
 export const trainDefaults = {
@@ -119,6 +121,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     cropPct: options.cropPct ?? null,
     interpolation: options.interpolation ?? null,
     cropMode: options.cropMode ?? null,
+    resize: options.resize ?? null,
+    preprocess: options.preprocess ?? null,
   }
 }
 

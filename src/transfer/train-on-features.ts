@@ -1,5 +1,4 @@
-import { architectureNamed } from '../architectures/index.ts'
-import type { Model } from '../model/model.ts'
+import { architectureOf, type Model } from '../model/model.ts'
 import { schedules } from '../optim/schedule.ts'
 import { createUpdater } from '../optim/updater.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
@@ -21,7 +20,7 @@ function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
     vectors,
     classes: model.labels.length,
     head: model.head,
-    classifier: architectureNamed(model.architecture).classifier,
+    classifier: architectureOf(model).classifier,
     seed: config.seed,
     batchSize: config.batchSize,
   })

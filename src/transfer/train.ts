@@ -63,8 +63,10 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     ...(config.trainList === null ? {} : { trainList: config.trainList }),
     ...(config.test === null ? {} : { test: config.test }),
     signal,
+    onProgress: (done, total) => listener?.({ type: 'progress', phase: 'check', done, total }),
   })
   for (const { path: file, reason } of data.skipped) listener?.({ type: 'bad', path: file, reason })
+  for (const message of data.notes) listener?.({ type: 'note', message })
   listener?.({ type: 'phaseEnd', phase: 'scan' })
   if (data.validation.length === 0)
     throw new RegraftError(
@@ -84,7 +86,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     labels: data.classes,
     tensors: sameHead ? base.tensors : new Map(trunkTensors(base)),
   }
-  const record = await recordData(data, options)
+  const record = await recordData(data)
   const manifest: RunManifest = {
     version,
     node: process.versions.node,
@@ -155,12 +157,14 @@ function validationOf(text: string | null): number | string | undefined {
 }
 
 function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
-  const { imgSize, cropPct, interpolation, cropMode } = config
+  const { imgSize, cropPct, interpolation, cropMode, resize, preprocess } = config
   return {
     ...(imgSize === null ? {} : { imgSize }),
     ...(cropPct === null ? {} : { cropPct }),
     ...(interpolation === null ? {} : { interpolation }),
     ...(cropMode === null ? {} : { cropMode }),
+    ...(resize === null ? {} : { resize }),
+    ...(preprocess === null ? {} : { preprocess }),
   }
 }
 
