@@ -429,8 +429,8 @@ class Planner {
         grain?: number,
       ) => {
         const recorded = this.withStrip(call<K, Place>(kernel, args, units, grain))
-        // What runs as in inference waits for no sums over the batch, and would flow from end to end. But a strip must be read.
-        if (this.runsAsInference(layer) && !recorded.args.includes(STRIP)) this.main.add(recorded)
+        // What runs as in inference waits for no sums over the batch, and would flow from end to end.
+        if (this.runsAsInference(layer)) this.main.add(recorded)
         else this.main.addFlowing(recorded, flow)
       },
     }
