@@ -1,4 +1,4 @@
-// Compiles the kernels, both builds, unless the compiled files are newer than every source.
+// Compiles the kernels, all builds, unless the compiled files are newer than every source.
 
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const targets = ['baseline', 'relaxed']
+const targets = ['baseline', 'relaxed', 'relaxed-6x8', 'relaxed-256']
 
 function sources(folder) {
   return readdirSync(folder, { withFileTypes: true })
