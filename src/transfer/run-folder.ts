@@ -81,7 +81,8 @@ export function dataFingerprint(data: DataSplit): string {
 export interface RunManifest {
   readonly version: string
   readonly node: string
-  readonly kernels: { readonly build: string; readonly digest: string }
+  /** Results depend on the digest; `vectorBits` tells how fast they came. */
+  readonly kernels: { readonly build: string; readonly digest: string; readonly vectorBits?: number }
   readonly threads: number
   readonly model: { readonly name: string; readonly architecture: string; readonly sha256: string | null }
   readonly data: { readonly root: string; readonly classes: readonly string[]; readonly fingerprint: string }
