@@ -1,4 +1,4 @@
-// Compiles the kernels, all builds, unless the compiled files are newer than every source.
+// Compiles the kernels, all builds, and the resizing of pictures, unless the compiled files are newer than every source.
 
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const targets = ['baseline', 'relaxed', 'relaxed-6x8', 'relaxed-256']
+const pixels = join(root, 'assembly', 'pixels-resize', 'asconfig.json')
 
 function sources(folder) {
   return readdirSync(folder, { withFileTypes: true })
@@ -18,14 +19,21 @@ function sources(folder) {
 /** Digest of everything that decides the bytes of the kernels. */
 function sourceDigest() {
   const hash = createHash('sha256')
-  const inputs = [...sources(join(root, 'assembly')), join(root, 'asconfig.json'), fileURLToPath(import.meta.url)]
+  const inputs = [
+    ...sources(join(root, 'assembly')),
+    join(root, 'asconfig.json'),
+    pixels,
+    fileURLToPath(import.meta.url),
+  ]
   for (const path of inputs) hash.update(readFileSync(path))
   return hash.digest('hex')
 }
 
 function upToDate(digest) {
   try {
-    for (const target of targets) statSync(join(root, 'wasm', `kernels.${target}.wasm`))
+    for (const name of [...targets.map((target) => `kernels.${target}`), 'pixels']) {
+      statSync(join(root, 'wasm', `${name}.wasm`))
+    }
     return readFileSync(join(root, 'wasm', 'source.sha256'), 'utf8') === digest
   } catch {
     return false
@@ -44,16 +52,20 @@ const digest = sourceDigest()
 if (!upToDate(digest)) {
   mkdirSync(join(root, 'wasm'), { recursive: true })
   const asc = await import('assemblyscript/asc')
-  for (const target of targets) {
-    const { error } = await asc.main(['--config', join(root, 'asconfig.json'), '--target', target, '--baseDir', root], {
+  const compile = async (name, options) => {
+    const { error } = await asc.main([...options, '--baseDir', root], {
       stdout: process.stdout,
       stderr: process.stderr,
     })
     if (error) {
-      console.error(`The kernels (${target}) do not compile: ${error.message}`)
+      console.error(`The kernels (${name}) do not compile: ${error.message}`)
       process.exit(1)
     }
+  }
+  for (const target of targets) {
+    await compile(target, ['--config', join(root, 'asconfig.json'), '--target', target])
     declareWithoutBrowserTypes(join(root, 'wasm', `kernels.${target}.d.ts`))
   }
+  await compile('pixels', ['--config', pixels])
   writeFileSync(join(root, 'wasm', 'source.sha256'), digest)
 }

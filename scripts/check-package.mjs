@@ -26,7 +26,7 @@ const stepTimeoutMs = 300_000
 const allowed = [
   /^(package\.json|README\.md|CHANGELOG\.md|DEPENDENCIES\.md|LICENSE)$/,
   /^dist\/[\w/-]+\.(js|d\.ts)$/,
-  /^wasm\/kernels\.(baseline|relaxed|relaxed-6x8|relaxed-256)\.wasm$/,
+  /^wasm\/(kernels\.(baseline|relaxed|relaxed-6x8|relaxed-256)|pixels)\.wasm$/,
   /^wasm\/kernels\.relaxed\.d\.ts$/,
   /^models\/README\.md$/,
   /^models\/[\w.-]+\/(README\.md|LICENSE|[\w-]+\.json|[\w-]+\.safetensors)$/,
@@ -34,7 +34,7 @@ const allowed = [
 const required = [
   ...['package.json', 'README.md', 'CHANGELOG.md', 'DEPENDENCIES.md', 'LICENSE', 'models/README.md'],
   ...['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js'],
-  ...['wasm/kernels.baseline.wasm', 'wasm/kernels.relaxed.wasm', 'wasm/kernels.relaxed.d.ts'],
+  ...['wasm/kernels.baseline.wasm', 'wasm/kernels.relaxed.wasm', 'wasm/kernels.relaxed.d.ts', 'wasm/pixels.wasm'],
   ...['wasm/kernels.relaxed-6x8.wasm', 'wasm/kernels.relaxed-256.wasm'],
 ]
 

@@ -17,11 +17,11 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   vectors: ['tensor', 'files'],
   report: ['tensor', 'files'],
   ops: ['tensor', 'kernels'],
-  data: ['tensor', 'files', 'kernels'],
+  data: ['tensor', 'files', 'kernels', 'vectors'],
   graph: ['tensor', 'ops'],
   // The padding rules of windows are the operators'.
   architectures: ['tensor', 'ops', 'graph'],
-  formats: ['tensor', 'files', 'ops', 'graph'],
+  formats: ['tensor', 'files', 'vectors', 'ops', 'graph'],
   runtime: ['tensor', 'kernels', 'ops', 'graph'],
   reference: ['tensor', 'ops', 'graph'],
   model: ['tensor', 'files', 'hub', 'graph', 'architectures', 'formats', 'data'],

@@ -91,7 +91,8 @@ export function showProgress(options: ProgressOptions): Progress {
       bar?.setTotal(event.total)
     }
     if (bar) bar.update(event.done)
-    else if (!hidden && !barWanted && now() - running.lastLineMs >= lineEveryMs) {
+    // Without a total there is no bar.
+    else if (!hidden && !(barWanted && running.total > 0) && now() - running.lastLineMs >= lineEveryMs) {
       running.lastLineMs = now()
       say(state(running, now()))
     }
@@ -161,7 +162,7 @@ function state({ phase, unit, total, done, first, detail }: Running, nowMs: numb
   const rate = first === undefined || seconds <= 0 ? 0 : (done - first.done) / seconds
   // Epochs come in fractions.
   const shownDone = Number.isInteger(done) ? String(done) : done.toFixed(1)
-  const parts = [phase, `${shownDone}/${total}${unit === '' ? '' : ` ${unit}`}`]
+  const parts = [phase, `${shownDone}${total > 0 ? `/${total}` : ''}${unit === '' ? '' : ` ${unit}`}`]
   if (unit === 'images' && rate > 0) parts.push(`${significant(rate, 3)} images/s`)
   if (rate > 0 && done < total) parts.push(`${duration((total - done) / rate)} left`)
   if (detail !== undefined) parts.push(inertName(detail, 100))

@@ -41,6 +41,16 @@ export const preprocessing = {
     help: 'how pictures become square',
     fallback: "the model's",
   }),
+  resize: choice(['exact', 'fast'], {
+    group: 'Pictures',
+    help: 'the bytes that Pillow gives, or libvips for photos far larger than the input',
+    fallback: "the model's, else exact",
+  }),
+  preprocess: choice(['default', 'timm'], {
+    group: 'Pictures',
+    help: 'upright, in sRGB, alpha over white; or as timm reads: alpha dropped, EXIF and ICC ignored',
+    fallback: "the model's, else default",
+  }),
 }
 
 /** Reading paths from stdin. */

@@ -1,6 +1,7 @@
 // What may stand behind an option. A reader gives the value, or a `Misuse` that says what is allowed.
 import { inertName } from '../inert-text.ts'
 import { nearestName } from '../nearest-name.ts'
+import { secondsOf } from '../transfer/time-span.ts'
 
 /** Why a text is no value of an option, as the rest of a sentence that begins with the option and the text. */
 export class Misuse {
@@ -151,6 +152,36 @@ export function size(
       const bytes = Math.floor(Number(amount) * factor)
       return bytes < range.from || bytes > range.to ? new Misuse(`is out of range; ${range.words} is allowed.`) : bytes
     },
+  }
+}
+
+/** Longer, and Node's timers would end at once. */
+const longestSeconds = 24 * 24 * 3600
+
+function readTime(given: string): number | undefined {
+  const seconds = secondsOf(given)
+  return seconds !== undefined && seconds > 0 && seconds <= longestSeconds ? seconds : undefined
+}
+
+/** A time with its unit, `90s`, `20m` or `1.5h`, as seconds. */
+export function timeSpan(shown: Shown): Setting<number> {
+  return {
+    placeholder: '<time>',
+    ...shown,
+    read: (given) =>
+      readTime(given) ?? new Misuse('is not a time; a number and s, m or h is allowed, such as 90s, 20m or 1.5h.'),
+  }
+}
+
+/** A number of steps or a time with its unit, as it was written. */
+export function stepsOrTime(shown: Shown): Setting<string> {
+  return {
+    placeholder: '<n|time>',
+    ...shown,
+    read: (given) =>
+      /^[1-9]\d{0,8}$/.test(given) || readTime(given) !== undefined
+        ? given
+        : new Misuse('is neither a number of steps nor a time; allowed are 200, 90s, 5m, 1h and their like.'),
   }
 }
 

@@ -4,6 +4,7 @@ import type {
   EmbedOptions,
   EmbedResult,
   EvaluateResult,
+  Inputs,
   Prediction,
   PredictOptions,
   TrainOptions,
@@ -14,8 +15,8 @@ import type {
 /** What the commands call. */
 export interface Verbs {
   train(options: TrainOptions): Promise<TrainResult>
-  predict(model: string, inputs: readonly string[], options: PredictOptions): AsyncIterable<Prediction>
-  embed(model: string, inputs: readonly string[], options: EmbedOptions): Promise<EmbedResult>
+  predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
+  embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
   evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult>
   demo(options: WorkOptions & { readonly out: string; readonly overwrite?: boolean }): Promise<DemoResult>
   doctor(options: WorkOptions): Promise<DoctorReport>

@@ -2,16 +2,32 @@ import sharp, { type Sharp, type SharpOptions } from 'sharp'
 import { RegraftError } from '../errors.ts'
 import { inertName } from '../inert-text.ts'
 import type { Outcome } from './bad-file.ts'
+import { readBmp } from './bmp.ts'
+import { byteGate } from './byte-gate.ts'
 import type { Frame, FrameChoice } from './frame.ts'
 import { imageBytes } from './image-bytes.ts'
 import { type ImageKind, imageKind } from './image-kind.ts'
-import { evalGeometry, type Interpolation, type Preprocessing, roundHalfToEven } from './preprocessing.ts'
-import { type Box, type Pixels, resample } from './resample.ts'
+import type { Box, Pixels } from './pixels.ts'
+import {
+  defaultResize,
+  evalGeometry,
+  type Interpolation,
+  type Preprocessing,
+  roundHalfToEven,
+} from './preprocessing.ts'
+import { resample } from './resample.ts'
 
 // Pictures are many and small: one thread each and several at a time beats several threads on one.
 sharp.concurrency(1)
 // No picture is asked for twice in a row; the cache would only hold memory.
 sharp.cache(false)
+
+/** As many as Pillow allows before it calls a picture a decompression bomb. */
+const maxPixels = 178_956_970
+/** A row has to fit into a strip of the workers that resize. */
+const maxSide = 1_000_000
+/** Decoded pictures in their full size, all together; a larger one is decoded alone. */
+const fullSizeGate = byteGate(256 * 2 ** 20)
 
 /** What the header of a picture says. */
 export interface ImageHeader {
@@ -55,10 +71,8 @@ export async function tryDecode(
   try {
     const image = sharp(bytes, options)
     if (placement.box) image.extract(placement.box)
-    const pixels = await resized(image, box, placement, preprocessing, nakedCmyk)
-    const rgb = pixels.channels === 4 ? cmykToRgb(pixels) : pixels
-    const pasted = paste(rgb.bytes, placement, preprocessing)
-    return { value: chosen?.flip ? mirrored(pasted, preprocessing.width) : pasted }
+    const rgb = await resized(image, box, placement, preprocessing, nakedCmyk, chosen?.flip ?? false)
+    return { value: paste(rgb, placement, preprocessing) }
   } catch (cause) {
     return blame(cause)
   }
@@ -129,16 +143,36 @@ async function openImage(
     failOn: 'warning',
     autoOrient: !asStored,
     ignoreIcc: asStored,
+    limitInputPixels: maxPixels,
     sequentialRead: true,
+  }
+  if (kind.value === 'bmp') {
+    const bitmap = await readBmp(bytes, maxPixels)
+    if (bitmap.value === undefined) return bitmap
+    const { width, height, channels } = bitmap.value
+    return upToSide({
+      kind: 'bmp',
+      width,
+      height,
+      bytes: bitmap.value.bytes,
+      options: { raw: { width, height, channels }, limitInputPixels: maxPixels },
+      nakedCmyk: false,
+    })
   }
   try {
     const header = await sharp(bytes, options).metadata()
     const { width, height } = asStored ? header : header.autoOrient
     const nakedCmyk = header.space === 'cmyk' && (asStored || header.icc === undefined)
-    return { value: { kind: kind.value, width, height, bytes, options, nakedCmyk } }
+    return upToSide({ kind: kind.value, width, height, bytes, options, nakedCmyk })
   } catch (cause) {
     return blame(cause)
   }
+}
+
+function upToSide(image: OpenImage): Outcome<OpenImage> {
+  const { width, height } = image
+  if (Math.max(width, height) <= maxSide) return { value: image }
+  return { reason: `is too large: ${width} x ${height} pixels, the limit is ${maxSide} on a side` }
 }
 
 /** Where the pixels of the network's input come from. */
@@ -183,18 +217,19 @@ function checkInside(box: Box, width: number, height: number): void {
   }
 }
 
-/** The window of the resized picture. libvips shrinks; what has to grow, or must be exact, is done by `resample`. */
+/** The window of the resized picture, as RGB. libvips shrinks; what has to grow, or must be exact, is done by `resample`. */
 async function resized(
   image: Sharp,
   box: Box,
   { resizeWidth, resizeHeight, window }: Placement,
-  { interpolation, resize, reading }: Preprocessing,
+  { interpolation, resize = defaultResize, reading }: Preprocessing,
   nakedCmyk: boolean,
-): Promise<Pixels> {
+  mirrored: boolean,
+): Promise<Uint8Array> {
   const exact = resize === 'exact' || interpolation === 'nearest'
   const width = exact ? box.width : Math.min(box.width, resizeWidth)
   const height = exact ? box.height : Math.min(box.height, resizeHeight)
-  const finished = width === resizeWidth && height === resizeHeight
+  const finished = width === resizeWidth && height === resizeHeight && !nakedCmyk && !mirrored
 
   if (nakedCmyk) image.pipelineColourspace('cmyk').toColourspace('cmyk')
   else if (reading === 'timm') image.removeAlpha().toColourspace('srgb')
@@ -205,17 +240,20 @@ async function resized(
     image.resize({ width, height, fit: 'fill', kernel: kernels[interpolation], fastShrinkOnLoad: false })
   }
   if (finished && (window.width !== width || window.height !== height)) image.extract(window)
-  const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
 
   const expected = finished ? window : { width, height }
   const channels = nakedCmyk ? 4 : 3
-  if (info.width !== expected.width || info.height !== expected.height || info.channels !== channels) {
-    throw new RangeError(
-      `sharp gave ${info.width}x${info.height}x${info.channels}, expected ${expected.width}x${expected.height}x${channels}.`,
-    )
-  }
-  const pixels = { bytes: data, width: info.width, height: info.height, channels }
-  return finished ? pixels : await resample(pixels, resizeWidth, resizeHeight, window, interpolation)
+  return await fullSizeGate.pass(expected.width * expected.height * channels, async () => {
+    const { data, info } = await image.raw({ depth: 'uchar' }).toBuffer({ resolveWithObject: true })
+    if (info.width !== expected.width || info.height !== expected.height || info.channels !== channels) {
+      throw new RangeError(
+        `sharp gave ${info.width}x${info.height}x${info.channels}, expected ${expected.width}x${expected.height}x${channels}.`,
+      )
+    }
+    if (finished) return data
+    const pixels: Pixels = { bytes: data, width: info.width, height: info.height, channels }
+    return await resample(pixels, { width: resizeWidth, height: resizeHeight, window, interpolation, mirrored })
+  })
 }
 
 // Nearest to Pillow's filters of these names on photos: mean error 0.2 of 255 when shrinking.
@@ -241,30 +279,6 @@ function paste(bytes: Uint8Array, placement: Placement, preprocessing: Preproces
     output.set(bytes.subarray(y * rowBytes, (y + 1) * rowBytes), ((pasteTop + y) * width + pasteLeft) * 3)
   }
   return output
-}
-
-function mirrored(bytes: Uint8Array, width: number): Uint8Array {
-  const output = new Uint8Array(bytes.length)
-  for (let row = 0; row < bytes.length; row += width * 3) {
-    for (let x = 0; x < width; x++) {
-      const from = row + x * 3
-      const to = row + (width - 1 - x) * 3
-      for (let c = 0; c < 3; c++) output[to + c] = bytes[from + c] ?? 0
-    }
-  }
-  return output
-}
-
-/** (255 - ink)(255 - black) / 255, rounded; libvips gives more ink as a larger byte. */
-function cmykToRgb({ bytes, width, height }: Pixels): Pixels {
-  const output = new Uint8Array(width * height * 3)
-  for (let pixel = 0; pixel < width * height; pixel++) {
-    const light = 255 - (bytes[pixel * 4 + 3] ?? 0)
-    for (let c = 0; c < 3; c++) {
-      output[pixel * 3 + c] = Math.floor(((255 - (bytes[pixel * 4 + c] ?? 0)) * light) / 255 + 0.5)
-    }
-  }
-  return { bytes: output, width, height, channels: 3 }
 }
 
 function badImage(source: string | Uint8Array, reason: string, cause: unknown): RegraftError {

@@ -8,16 +8,16 @@ import { checkClassNames, checkKnownClasses } from './class-names.ts'
 import { lookAt } from './disk.ts'
 import { imageExtensions } from './image-kind.ts'
 import { filesFromList } from './list-file.ts'
-import type { ImageSet, Sample, Skipped } from './sample.ts'
+import { isManifest } from './manifest.ts'
+import { manifestFiles } from './manifest-files.ts'
+import type { ImageSet, LabelledFile, LabelledFiles, Sample, Skipped } from './sample.ts'
 import { extensionOf, type FoundFile, type Walk, walkFiles } from './walk-files.ts'
 
 /** How a folder of pictures is read. */
-export interface ScanOptions {
+export interface FolderOptions {
   /** A list file: only the pictures it names, relative to the folder. */
   readonly list?: string | undefined
-  /** Classes that are known already: folders map to them by name, others are an error. */
-  readonly classes?: readonly string[] | undefined
-  /** Folder that the paths of samples are relative to; the scanned one when left out. */
+  /** Folder that the paths of pictures are relative to; the one that is read when left out. */
   readonly base?: string | undefined
   /** Folders at the top that are left alone. */
   readonly exclude?: readonly string[] | undefined
@@ -26,12 +26,16 @@ export interface ScanOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+export interface ScanOptions extends FolderOptions {
+  /** Classes that are known already: folders map to them by name, others are an error. */
+  readonly classes?: readonly string[] | undefined
+}
+
 /**
- * The pictures of a folder that holds a folder per class. Pictures nested deeper count to the first folder.
- * @throws 'data' for a folder that is missing, has no class, an empty class, fewer than two classes (unless they are
- * given), an unknown class, or two classes that differ only by case or normalisation
+ * The pictures of a folder that holds a folder per class, labelled with the name of the first folder, however deep they lie.
+ * @throws 'data' for a folder that is missing, has no picture in a class, or an empty class
  */
-export async function scanImages(source: string, options: ScanOptions = {}): Promise<ImageSet> {
+export async function folderFiles(source: string, options: FolderOptions = {}): Promise<LabelledFiles> {
   const root = resolve(source)
   await checkFolder(root)
   const walk = options.list === undefined ? await walkFiles(root, options.signal) : await walkOfList(options.list, root)
@@ -45,7 +49,6 @@ export async function scanImages(source: string, options: ScanOptions = {}): Pro
   }
 
   if (breath.due()) await breath.pause()
-  const found = [...new Set(inFolders.map(({ path }) => firstFolder(path)))].sort(compareCodePoints)
   const holding = await foldersHolding(inFolders)
   const empty = walk.folders.filter((path) => !path.includes('/') && !exclude.has(path) && !holding.has(path))
   for (const path of walk.folders) {
@@ -58,25 +61,66 @@ export async function scanImages(source: string, options: ScanOptions = {}): Pro
       skipped.push({ path, reason: 'is a folder named like a picture' })
     }
   }
-  if (found.length === 0) throw noPictures(source, files, walk)
+  if (inFolders.length === 0) throw noPictures(source, files, walk)
   if (empty.length > 0 && options.emptyFolders !== 'skip') throw emptyClasses(source, empty, skipped)
   for (const path of empty) skipped.push({ path, reason: 'is a folder without a usable picture' })
-  checkClassNames(found, source)
-  if (options.classes) checkKnownClasses(found, options.classes, source)
-  else if (found.length < 2) throw oneClass(source, found)
 
-  const classes = options.classes ?? found
-  const labels = new Map(classes.map((name, label) => [name, label]))
   const prefix = prefixOf(options.base, root)
-  const samples: Sample[] = []
+  const labelled: LabelledFile[] = []
   for (const { path, file } of inFolders) {
-    const label = labels.get(firstFolder(path))
-    if (label !== undefined) samples.push({ path: prefix + path, file, label })
+    labelled.push({ path: prefix + path, file, label: firstFolder(path) })
     if (breath.due()) await breath.pause()
   }
   const named = ({ path, reason }: Skipped): Skipped => ({ path: prefix + path, reason })
   skipped.sort((a, b) => compareCodePoints(a.path, b.path))
-  return { root, classes: [...classes], samples, skipped: skipped.map(named), ignored: walk.ignored.map(named) }
+  return { files: labelled, skipped: skipped.map(named), ignored: walk.ignored.map(named) }
+}
+
+/**
+ * The pictures of a folder that holds a folder per class, or of a manifest.
+ * @throws 'data' as `folderFiles`, for fewer than two classes (unless they are given), an unknown class, or two classes that differ
+ * only by case or normalisation
+ */
+export async function scanImages(source: string, options: ScanOptions = {}): Promise<ImageSet> {
+  const fromManifest = isManifest(source) && (await isFile(resolve(source)))
+  const found = fromManifest ? await manifestFiles(source, { base: options.base }) : await folderFiles(source, options)
+  const classes = await classesOf(found.files, source)
+  if (options.classes) checkKnownClasses(classes, options.classes, source)
+  else if (classes.length < 2) throw oneClass(source, classes)
+  const known = options.classes ?? classes
+  return {
+    root: fromManifest ? dirname(resolve(source)) : resolve(source),
+    classes: [...known],
+    samples: await numbered(found.files, known),
+    skipped: found.skipped,
+    ignored: found.ignored,
+  }
+}
+
+/** The labels by code point. @throws 'data' for two that differ only by case or normalisation */
+export async function classesOf(files: readonly LabelledFile[], place: string): Promise<string[]> {
+  const labels = new Set<string>()
+  const breath = breathing()
+  for (const { label } of files) {
+    labels.add(label)
+    if (breath.due()) await breath.pause()
+  }
+  const classes = [...labels].sort(compareCodePoints)
+  checkClassNames(classes, place)
+  return classes
+}
+
+/** The files with their labels as numbers; those of no known class are left out. */
+export async function numbered(files: readonly LabelledFile[], classes: readonly string[]): Promise<Sample[]> {
+  const labels = new Map(classes.map((name, label) => [name, label]))
+  const samples: Sample[] = []
+  const breath = breathing()
+  for (const file of files) {
+    const label = labels.get(file.label)
+    if (label !== undefined) samples.push({ ...file, label })
+    if (breath.due()) await breath.pause()
+  }
+  return samples
 }
 
 /**
@@ -98,7 +142,11 @@ export async function checkFolder(root: string): Promise<void> {
   const name = inertName(root)
   if (facts !== 'does not exist') {
     const what = typeof facts === 'string' ? facts : 'is not a folder'
-    throw new RegraftError('data', `${name} ${what}. Give a folder that holds a folder per class.`, { file: root })
+    throw new RegraftError(
+      'data',
+      `${name} ${what}. Give a folder that holds a folder per class, or a manifest (.csv, .jsonl).`,
+      { file: root },
+    )
   }
   const siblings = await listFolder(dirname(root)).catch(() => [])
   const nearest = nearestName(
@@ -107,6 +155,11 @@ export async function checkFolder(root: string): Promise<void> {
   )
   const hint = nearest === undefined ? '' : ` Did you mean '${inertName(nearest)}'?`
   throw new RegraftError('data', `There is no folder ${name}.${hint}`, { file: root })
+}
+
+async function isFile(path: string): Promise<boolean> {
+  const facts = await lookAt(path)
+  return typeof facts !== 'string' && facts.kind === 'file'
 }
 
 /** A folder as the beginning of paths relative to another, with '/' at its end; nothing when they are the same. */
@@ -169,7 +222,8 @@ function emptyClasses(source: string, empty: readonly string[], skipped: readonl
   )
 }
 
-function oneClass(source: string, found: readonly string[]): RegraftError {
+/** Pictures of one class only are nothing to tell apart. */
+export function oneClass(source: string, found: readonly string[]): RegraftError {
   return new RegraftError(
     'data',
     `${inertName(source)} holds pictures of one class only: '${inertName(found[0] ?? '', 200)}'. ` +

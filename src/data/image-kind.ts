@@ -1,16 +1,16 @@
 import type { Outcome } from './bad-file.ts'
 
 /** Formats that are decoded. */
-export type ImageKind = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif'
+export type ImageKind = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif' | 'bmp'
 
 /** Endings of file names that are taken for pictures. */
-export const imageExtensions: ReadonlySet<string> = new Set('jpg jpeg jfif png webp gif tif tiff avif'.split(' '))
+export const imageExtensions: ReadonlySet<string> = new Set(
+  'jpg jpeg jfif png webp gif tif tiff avif bmp dib'.split(' '),
+)
 
 /** Endings of pictures that cannot be decoded, and the name of the format. */
 export const unreadableExtensions: ReadonlyMap<string, string> = new Map(
   Object.entries({
-    bmp: 'BMP',
-    dib: 'BMP',
     heic: 'HEIC',
     heif: 'HEIC',
     hif: 'HEIC',
@@ -74,10 +74,10 @@ const signatures: readonly (readonly [string, ImageKind])[] = [
   ['MM\0*', 'tiff'],
   ['II+\0', 'tiff'],
   ['MM\0+', 'tiff'],
+  ['BM', 'bmp'],
 ]
 
 const foreignSignatures: readonly (readonly [string, string])[] = [
-  ['BM', 'BMP'],
   ['%PDF', 'PDF'],
   ['%!PS', 'PostScript'],
   ['8BPS', 'Photoshop'],
@@ -98,7 +98,16 @@ function describeOther(head: string, bytes: Uint8Array): string {
   if (/^<(!doctype html|html|head|body)/i.test(text)) return 'is not an image but an HTML page'
   if (text.startsWith('<') && /<svg[\s>]|<!doctype svg/i.test(text)) return unreadable('SVG')
   if (/^P[1-7]\s/.test(text)) return unreadable('PNM')
-  if (bytes.every((byte) => byte === 0)) return 'is not an image: it holds only zeros'
+  if (isZero(bytes)) return 'is not an image: it holds only zeros'
   if (/^[\t\n\r\x20-\x7e]*$/.test(head)) return 'is not an image but text'
   return 'is not an image in a known format'
+}
+
+function isZero(bytes: Uint8Array): boolean {
+  const zeros = Buffer.alloc(2 ** 20)
+  for (let from = 0; from < bytes.length; from += zeros.length) {
+    const part = bytes.subarray(from, from + zeros.length)
+    if (!zeros.subarray(0, part.length).equals(part)) return false
+  }
+  return true
 }

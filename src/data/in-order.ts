@@ -10,8 +10,9 @@ export interface InOrderOptions {
 }
 
 /**
- * The results of work(0) … work(count - 1) in this order, with several in progress while earlier ones are used.
- * Ends only after all work in progress has ended; an error appears when its turn comes.
+ * The results of work(0) … work(count - 1) in this order, with several in progress while earlier ones are used. An error appears
+ * when its turn comes. Ends only after all work in progress has ended, but at once when the signal fires: whoever asks for the end does
+ * not wait for a slow disk.
  */
 export async function* inOrder<T>(
   count: number,
@@ -40,15 +41,27 @@ export async function* inOrder<T>(
     for (let position = 0; position < count; position++) {
       throwIfAborted(signal)
       startMore()
-      const result = await queue[0]
+      await settledOrAborted(queue[0], signal)
       throwIfAborted(signal)
-      queue.shift()
+      const result = await queue.shift()
       startMore()
       // The queue is never empty here: position < count, and ahead and concurrency are at least one.
       yield result as T
     }
   } finally {
     stopped = true
-    await Promise.allSettled(queue)
+    if (!signal?.aborted) await Promise.allSettled(queue)
   }
+}
+
+/** Waits for the end of some work, or for the signal. Each wait listens for itself, so that nothing holds on to results. */
+function settledOrAborted(work: Promise<unknown> | undefined, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      signal?.removeEventListener('abort', end)
+      resolve()
+    }
+    signal?.addEventListener('abort', end)
+    Promise.resolve(work).then(end, end)
+  })
 }

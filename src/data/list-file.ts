@@ -1,25 +1,26 @@
 import { join } from 'node:path'
 import { RegraftError } from '../errors.ts'
-import { readTextLimited } from '../files/read-file.ts'
+import { filePieces } from '../files/pieces.ts'
 import { inertName } from '../inert-text.ts'
 import { lookAt } from './disk.ts'
-import type { FoundFile } from './walk-files.ts'
+import { type ListedPath, pathLines } from './path-lines.ts'
+import { extensionOf, type FoundFile } from './walk-files.ts'
 
-/** A path in a list file and the line it stands on, from 1. */
-export interface ListedPath {
-  readonly path: string
-  readonly line: number
+/** Whether a file is a list of paths by its name. */
+export function isList(path: string): boolean {
+  return extensions.has(extensionOf(path))
 }
 
-const largestListBytes = 256 * 2 ** 20
+const extensions: ReadonlySet<string> = new Set(['txt', 'lst', 'list'])
 
 /** The paths of a list file, one a line. Empty lines are left out; Windows' line ends are understood. */
-export async function listedPaths(listFile: string): Promise<ListedPath[]> {
-  const text = await readTextLimited(listFile, largestListBytes, { code: 'data' })
+async function listedPaths(listFile: string): Promise<ListedPath[]> {
   const paths: ListedPath[] = []
-  for (const [index, line] of text.split('\n').entries()) {
-    const path = line.endsWith('\r') ? line.slice(0, -1) : line
-    if (path.trim() !== '') paths.push({ path, line: index + 1 })
+  try {
+    for await (const listed of pathLines(filePieces(listFile, { code: 'data' }), 'newline')) paths.push(listed)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new RegraftError('data', `${inertName(listFile)}: ${cause.message}.`, { file: listFile, cause })
   }
   return paths
 }

@@ -1,197 +1,235 @@
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { breathing } from '../breath.ts'
 import { RegraftError } from '../errors.ts'
-import { compareCodePoints } from '../files/folder.ts'
 import { inertName } from '../inert-text.ts'
-import { entriesOf, lookAt } from './disk.ts'
-import { checkFolder, type ScanOptions, scanImages } from './image-folder.ts'
-import { imageExtensions } from './image-kind.ts'
-import type { DataSplit, ImageSet, Sample, Skipped } from './sample.ts'
-import { splitByFraction } from './split.ts'
-import { extensionOf, isJunk } from './walk-files.ts'
+import { checkKnownClasses } from './class-names.ts'
+import { sortedByCodePoint } from './code-point-order.ts'
+import { contentDigests } from './content-digest.ts'
+import { copyNotes, type Parts, withoutCopies } from './copies.ts'
+import {
+  type DataSource,
+  findData,
+  findSource,
+  folderOf,
+  type SourceFiles,
+  sourceFiles,
+  undividedFiles,
+} from './data-source.ts'
+import { exactDuplicates } from './duplicates.ts'
+import { groupPattern, groupsAcrossParts, withGroups } from './groups.ts'
+import { classesOf, numbered, oneClass } from './image-folder.ts'
+import type { DataSplit, LabelledFile, Sample, Skipped } from './sample.ts'
+import { type DrawRange, splitByDraw } from './split.ts'
+import { isInside } from './walk-files.ts'
 
 /** Where the pictures for training, validation and test come from. */
 export interface LoadDataOptions {
   /**
-   * A fraction of the training pictures, a folder with a folder per class, or a list file of pictures in the data
-   * folder. Left out: the data folder's own `val`, `valid` or `validation` beside `train`, else a fifth.
+   * A fraction of the training pictures, a folder with a folder per class, a list file of pictures in the data folder, or a
+   * manifest. Left out: what the data itself sets apart (`val`, `valid` or `validation` beside `train`, or a manifest's split),
+   * else a fifth.
    */
   readonly validation?: number | string | undefined
+  /** Instead of a fraction: the fold of this number, from 0, out of so many. */
+  readonly fold?: { readonly index: number; readonly count: number } | undefined
   /** List of the training pictures. Left out: all that are not for validation or test. */
   readonly trainList?: string | undefined
-  /** Folder or list file. Left out: the data folder's own `test` beside `train`. */
+  /** Folder, list file or manifest. Left out: what the data itself sets apart. */
   readonly test?: string | undefined
+  /** A column of the manifest, or a regular expression on paths (its first group, else all of the match): never divided. */
+  readonly groupBy?: string | undefined
+  /** Leave out all but one of pictures with the same contents, and all of them where their labels differ. */
+  readonly dedupe?: boolean | undefined
   readonly seed: number
   readonly emptyFolders?: 'stop' | 'skip' | undefined
   readonly signal?: AbortSignal | undefined
+  /** Hears how many files have been looked at, of how many. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
 }
 
 const defaultFraction = 0.2
 
 /**
- * Finds the pictures of a data folder: a folder per class, or `train`, `val` and `test` with a folder per class each.
- * The training pictures decide the classes; validation and test map to them by name and may lack some.
- * @throws 'data' as `scanImages`, for classes that training does not know, and for a picture in two of the parts
+ * Finds the pictures of one or several data folders, list files or manifests. The training pictures decide the classes; validation
+ * and test map to them by name and may lack some.
+ * @throws 'data' for what is missing or empty, for fewer than two classes or two that differ only by case or normalisation, for
+ * classes that training does not know, and for a picture in two of the parts; 'usage' for options that cannot be meant
  */
-export async function loadData(dir: string, options: LoadDataOptions): Promise<DataSplit> {
-  const root = resolve(dir)
-  await checkFolder(root)
-  const { seed, trainList } = options
-  const layout = trainList === undefined ? await findLayout(root) : undefined
-  const validation = options.validation ?? layout?.validation ?? defaultFraction
-  const test = options.test ?? layout?.test
-  if (typeof validation === 'number' && !(validation >= 0 && validation < 1)) {
-    throw new RegraftError(
-      'usage',
-      `The fraction for validation is ${validation}; it has to be from 0 up to but without 1.`,
+export async function loadData(data: string | readonly string[], options: LoadDataOptions): Promise<DataSplit> {
+  const { signal } = options
+  const places = typeof data === 'string' ? [data] : data
+  const sources: DataSource[] = []
+  for (const place of places) sources.push(await findData(place))
+  const [first] = sources
+  if (first === undefined) throw new RegraftError('usage', 'There is no data: name a folder or a manifest.')
+  const root = commonFolder(sources.map(folderOf))
+  const name = places.join(', ')
+  const range = drawRange(options)
+  const validationSource =
+    typeof options.validation === 'string' ? await findSource(options.validation, [folderOf(first)]) : undefined
+  const testSource = options.test === undefined ? undefined : await findSource(options.test, [folderOf(first)])
+  const shared = { base: root, emptyFolders: options.emptyFolders, signal, groupBy: options.groupBy }
+
+  const found: SourceFiles[] = []
+  for (const source of sources) {
+    const others = [validationSource, testSource].filter((other) => other && isChild(other, source))
+    found.push(
+      await sourceFiles(source, {
+        ...shared,
+        list: options.trainList === undefined ? undefined : await trainListOf(options.trainList, sources),
+        exclude: others.map((other) => basename(other?.path ?? '')),
+      }),
     )
   }
-  const shared: ScanOptions = { base: root, emptyFolders: options.emptyFolders, signal: options.signal }
-  const validationSource = typeof validation === 'string' ? await sourceOf(validation, root) : undefined
-  const testSource = test === undefined ? undefined : await sourceOf(test, root)
-
-  const all = await scanImages(layout?.train ?? root, {
-    ...shared,
-    list: trainList === undefined ? undefined : (await sourceOf(trainList, root)).path,
-    exclude: layout
-      ? []
-      : [validationSource, testSource].flatMap((source) =>
-          source && isChild(source, root) ? [basename(source.path)] : [],
-        ),
-  })
-  const skipped: Skipped[] = [...all.skipped, ...(layout?.others ?? [])]
-  const ignored: Skipped[] = [...all.ignored]
-  const rest = async (source: Source | undefined): Promise<readonly Sample[]> => {
-    if (source === undefined) return []
-    const set = await scanPart(source, root, all.classes, shared)
-    skipped.push(...set.skipped)
-    ignored.push(...set.ignored)
-    return set.samples
+  const skipped: Skipped[] = found.flatMap((files) => files.skipped)
+  const ignored: Skipped[] = found.flatMap((files) => files.ignored)
+  const listRoot = folderOf(first)
+  /** What a part was told to be, else what the data sets apart; undefined when nobody said. */
+  const partOf = async (
+    source: DataSource | undefined,
+    own: (files: SourceFiles) => readonly LabelledFile[] | undefined,
+    overruled: boolean,
+  ): Promise<readonly LabelledFile[] | undefined> => {
+    const set = found.flatMap((files) => own(files) ?? [])
+    if (source === undefined && !overruled) return set.length > 0 ? set : undefined
+    for (const { path } of set) skipped.push({ path, reason: 'is set apart by the data, but another choice was made' })
+    if (source === undefined) return undefined
+    const emptyFolders = source.kind === 'folder' ? 'skip' : shared.emptyFolders
+    const files = await undividedFiles(source, listRoot, { ...shared, emptyFolders })
+    skipped.push(...files.skipped)
+    ignored.push(...files.ignored)
+    return files.files
   }
-  // A test folder that merely lies there may hold pictures without labels, as in competitions.
-  const unlabelled = options.test === undefined && testSource && !(await holdsAnyOf(testSource.path, all.classes))
-  if (unlabelled) skipped.push({ path: basename(testSource.path), reason: 'holds no folder of a known class' })
-  const testSamples = await rest(unlabelled ? undefined : testSource)
-  const validationSamples = await rest(validationSource)
+  const test = (await partOf(testSource, (files) => files.test, false)) ?? []
+  const validation = await partOf(validationSource, (files) => files.validation, range !== undefined)
 
-  // Without a list of its own, training takes what the lists of the other parts leave.
-  const listed = [validationSource, testSource].flatMap((source, index) =>
-    source?.isList && trainList === undefined ? (index === 0 ? validationSamples : testSamples) : [],
+  // Without a list of its own, training takes what lists and manifests of the other parts leave.
+  const elsewhere = new Set<string>()
+  for (const [source, files] of [
+    [validationSource, validation],
+    [testSource, test],
+  ] as const) {
+    if (source && source.kind !== 'folder' && options.trainList === undefined) {
+      for (const { file } of files ?? []) elsewhere.add(file)
+    }
+  }
+  const all = (
+    await sortedByCodePoint(
+      found.flatMap((files) => files.train),
+      ({ path }) => path,
+    )
+  ).filter(({ file }) => !elsewhere.has(file))
+  const classes = await classesOf(
+    found.flatMap((files) => files.train),
+    name,
   )
-  const listedFiles = new Set(listed.map(({ file }) => file))
-  const train = all.samples.filter(({ file }) => !listedFiles.has(file))
+  if (classes.length < 2) throw oneClass(name, classes)
+  const notes: string[] = []
+  const pattern = options.groupBy === undefined ? undefined : groupPattern(options.groupBy)
+  const sampled = async (files: readonly LabelledFile[], place = name): Promise<Sample[]> => {
+    checkKnownClasses(await classesOf(files, place), classes, place)
+    const grouped = pattern ? await withGroups(files, pattern, notes) : files
+    return await numbered(grouped, classes)
+  }
+  let parts: Awaited<ReturnType<typeof withContents>> = {
+    train: await sampled(all),
+    validation: validation === undefined ? undefined : await sampled(validation, validationSource?.path),
+    test: await sampled(test, testSource?.path),
+  }
+  await checkDisjoint({ training: parts.train, validation: parts.validation ?? [], test: parts.test }, name)
+
+  parts = await withContents(parts, options)
+  const copies = await exactDuplicates([...parts.train, ...(parts.validation ?? []), ...parts.test])
+  if (options.dedupe) {
+    const kept = withoutCopies(parts, copies)
+    parts = kept.parts
+    skipped.push(...kept.skipped)
+  }
   const split =
-    typeof validation === 'number'
-      ? await splitByFraction(train, validation, seed)
-      : { train, validation: validationSamples }
-  await checkDisjoint({ training: split.train, validation: split.validation, test: testSamples }, dir)
-  checkEveryClassTrains(split.train, all, dir)
+    parts.validation === undefined
+      ? await splitByDraw(parts.train, range ?? { from: 0, to: defaultFraction }, options.seed)
+      : { train: parts.train, validation: parts.validation }
+  const divided = { training: split.train, validation: split.validation, test: parts.test }
+  if (!options.dedupe) notes.push(...copyNotes(divided, classes, copies))
+  notes.push(...groupsAcrossParts(divided))
+  checkEveryClassTrains(split.train, classes, name)
+  notes.push(...classesNotChecked(split.validation, classes))
+  const byPath = (items: readonly Skipped[]) => sortedByCodePoint(items, ({ path }) => path)
   return {
     root,
-    classes: all.classes,
+    classes,
     train: split.train,
     validation: split.validation,
-    test: testSamples,
-    skipped,
-    ignored,
+    test: parts.test,
+    skipped: await byPath(skipped),
+    ignored: await byPath(ignored),
+    notes,
   }
 }
 
-/** A folder or a list file, found relative to the working directory or else to the data folder. */
-interface Source {
-  readonly path: string
-  readonly isList: boolean
-}
-
-async function sourceOf(given: string, root: string): Promise<Source> {
-  for (const path of [resolve(given), join(root, given)]) {
-    const facts = await lookAt(path)
-    if (typeof facts !== 'string') return { path, isList: facts.kind !== 'folder' }
+function drawRange({ validation, fold }: LoadDataOptions): DrawRange | undefined {
+  if (fold !== undefined) {
+    const { index, count } = fold
+    if (validation !== undefined) {
+      throw new RegraftError('usage', 'Folds choose the validation pictures; --val cannot be given beside them.')
+    }
+    if (!(Number.isInteger(count) && count >= 2 && Number.isInteger(index) && index >= 0 && index < count)) {
+      throw new RegraftError('usage', `Fold ${index} of ${count} is not possible: at least 2 folds, counted from 0.`)
+    }
+    return { from: index / count, to: (index + 1) / count }
   }
-  await checkFolder(resolve(given))
-  throw new RegraftError('data', `There is no folder or list ${inertName(given)}.`, { file: given })
+  if (typeof validation !== 'number') return undefined
+  if (validation >= 0 && validation < 1) return { from: 0, to: validation }
+  throw new RegraftError(
+    'usage',
+    `The fraction for validation is ${validation}; it has to be from 0 up to but without 1.`,
+  )
 }
 
-function isChild(source: Source, root: string): boolean {
-  return !source.isList && dirname(source.path) === root
-}
-
-async function scanPart(
-  source: Source,
-  root: string,
-  classes: readonly string[],
-  shared: ScanOptions,
-): Promise<ImageSet> {
-  if (source.isList) return await scanImages(root, { ...shared, classes, list: source.path })
-  // An empty folder of a class is no mistake here: the class is just not checked.
-  return await scanImages(source.path, { ...shared, classes, emptyFolders: 'skip' })
-}
-
-/** The parts of a data folder that is divided already. */
-interface Layout {
-  readonly train: string
-  readonly validation?: string
-  readonly test?: string
-  /** Folders beside them that belong to no part. */
-  readonly others: readonly Skipped[]
-}
-
-const validationNames = new Set(['val', 'valid', 'validation'])
-
-/** Tells `train/` with class folders in it from a class that happens to be called train. */
-async function findLayout(root: string): Promise<Layout | undefined> {
-  const folders = await foldersIn(root)
-  const named = (names: ReadonlySet<string>) => folders.filter((name) => names.has(name.toLowerCase()))
-  const [train, ...moreTrain] = named(new Set(['train']))
-  if (train === undefined) return undefined
-  const validation = named(validationNames)
-  const test = named(new Set(['test']))
-  const parts = new Set([train, ...moreTrain, ...validation, ...test])
-  const others = folders.filter((name) => !parts.has(name))
-  if (others.length > 0 && validation.length === 0 && test.length === 0) return undefined
-  if (await holdsPictures(join(root, train))) {
-    if (others.length > 0) return undefined
-    throw new RegraftError(
-      'data',
-      `The pictures of ${inertName(join(root, train))} lie in no class folder. Make a folder per class in it.`,
-      { file: join(root, train) },
-    )
+async function trainListOf(trainList: string, sources: readonly DataSource[]): Promise<string> {
+  const [only, ...more] = sources
+  if (only?.kind !== 'folder' || more.length > 0) {
+    throw new RegraftError('usage', 'A list of training pictures needs one data folder that its paths start at.')
   }
-  for (const several of [[train, ...moreTrain], validation, test]) {
-    if (several.length < 2) continue
-    const names = several.map((name) => `'${inertName(name)}'`).join(' and ')
-    throw new RegraftError('data', `${inertName(root)} holds ${names}, which mean the same. Keep one of them.`, {
-      file: root,
-    })
+  return (await findSource(trainList, [only.path])).path
+}
+
+function isChild(other: DataSource, source: DataSource): boolean {
+  return other.kind === 'folder' && source.kind === 'folder' && dirname(other.path) === source.path
+}
+
+/** The folder that holds all of them; for one, itself. */
+function commonFolder(folders: readonly string[]): string {
+  const [first = '', ...rest] = folders
+  let common = first
+  while (!rest.every((folder) => isInside(folder, common))) {
+    const above = dirname(common)
+    if (above === common) break
+    common = above
   }
+  return common
+}
+
+/** Looks at the contents of all files. */
+async function withContents(
+  { train, validation, test }: Parts,
+  { signal, onProgress }: LoadDataOptions,
+): Promise<{ train: Sample[]; validation: Sample[] | undefined; test: Sample[] }> {
+  const all = [...train, ...(validation ?? []), ...test]
+  const files = all.map(({ file }) => file)
+  const looked: Sample[] = []
+  for await (const digest of contentDigests(files, signal)) {
+    const sample = all[looked.length]
+    if (sample === undefined) throw new Error('a digest of no file')
+    looked.push({ ...sample, contents: digest ?? null })
+    onProgress?.(looked.length, all.length)
+  }
+  const testAt = train.length + (validation?.length ?? 0)
   return {
-    train: join(root, train),
-    ...(validation[0] === undefined ? {} : { validation: join(root, validation[0]) }),
-    ...(test[0] === undefined ? {} : { test: join(root, test[0]) }),
-    others: others.map((path) => ({ path, reason: 'lies beside train and belongs to no part' })),
+    train: looked.slice(0, train.length),
+    validation: validation === undefined ? undefined : looked.slice(train.length, testAt),
+    test: looked.slice(testAt),
   }
-}
-
-async function foldersIn(folder: string): Promise<string[]> {
-  const names: string[] = []
-  for await (const { name, kind } of entriesOf(folder)) {
-    if (isJunk(name)) continue
-    const facts = kind === 'other' ? await lookAt(join(folder, name)) : { kind }
-    if (typeof facts !== 'string' && facts.kind === 'folder') names.push(name)
-  }
-  return names.sort(compareCodePoints)
-}
-
-async function holdsAnyOf(folder: string, names: readonly string[]): Promise<boolean> {
-  const wanted = new Set(names)
-  return (await foldersIn(folder)).some((name) => wanted.has(name))
-}
-
-async function holdsPictures(folder: string): Promise<boolean> {
-  for await (const { name, kind } of entriesOf(folder)) {
-    if (!isJunk(name) && kind !== 'folder' && imageExtensions.has(extensionOf(name))) return true
-  }
-  return false
 }
 
 async function checkDisjoint(parts: Readonly<Record<string, readonly Sample[]>>, dir: string): Promise<void> {
@@ -216,7 +254,7 @@ async function checkDisjoint(parts: Readonly<Record<string, readonly Sample[]>>,
   )
 }
 
-function checkEveryClassTrains(train: readonly Sample[], { classes }: ImageSet, dir: string): void {
+function checkEveryClassTrains(train: readonly Sample[], classes: readonly string[], dir: string): void {
   const learned = new Set(train.map(({ label }) => label))
   const without = classes.filter((_, label) => !learned.has(label))
   if (without.length === 0) return
@@ -224,4 +262,15 @@ function checkEveryClassTrains(train: readonly Sample[], { classes }: ImageSet, 
   throw new RegraftError('data', `${inertName(dir)}: no picture is left to learn from in ${names.join(', ')}.`, {
     file: dir,
   })
+}
+
+function classesNotChecked(validation: readonly Sample[], classes: readonly string[]): string[] {
+  if (validation.length === 0) return []
+  const checked = new Set(validation.map(({ label }) => label))
+  const without = classes.filter((_, label) => !checked.has(label)).map((name) => `'${inertName(name, 100)}'`)
+  if (without.length === 0) return []
+  const more = without.length > 10 ? ` and ${without.length - 10} more` : ''
+  return [
+    `No validation picture of ${without.slice(0, 10).join(', ')}${more}: how well these are learned is not measured.`,
+  ]
 }

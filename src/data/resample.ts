@@ -1,159 +1,185 @@
-import { breathing } from '../breath.ts'
-import { sin } from '../exact-math.ts'
-import type { Interpolation } from './preprocessing.ts'
+import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { MessageChannel, Worker } from 'node:worker_threads'
+import { RegraftError } from '../errors.ts'
+import { addressSpaceError, checkAddressSpace } from '../kernels/address-space.ts'
+import { pixelWorkerSource } from './pixel-worker-source.ts'
+import type { Box, Pixels } from './pixels.ts'
+import { type Interpolation, interpolations } from './preprocessing.ts'
 
-/** Pixels of a picture: rows of `channels` bytes. */
-export interface Pixels {
-  readonly bytes: Uint8Array
+/** What `resample` makes of a picture. */
+export interface ResampleTarget {
+  /** Size of the whole picture after resizing. */
   readonly width: number
   readonly height: number
-  readonly channels: number
-}
-
-/** A rectangle in pixels. */
-export interface Box {
-  readonly left: number
-  readonly top: number
-  readonly width: number
-  readonly height: number
+  /** The part of it that is wanted. */
+  readonly window: Box
+  readonly interpolation: Interpolation
+  /** The window mirrored left to right. */
+  readonly mirrored?: boolean
 }
 
 /**
- * A window of the picture as resized to width x height, with the arithmetic of Pillow: rows first, then columns, each
- * rounded to 8 bits, weights of 22 bits, wider filters when shrinking. Only the window is computed.
- * libvips takes other positions when it enlarges (mean error 8 of 255 on noise), so enlarging always comes here.
+ * A picture as resized with the arithmetic of Pillow: rows first, then columns, each rounded to 8 bits, weights of 22 bits, wider
+ * filters when shrinking. Only the window is computed, in a worker; a picture of the right size comes out as it is.
+ * @param picture  rows of RGB, or of CMYK where a larger byte is more ink
+ * @returns        u8[window.height, window.width, 3]
+ * @throws RegraftError 'memory'
  * @see Pillow, src/libImaging/Resample.c
  */
-export async function resample(
-  picture: Pixels,
-  width: number,
-  height: number,
-  window: Box,
-  interpolation: Interpolation,
-): Promise<Pixels> {
-  const columns = filterWeights(picture.width, width, window.left, window.width, interpolation)
-  const rows = filterWeights(picture.height, height, window.top, window.height, interpolation)
-  const firstRow = Math.min(...rows.starts)
-  const endRow = rows.starts.reduce((end, start, index) => Math.max(end, start + (rows.counts[index] ?? 0)), 0)
-  const narrow = await resampleRows(picture, firstRow, endRow - firstRow, columns)
-  return await resampleColumns(narrow, firstRow, rows)
-}
-
-/** For each output pixel: the first input pixel, how many, and their weights as integers that sum to about 2^22. */
-interface Weights {
-  readonly starts: Int32Array
-  readonly counts: Int32Array
-  readonly weights: Int32Array
-  /** Weights lie this far apart. */
-  readonly stride: number
-}
-
-const precisionBits = 22
-const half = 1 << (precisionBits - 1)
-
-const filters: Readonly<Record<Interpolation, { support: number; weight: (x: number) => number }>> = {
-  nearest: { support: 0, weight: () => 1 },
-  bilinear: { support: 1, weight: (x) => Math.max(0, 1 - Math.abs(x)) },
-  bicubic: { support: 2, weight: cubic },
-  lanczos: { support: 3, weight: (x) => (x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0) },
-}
-
-function filterWeights(
-  inputSize: number,
-  outputSize: number,
-  first: number,
-  count: number,
-  interpolation: Interpolation,
-): Weights {
-  const scale = inputSize / outputSize
-  // The same size is left alone, whatever the filter.
-  const filter = filters[inputSize === outputSize ? 'nearest' : interpolation]
-  const stretch = Math.max(1, scale)
-  const support = filter.support * stretch
-  const stride = Math.ceil(support) * 2 + 1
-  const starts = new Int32Array(count)
-  const counts = new Int32Array(count)
-  const weights = new Int32Array(count * stride)
-  const exact = new Float64Array(stride)
-  for (let i = 0; i < count; i++) {
-    const center = (first + i + 0.5) * scale
-    if (support === 0) {
-      starts[i] = Math.min(inputSize - 1, Math.floor(center))
-      counts[i] = 1
-      weights[i * stride] = 1 << precisionBits
-      continue
-    }
-    const start = Math.max(0, Math.trunc(center - support + 0.5))
-    const end = Math.min(inputSize, Math.trunc(center + support + 0.5))
-    let sum = 0
-    for (let k = 0; k < end - start; k++) {
-      const weight = filter.weight((start + k - center + 0.5) / stretch)
-      exact[k] = weight
-      sum += weight
-    }
-    for (let k = 0; k < end - start; k++) {
-      const scaled = ((exact[k] ?? 0) / sum) * (1 << precisionBits)
-      weights[i * stride + k] = Math.trunc(scaled + (scaled < 0 ? -0.5 : 0.5))
-    }
-    starts[i] = start
-    counts[i] = end - start
+export async function resample(picture: Pixels, target: ResampleTarget): Promise<Uint8Array> {
+  pool ??= openPool()
+  const worker = await pool.take()
+  try {
+    return await pool.resize(worker, picture, target)
+  } finally {
+    pool.give(worker)
   }
-  return { starts, counts, weights, stride }
 }
 
-async function resampleRows(picture: Pixels, firstRow: number, rowCount: number, columns: Weights): Promise<Pixels> {
-  const { bytes, channels } = picture
-  const { starts, counts, weights, stride } = columns
-  const width = starts.length
-  const output = new Uint8ClampedArray(rowCount * width * channels)
-  const breath = breathing()
-  for (let y = 0, to = 0; y < rowCount; y++) {
-    const row = (firstRow + y) * picture.width * channels
-    for (let x = 0; x < width; x++) {
-      const count = counts[x] ?? 0
-      const from = row + (starts[x] ?? 0) * channels
-      for (let c = 0; c < channels; c++) {
-        let sum = half
-        for (let k = 0; k < count; k++) {
-          sum = (sum + Math.imul(bytes[from + k * channels + c] ?? 0, weights[x * stride + k] ?? 0)) | 0
-        }
-        output[to++] = sum >> precisionBits
+const STRIP_BYTES = 4 * 2 ** 20
+/** Behind a strip, because kernels read vectors. */
+const STRIP_PLACE = STRIP_BYTES + 65_536
+/** The kernels' constants lie in the first page. */
+const FIRST_STRIP = 65_536
+/** Resizing is a small part of decoding: half as many workers as cores keep up with all of them. */
+const MAX_WORKERS = 8
+
+interface PixelWorker {
+  /** Where its strip begins in the memory. */
+  readonly strip: number
+  /** Sends a message and waits for the answer. */
+  ask(message: object): Promise<Answer>
+}
+
+/** The picture when it is finished, else the next row that is wanted. */
+type Answer =
+  | { readonly bytes: Uint8Array; readonly next?: undefined }
+  | { readonly bytes?: undefined; readonly next: number }
+
+interface Pool {
+  take(): Promise<PixelWorker>
+  give(worker: PixelWorker): void
+  resize(worker: PixelWorker, picture: Pixels, target: ResampleTarget): Promise<Uint8Array>
+}
+
+let pool: Pool | undefined
+
+function openPool(): Pool {
+  const limit = Math.max(1, Math.min(MAX_WORKERS, Math.ceil(availableParallelism() / 2)))
+  const module = new WebAssembly.Module(compiledPixels())
+  const memory = sharedMemory(FIRST_STRIP + limit * STRIP_PLACE)
+  const idle: PixelWorker[] = []
+  const waiting: ((worker: PixelWorker) => void)[] = []
+  let started = 0
+
+  return {
+    take() {
+      const ready = idle.pop()
+      if (ready !== undefined) return Promise.resolve(ready)
+      if (started < limit) return Promise.resolve(startWorker(module, memory, FIRST_STRIP + started++ * STRIP_PLACE))
+      return new Promise((resolve) => waiting.push(resolve))
+    },
+    give(worker) {
+      const next = waiting.shift()
+      if (next === undefined) idle.push(worker)
+      else next(worker)
+    },
+    async resize(worker, { bytes, width, height, channels }, target) {
+      const rowBytes = width * channels
+      const rowsAtOnce = Math.floor(STRIP_BYTES / rowBytes)
+      if (rowsAtOnce < 1) throw new RangeError(`A row of ${rowBytes} bytes is too long.`)
+      const begin = {
+        picture: { width, height, channels },
+        target: { width: target.width, height: target.height },
+        window: target.window,
+        filter: interpolations.indexOf(target.interpolation),
+        mirrored: target.mirrored ?? false,
       }
-    }
-    if (breath.due()) await breath.pause()
+      const place = new Uint8Array(memory.buffer, worker.strip, STRIP_BYTES)
+      for (let from = 0; ; ) {
+        const count = Math.min(rowsAtOnce, height - from)
+        place.set(bytes.subarray(from * rowBytes, (from + count) * rowBytes))
+        const message = { rows: { from, count }, ...(from === 0 ? { begin } : {}) }
+        const answer = await worker.ask(message)
+        if (answer.bytes !== undefined) return answer.bytes
+        from = answer.next
+      }
+    },
   }
-  return { bytes: new Uint8Array(output.buffer), width, height: rowCount, channels }
 }
 
-async function resampleColumns(picture: Pixels, firstRow: number, rows: Weights): Promise<Pixels> {
-  const { bytes, width, channels } = picture
-  const { starts, counts, weights, stride } = rows
-  const height = starts.length
-  const rowBytes = width * channels
-  const output = new Uint8ClampedArray(height * rowBytes)
-  const breath = breathing()
-  const sums = new Int32Array(rowBytes)
-  for (let y = 0; y < height; y++) {
-    sums.fill(half)
-    for (let k = 0; k < (counts[y] ?? 0); k++) {
-      const from = ((starts[y] ?? 0) - firstRow + k) * rowBytes
-      const weight = weights[y * stride + k] ?? 0
-      for (let x = 0; x < rowBytes; x++) sums[x] = (sums[x] ?? 0) + Math.imul(bytes[from + x] ?? 0, weight)
-    }
-    for (let x = 0; x < rowBytes; x++) output[y * rowBytes + x] = (sums[x] ?? 0) >> precisionBits
-    if (breath.due()) await breath.pause()
+function compiledPixels(): Buffer<ArrayBuffer> {
+  const url = new URL('../../wasm/pixels.wasm', import.meta.url)
+  try {
+    return readFileSync(url)
+  } catch (cause) {
+    throw new RegraftError(
+      'usage',
+      `The compiled kernels are missing (${url.pathname}). Build them: npm run build:kernels`,
+      { cause },
+    )
   }
-  return { bytes: new Uint8Array(output.buffer), width, height, channels }
 }
 
-/** Keys' cubic with a = -0.5, as Pillow's BICUBIC. */
-function cubic(signed: number): number {
-  const x = Math.abs(signed)
-  if (x < 1) return (1.5 * x - 2.5) * x * x + 1
-  if (x < 2) return ((-0.5 * x + 2.5) * x - 4) * x + 2
-  return 0
+function sharedMemory(bytes: number): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: bytes / 65_536, maximum: 65_536, shared: true })
+  } catch (cause) {
+    throw addressSpaceError(cause)
+  }
 }
 
-function sinc(x: number): number {
-  return x === 0 ? 1 : sin(x * Math.PI) / (x * Math.PI)
+/** A worker that keeps the process alive only while it is asked something. */
+function startWorker(module: object, memory: WebAssembly.Memory, strip: number): PixelWorker {
+  checkAddressSpace(1)
+  const { port1: port, port2 } = new MessageChannel()
+  const worker = new Worker(pixelWorkerSource, {
+    eval: true,
+    // The loaders of the parent (tsx, say) have no business in a worker that loads nothing.
+    execArgv: [],
+    env: {},
+    workerData: { module, memory, port: port2, strip },
+    transferList: [port2],
+  })
+  worker.unref()
+  port.unref()
+  let failure: Error | undefined
+  let pending: { resolve(answer: Answer): void; reject(error: Error): void } | undefined
+  const settle = (use: (waiting: NonNullable<typeof pending>) => void) => {
+    const waiting = pending
+    pending = undefined
+    worker.unref()
+    port.unref()
+    if (waiting) use(waiting)
+  }
+  const fail = (error: Error) => {
+    failure ??= error
+    settle((waiting) => waiting.reject(error))
+  }
+  worker.on('error', (cause) =>
+    fail(
+      new RegraftError('memory', `A worker that resizes pictures could not start or died: ${cause.message}`, { cause }),
+    ),
+  )
+  worker.on('exit', () => fail(new Error('A worker that resizes pictures ended unexpectedly.')))
+  port.on('message', (message: Answer | { readonly error: string }) => {
+    settle((waiting) => {
+      if ('error' in message)
+        waiting.reject(new RegraftError('memory', `A picture could not be resized: ${message.error}.`))
+      else waiting.resolve(message)
+    })
+  })
+  return {
+    strip,
+    ask(message) {
+      if (failure) return Promise.reject(failure)
+      return new Promise((resolve, reject) => {
+        pending = { resolve, reject }
+        worker.ref()
+        port.ref()
+        port.postMessage(message)
+      })
+    },
+  }
 }

@@ -1,3 +1,5 @@
+import type { ContentDigest } from './content-digest.ts'
+
 /** One labelled picture. */
 export interface Sample {
   /** Relative to the data folder, with '/'. A byte that is not UTF-8 stands as U+DC80..U+DCFF, as Python writes it. */
@@ -6,6 +8,25 @@ export interface Sample {
   readonly file: string
   /** Index into the class names. */
   readonly label: number
+  /** What belongs together and is never divided between training and validation. */
+  readonly group?: string
+  /** How much it counts, where a manifest says so; 1 when absent. */
+  readonly weight?: number
+  /** Which contents the file has; null when it cannot be read, absent when nobody has looked. */
+  readonly contents?: ContentDigest | null
+}
+
+/** A picture whose label is still a name. */
+export interface LabelledFile extends Omit<Sample, 'label'> {
+  readonly label: string
+}
+
+/** The labelled pictures of one place, before classes are compared and numbered. */
+export interface LabelledFiles {
+  /** By code point of the path. */
+  readonly files: readonly LabelledFile[]
+  readonly skipped: readonly Skipped[]
+  readonly ignored: readonly Skipped[]
 }
 
 /** A file or folder that was left out, and why, in plain words. */
@@ -30,6 +51,7 @@ export interface ImageSet {
 
 /** Pictures to learn from, to check with, and to report on at the end. */
 export interface DataSplit {
+  /** Absolute path of the data folder; of several the one that holds them all. */
   readonly root: string
   readonly classes: readonly string[]
   readonly train: readonly Sample[]
@@ -37,4 +59,6 @@ export interface DataSplit {
   readonly test: readonly Sample[]
   readonly skipped: readonly Skipped[]
   readonly ignored: readonly Skipped[]
+  /** What a person should know before trusting the result: copies in two parts, classes that are not checked. */
+  readonly notes: readonly string[]
 }

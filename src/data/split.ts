@@ -9,35 +9,110 @@ export interface Split {
   readonly validation: readonly Sample[]
 }
 
+/** Which pictures validate: those whose draw lies in [from, to). */
+export interface DrawRange {
+  readonly from: number
+  readonly to: number
+}
+
 /**
- * Takes a fraction of each class for validation. Who is taken depends on the seed and the picture's path alone, so the
- * order of files does not matter, and a few files more or fewer move only a few. Of each class at least one picture
- * stays for training, and of two or more at least one goes to validation.
- * @param fraction  0 (none) up to but without 1
+ * Divides samples by draws from 0 to 1. A draw depends on the seed and on the picture's contents alone (or on its group, where it
+ * has one), so copies stay together, and adding or renaming files moves no other. The share of each class is met as chance allows.
+ * Two exceptions keep small sets usable: a class that would have nothing to learn from keeps the unit of its largest draw, and when
+ * nothing at all would validate, each class gives the unit of its smallest draw. A unit is a group, or all copies of a picture.
+ * Of samples whose contents could not be read the path decides.
  */
-export async function splitByFraction(samples: readonly Sample[], fraction: number, seed: number): Promise<Split> {
-  const byLabel = new Map<number, { hash: string; sample: Sample }[]>()
+export async function splitByDraw(samples: readonly Sample[], validation: DrawRange, seed: number): Promise<Split> {
+  if (validation.to <= validation.from) return { train: samples, validation: [] }
+  const draws = new Map<string, number>()
+  const classes = new Map<number, ClassUnits>()
+  const units: string[] = []
   const breath = breathing()
-  for (const sample of samples) {
-    const hash = createHash('sha256').update(`${seed}\n${sample.path}`).digest('hex')
-    const group = byLabel.get(sample.label)
-    if (group) group.push({ hash, sample })
-    else byLabel.set(sample.label, [{ hash, sample }])
+  for (const { label, group, contents, path } of samples) {
+    const unit = group !== undefined ? `group ${group}` : contents ? `contents ${contents.sha256}` : `path ${path}`
+    const draw = draws.get(unit) ?? drawOf(unit, seed)
+    draws.set(unit, draw)
+    units.push(unit)
+    note(classes, label, unit, draw, draws)
     if (breath.due()) await breath.pause()
   }
-  const taken = new Set<Sample>()
-  for (const group of byLabel.values()) {
-    group.sort((a, b) => compareCodePoints(a.hash, b.hash) || compareCodePoints(a.sample.path, b.sample.path))
-    for (const { sample } of group.slice(0, validationCount(group.length, fraction))) taken.add(sample)
+  const validating = new Set<string>()
+  for (const [unit, draw] of draws) {
+    if (draw >= validation.from && draw < validation.to) validating.add(unit)
     if (breath.due()) await breath.pause()
   }
-  return {
-    train: samples.filter((sample) => !taken.has(sample)),
-    validation: samples.filter((sample) => taken.has(sample)),
+  keepForTraining(classes, validating, draws, validation)
+  if (validating.size === 0) {
+    for (const { smallest, largest } of classes.values()) if (smallest !== largest) validating.add(smallest)
+    for (const { largest } of classes.values()) validating.delete(largest)
+  }
+  const copies = validating.size === 0 ? oneCopyOfEach(samples) : undefined
+  const train: Sample[] = []
+  const chosen: Sample[] = []
+  for (const [position, sample] of samples.entries()) {
+    const validates = copies ? copies.has(sample) : validating.has(units[position] ?? '')
+    if (validates) chosen.push(sample)
+    else train.push(sample)
+    if (breath.due()) await breath.pause()
+  }
+  return { train, validation: chosen }
+}
+
+/** What is to be known of a class. */
+interface ClassUnits {
+  /** Units of the smallest and the largest draw. */
+  smallest: string
+  largest: string
+}
+
+function note(
+  classes: Map<number, ClassUnits>,
+  label: number,
+  unit: string,
+  draw: number,
+  draws: ReadonlyMap<string, number>,
+): void {
+  const known = classes.get(label)
+  if (known === undefined) {
+    classes.set(label, { smallest: unit, largest: unit })
+    return
+  }
+  if (draw < (draws.get(known.smallest) ?? 0)) known.smallest = unit
+  if (draw > (draws.get(known.largest) ?? 0)) known.largest = unit
+}
+
+/** All units of a class validate where those of its smallest and largest draw do. */
+function keepForTraining(
+  classes: ReadonlyMap<number, ClassUnits>,
+  validating: Set<string>,
+  draws: ReadonlyMap<string, number>,
+  { from, to }: DrawRange,
+): void {
+  const validates = (unit: string) => {
+    const draw = draws.get(unit) ?? 0
+    return draw >= from && draw < to
+  }
+  for (const { smallest, largest } of classes.values()) {
+    if (validates(smallest) && validates(largest)) validating.delete(largest)
   }
 }
 
-function validationCount(count: number, fraction: number): number {
-  if (fraction === 0 || count < 2) return 0
-  return Math.min(count - 1, Math.max(1, Math.round(count * fraction)))
+/** Where each class is copies of one picture, one of them is all that there is to check with. Groups are never torn. */
+function oneCopyOfEach(samples: readonly Sample[]): Set<Sample> {
+  const byLabel = new Map<number, Sample[]>()
+  for (const sample of samples) {
+    const ofClass = byLabel.get(sample.label)
+    if (ofClass) ofClass.push(sample)
+    else byLabel.set(sample.label, [sample])
+  }
+  const chosen = [...byLabel.values()].flatMap((ofClass) => {
+    const [first] = ofClass.toSorted((a, b) => compareCodePoints(a.path, b.path))
+    return ofClass.length > 1 && first !== undefined && first.group === undefined ? [first] : []
+  })
+  return new Set(chosen)
+}
+
+/** A number from 0 up to but without 1. */
+function drawOf(unit: string, seed: number): number {
+  return createHash('sha256').update(`${seed}\n${unit}`).digest().readUIntBE(0, 6) / 2 ** 48
 }

@@ -4,6 +4,7 @@ import { inertName } from '../inert-text.ts'
 import { diskError, systemCode } from './disk-error.ts'
 import { fileSystem, type OpenFile } from './file-system.ts'
 import { pathFacts, syncFolder } from './folder.ts'
+import { leftoversIn, releaseTemporaryName, takeTemporaryName } from './temporary-names.ts'
 
 /** Content of a file: whole, or in pieces made while it is written. */
 export type FileContent = string | Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>
@@ -12,6 +13,11 @@ export interface WriteOptions {
   readonly signal?: AbortSignal | undefined
   /** Size of content that comes in pieces, so that a full disk can be reported with what is needed. */
   readonly expectedBytes?: number | undefined
+  /**
+   * The folder is not in its place yet, so nobody looks into it: the file is written as it is and synced, and the folder is left to
+   * `writeFolderAtomic`.
+   */
+  readonly inFreshFolder?: boolean | undefined
 }
 
 /**
@@ -25,6 +31,10 @@ export async function writeFileAtomic(file: string, content: FileContent, option
   const neededBytes = sizeOf(content) ?? options.expectedBytes
   const action = { verb: 'write', path: file, neededBytes }
   try {
+    if (options.inFreshFolder) {
+      await writeThrough(await fileSystem().open(file, 'create'), content, { ...options, sync: true })
+      return
+    }
     const facts = await pathFacts(file)
     if (facts?.kind === 'folder') {
       throw new RegraftError('usage', `Could not write ${inertName(file)}: it is a folder.`, { file })
@@ -53,7 +63,7 @@ async function replace(target: string, content: FileContent, options: WriteOptio
     await fs.unlink(temporary.path).catch(() => undefined)
     throw error
   } finally {
-    inUse.delete(temporary.path)
+    releaseTemporaryName(temporary.path)
   }
   await syncFolder(folder)
   await removeLeftovers(target)
@@ -98,52 +108,25 @@ function sizeOf(content: FileContent): number | undefined {
   return content instanceof Uint8Array ? content.byteLength : undefined
 }
 
-// Temporary names of this process that are being written now. Their names carry the process, so two never share one.
-const inUse = new Set<string>()
-let counter = 0
-
 async function openTemporary(target: string): Promise<{ path: string; handle: OpenFile }> {
   for (;;) {
-    counter += 1
-    const temporary = path.join(path.dirname(target), `${temporaryPrefix(target)}${process.pid}-${counter}`)
-    inUse.add(temporary)
+    const temporary = takeTemporaryName(target)
     try {
       return { path: temporary, handle: await fileSystem().open(temporary, 'create') }
     } catch (error) {
-      inUse.delete(temporary)
+      releaseTemporaryName(temporary)
       // Left by a killed process that had the same number: take the next name.
       if (systemCode(error) !== 'EEXIST') throw error
     }
   }
 }
 
-/** Hidden, beside the target; shortened so that a long name does not become too long. */
-function temporaryPrefix(target: string): string {
-  return `.${Array.from(path.basename(target)).slice(0, 50).join('')}.tmp-`
-}
-
-/** Removes what killed processes left of earlier attempts at this file. Failing to do so harms nothing. */
+/** Removes what earlier attempts at this file left. Failing to do so harms nothing. */
 async function removeLeftovers(target: string): Promise<void> {
-  const fs = fileSystem()
-  const folder = path.dirname(target)
-  const prefix = temporaryPrefix(target)
-  const entries = await fs.list(folder).catch(() => [])
-  for (const { name } of entries) {
-    const owner = name.startsWith(prefix) ? /^(\d+)-\d+$/.exec(name.slice(prefix.length))?.[1] : undefined
-    const leftover = path.join(folder, name)
-    if (owner === undefined || inUse.has(leftover) || isOtherLiveProcess(Number(owner))) continue
-    await fs.unlink(leftover).catch(() => undefined)
-  }
-}
-
-function isOtherLiveProcess(id: number): boolean {
-  if (id === process.pid) return false
-  try {
-    process.kill(id, 0) // signal 0 only asks
-    return true
-  } catch (error) {
-    return systemCode(error) === 'EPERM'
-  }
+  for (const leftover of await leftoversIn(path.dirname(target), target).catch(() => []))
+    await fileSystem()
+      .unlink(leftover)
+      .catch(() => undefined)
 }
 
 async function explainMissingFolder(error: unknown, file: string): Promise<unknown> {

@@ -6,6 +6,7 @@ export type Content =
   | 'zip'
   | 'gzip'
   | 'pickle'
+  | 'tar'
   | 'hdf5'
   | 'tflite'
   | 'numpy'
@@ -25,6 +26,7 @@ export function recogniseContent(start: Uint8Array): Content | undefined {
   if (text.startsWith('\u001f\u008b')) return 'gzip'
   if (/^\u0080[\u0002-\u0005]/.test(text) && (text[2] === '\u0095' || /^[\u008a}(c\]]/.test(text.slice(2))))
     return 'pickle'
+  if (text.slice(257, 262) === 'ustar') return 'tar'
   if (text.startsWith('\u0089HDF\r\n')) return 'hdf5'
   if (text.slice(4, 8) === 'TFL3') return 'tflite'
   if (text.startsWith('\u0093NUMPY')) return 'numpy'
@@ -48,6 +50,7 @@ const descriptions: Readonly<Record<Content, string>> = {
   zip: 'a zip archive (PyTorch .pth, .npz or .keras files are zip archives).',
   gzip: 'compressed with gzip.\nUnpack it first.',
   pickle: 'a Python pickle.',
+  tar: 'a tar archive.\nUnpack it first.',
   hdf5: 'an HDF5 file (Keras .h5).',
   tflite: 'a TensorFlow Lite model.',
   numpy: 'a NumPy array.',

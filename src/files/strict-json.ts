@@ -12,6 +12,10 @@ export interface JsonObject {
   [key: string]: JsonValue
 }
 
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
 export interface JsonOptions {
   /** Name of the file, for messages. */
   readonly file: string

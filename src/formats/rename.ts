@@ -1,7 +1,7 @@
 import { RegraftError } from '../errors.ts'
 import { inertName } from '../inert-text.ts'
-import { nearestName } from '../nearest-name.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
+import { throwNoTensor } from './stored-tensors.ts'
 
 /** Networks whose tensors torchvision and timm name in ways that are known here. */
 export type ArchitectureFamily = 'mobilenetv2' | 'resnet'
@@ -28,10 +28,7 @@ export function renameTensors(checkpoint: Checkpoint, family: ArchitectureFamily
   const storedName = (name: string): string => {
     const stored = storedNames.get(name)
     if (stored !== undefined) return stored
-    const near = nearestName(name, names)
-    const advice = near === undefined ? '' : `\nDid you mean '${inertName(near, 200)}'?`
-    const message = `${inertName(source)}: there is no tensor '${inertName(name, 200)}' among ${names.length}.${advice}`
-    throw new RegraftError('weights', message, { file: source, where: name })
+    return throwNoTensor(source, name, names)
   }
   return {
     names: () => names,
@@ -40,6 +37,7 @@ export function renameTensors(checkpoint: Checkpoint, family: ArchitectureFamily
     read: async (name) => checkpoint.read(storedName(name)),
     readBytes: async (name) => checkpoint.readBytes(storedName(name)),
     metadata: checkpoint.metadata,
+    remarks: checkpoint.remarks,
     source,
   }
 }

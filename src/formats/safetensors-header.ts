@@ -3,6 +3,7 @@ import { type JsonObject, type JsonValue, parseStrictJson } from '../files/stric
 import { inertName } from '../inert-text.ts'
 import { bytesPerElement, type DType, dtypeNames, isDType } from '../tensor/dtype.ts'
 import { checkedElementCount, formatShape, type Shape } from '../tensor/shape.ts'
+import { tensorError } from './stored-tensors.ts'
 
 /** Where one tensor lies; offsets in bytes from the end of the header. */
 export interface TensorEntry {
@@ -129,9 +130,4 @@ function isCounts(value: JsonValue | undefined): value is number[] {
 
 function headerError(file: string, problem: string): RegraftError {
   return new RegraftError('weights', `${inertName(file)}: the safetensors header ${problem}`, { file })
-}
-
-function tensorError(file: string, name: string, problem: string): RegraftError {
-  const message = `${inertName(file)}: tensor '${inertName(name, 200)}': ${problem}`
-  return new RegraftError('weights', message, { file, where: name })
 }

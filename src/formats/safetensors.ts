@@ -2,17 +2,11 @@ import { RegraftError } from '../errors.ts'
 import type { FileFacts, OpenFile } from '../files/file-system.ts'
 import { readRange, withOpenFile } from '../files/read-file.ts'
 import { describeContent, recogniseContent } from '../files/recognise.ts'
-import { formatBytes } from '../format-bytes.ts'
 import { inertName } from '../inert-text.ts'
-import { nearestName } from '../nearest-name.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
-import { toFloat32 } from '../tensor/dtype.ts'
-import {
-  maxHeaderBytes,
-  parseSafetensorsHeader,
-  type SafetensorsHeader,
-  type TensorEntry,
-} from './safetensors-header.ts'
+import { maxHeaderBytes, parseSafetensorsHeader, type SafetensorsHeader } from './safetensors-header.ts'
+import { type KnownFile, readKnown, withSameFile } from './same-file.ts'
+import { checkpointOf, type StoredTensor } from './stored-tensors.ts'
 
 export { type TensorToWrite, writeSafetensors } from './write-safetensors.ts'
 
@@ -25,7 +19,8 @@ export { type TensorToWrite, writeSafetensors } from './write-safetensors.ts'
 export function openSafetensors(file: string): Promise<Checkpoint> {
   return withOpenFile(file, { code: 'weights' }, async (handle, facts) => {
     const { header, headerBytes } = await readHeader(handle, facts, file)
-    return checkpointOf(file, facts, header, 8 + headerBytes)
+    const tensors = tensorsOf({ path: file, facts }, header, 8 + headerBytes)
+    return checkpointOf(file, tensors, { metadata: header.metadata })
   })
 }
 
@@ -73,46 +68,11 @@ function declaredHeaderBytes(start: Uint8Array): bigint | undefined {
   return new DataView(start.buffer, start.byteOffset).getBigUint64(0, true)
 }
 
-function checkpointOf(file: string, facts: FileFacts, header: SafetensorsHeader, dataOffset: number): Checkpoint {
-  const entries = new Map(header.tensors.map((entry) => [entry.name, entry]))
-  const names = [...entries.keys()]
-
-  const entryOf = (name: string): TensorEntry => {
-    const entry = entries.get(name)
-    if (entry !== undefined) return entry
-    const near = nearestName(name, names)
-    const advice = near === undefined ? '' : `\nDid you mean '${inertName(near, 200)}'?`
-    const message = `${inertName(file)}: there is no tensor '${inertName(name, 200)}' among ${names.length}.${advice}`
-    throw new RegraftError('weights', message, { file, where: name })
-  }
-
-  const readBytes = (name: string): Promise<Uint8Array> => {
-    const { begin, end } = entryOf(name)
-    return withOpenFile(file, { code: 'weights' }, async (handle, now) => {
-      const bytes = sameFile(facts, now) ? await readRange(handle, dataOffset + begin, end - begin) : undefined
-      if (bytes?.length === end - begin) return bytes
-      throw new RegraftError(
-        'weights',
-        `${inertName(file)}: the file was changed while it was in use (now ${formatBytes(now.sizeBytes)}).\nStart again.`,
-        { file, where: name },
-      )
-    })
-  }
-
-  return {
-    names: () => names,
-    shape: (name) => entryOf(name).shape,
-    dtype: (name) => entryOf(name).dtype,
-    readBytes,
-    async read(name) {
-      const { shape, dtype } = entryOf(name)
-      return { shape, data: toFloat32(await readBytes(name), dtype) }
-    },
-    metadata: header.metadata,
-    source: file,
-  }
-}
-
-function sameFile(a: FileFacts, b: FileFacts): boolean {
-  return a.sizeBytes === b.sizeBytes && a.modifiedMs === b.modifiedMs && a.inode === b.inode && a.device === b.device
+function tensorsOf(file: KnownFile, header: SafetensorsHeader, dataOffset: number): StoredTensor[] {
+  return header.tensors.map(({ name, dtype, shape, begin, end }) => ({
+    name,
+    dtype,
+    shape,
+    readBytes: () => withSameFile(file, (handle) => readKnown(handle, file, dataOffset + begin, end - begin)),
+  }))
 }

@@ -3,9 +3,9 @@ import { RegraftError } from '../errors.ts'
 import { pathInside } from '../files/inside-folder.ts'
 import { type JsonObject, type JsonValue, readJson } from '../files/strict-json.ts'
 import { inertName } from '../inert-text.ts'
-import { nearestName } from '../nearest-name.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { openSafetensors } from './safetensors.ts'
+import { throwNoTensor } from './stored-tensors.ts'
 
 /**
  * Opens weights that are cut into several safetensors files, by their index (`model.safetensors.index.json`).
@@ -53,9 +53,7 @@ export async function openShardedSafetensors(
   const homeOf = (name: string): Checkpoint => {
     const shard = home.get(name)
     if (shard !== undefined) return shard
-    const near = nearestName(name, names)
-    const advice = near === undefined ? '' : `\nDid you mean '${inertName(near, 200)}'?`
-    throw fail(`there is no tensor '${inertName(name, 200)}' among ${names.length}.${advice}`, name)
+    return throwNoTensor(index, name, names)
   }
   return {
     names: () => names,
@@ -64,6 +62,7 @@ export async function openShardedSafetensors(
     read: async (name) => homeOf(name).read(name),
     readBytes: async (name) => homeOf(name).readBytes(name),
     metadata: new Map([...shards.values()].flatMap((shard) => [...shard.metadata])),
+    remarks: [],
     source: index,
   }
 }

@@ -24,7 +24,7 @@ export async function writeSafetensors(
   file: string,
   tensors: Iterable<TensorToWrite>,
   metadata: ReadonlyMap<string, string> | Readonly<Record<string, string>> = {},
-  options: Pick<WriteOptions, 'signal'> = {},
+  options: Omit<WriteOptions, 'expectedBytes'> = {},
 ): Promise<void> {
   const sorted = [...tensors].sort(
     (a, b) => bytesPerElement(b.dtype) - bytesPerElement(a.dtype) || compareCodePoints(a.name, b.name),

@@ -13,9 +13,10 @@ export const modelsFolder = fileURLToPath(new URL('../../models', import.meta.ur
 export const DEFAULT_MODEL = 'mobilenetv1_050.cifar10_regraft'
 
 export interface FoundModel {
-  readonly config: string
+  /** timm's config.json; undefined for a weight file that has none beside it. */
+  readonly config: string | undefined
   readonly weights: string
-  /** Folder that holds both. */
+  /** Folder that holds the weights. */
   readonly folder: string
 }
 
@@ -36,7 +37,8 @@ export async function findModel(name: string): Promise<FoundModel> {
   const facts = await pathFacts(name)
   if (facts?.kind === 'file') {
     const folder = path.dirname(name)
-    return complete(folder, name, name)
+    const config = path.join(folder, 'config.json')
+    return { folder, weights: name, config: (await pathFacts(config)) === undefined ? undefined : config }
   }
   if (facts?.kind === 'folder') {
     const own = (await pathFacts(path.join(name, 'config.json'))) !== undefined
@@ -44,7 +46,7 @@ export async function findModel(name: string): Promise<FoundModel> {
     for (const best of own ? [] : ['best', 'best.old'].map((folder) => path.join(name, folder))) {
       if ((await pathFacts(best))?.kind === 'folder') return complete(best, path.join(best, 'model.safetensors'), name)
     }
-    return complete(name, path.join(name, 'model.safetensors'), name)
+    return complete(name, await weightsIn(name), name)
   }
   const embedded = name === 'default' ? DEFAULT_MODEL : name
   if (embeddedModels().includes(embedded)) {
@@ -52,6 +54,23 @@ export async function findModel(name: string): Promise<FoundModel> {
     return complete(folder, path.join(folder, 'model.safetensors'), name)
   }
   throw unknownModel(name)
+}
+
+/** Names of weight files in the folders of the hub, in the order in which they are taken. */
+const weightNames = [
+  'model.safetensors',
+  'model.safetensors.index.json',
+  'pytorch_model.bin',
+  'pytorch_model.pth',
+  'model.pth',
+]
+
+async function weightsIn(folder: string): Promise<string> {
+  for (const name of weightNames) {
+    const file = path.join(folder, name)
+    if ((await pathFacts(file))?.kind === 'file') return file
+  }
+  return path.join(folder, 'model.safetensors')
 }
 
 async function complete(folder: string, weights: string, name: string): Promise<FoundModel> {

@@ -23,7 +23,8 @@ export async function initialWeights(graph: Graph, seed: number): Promise<Map<st
       if (spec.initial === 'random') {
         const [out = 1, , kernelHeight = 1, kernelWidth = 1] = spec.shape
         const window = kernelHeight * kernelWidth
-        const fanOut = spec.layout === 'depthwise' ? window : out * window
+        const groups = layer.op === 'conv2d' ? (layer.attrs.groups ?? 1) : 1
+        const fanOut = spec.layout === 'depthwise' ? window : (out * window) / groups
         const std = spec.layout === 'linear' ? LINEAR_STD : Math.sqrt(2 / fanOut)
         const random = randomStream({ seed, purpose: `initialise:${name}` })
         for (let index = 0; index < data.length; index++) {

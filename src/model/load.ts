@@ -1,72 +1,74 @@
 // From a MODEL argument to a model in memory.
 import * as path from 'node:path'
 import { architectureNamed, knownArchitectures } from '../architectures/index.ts'
-import type { Preprocessing } from '../data/preprocessing.ts'
-import { checkPreprocessing } from '../data/preprocessing.ts'
+import { checkPreprocessing, defaultResize, type Preprocessing, type Reading } from '../data/preprocessing.ts'
 import { RegraftError } from '../errors.ts'
 import { sha256OfFile } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
-import { renameTensors } from '../formats/rename.ts'
 import { findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
 import { initialWeights } from './initialise.ts'
 import { graphOf, type Head, type Model } from './model.ts'
-import { checkDigest, readSavedModel } from './saved-model.ts'
-import { readTimmConfig } from './timm-config.ts'
+import { readDescription } from './read-description.ts'
+import { usualPreprocessing } from './recognise-network.ts'
+import { checkDigest } from './saved-model.ts'
 
 export interface LoadedModel {
   readonly model: Model
   readonly report: LoadReport
+  /** What was assumed, chosen or left out while reading, in sentences for people. */
+  readonly remarks: readonly string[]
 }
 
 /** What of the preprocessing is to be other than the model says. */
-export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode'>> & {
+export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode' | 'resize'>> & {
   readonly imgSize?: number | undefined
+  readonly preprocess?: Reading | undefined
 }
 
 export function changedPreprocessing(preprocessing: Preprocessing, changes: PreprocessingChanges): Preprocessing {
-  const { imgSize, cropPct, interpolation, cropMode } = changes
+  const { imgSize, cropPct, interpolation, cropMode, resize, preprocess } = changes
   const changed: Preprocessing = {
     ...preprocessing,
     ...(imgSize === undefined ? {} : { width: imgSize, height: imgSize }),
     ...(cropPct === undefined ? {} : { cropPct }),
     ...(interpolation === undefined ? {} : { interpolation }),
     ...(cropMode === undefined ? {} : { cropMode }),
+    // Always said, so that what is saved does not change with a later default.
+    resize: resize ?? preprocessing.resize ?? defaultResize,
+    reading: preprocess ?? preprocessing.reading ?? 'default',
   }
   checkPreprocessing(changed)
   return changed
 }
 
 /**
- * Reads a model: a timm folder, a run folder, or one that comes with the package.
+ * Reads a model: a timm folder, a run folder, a weight file, or one that comes with the package.
  * @throws RegraftError 'weights'
  */
 export async function loadModel(name: string, changes: PreprocessingChanges = {}): Promise<LoadedModel> {
   const found = await findModel(name)
-  const config = await readTimmConfig(found.config)
-  const saved = await readSavedModel(path.join(found.folder, 'regraft.json'))
+  const { config, saved, graph: blueprint, weights, remarks } = await readDescription(found)
   const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
   if (saved && config.classes !== (head.kind === 'linear' ? saved.labels.length : 0)) {
     throw new RegraftError(
       'weights',
-      `${found.config} says ${config.classes} classes, but regraft.json beside it names ${saved.labels.length} for the head '${head.kind}'. One of the two was changed; take both from the same model.`,
-      { file: found.config },
+      `${path.join(found.folder, 'config.json')} says ${config.classes} classes, but regraft.json beside it names ${saved.labels.length} for the head '${head.kind}'. One of the two was changed; take both from the same model.`,
+      { file: path.join(found.folder, 'config.json') },
     )
   }
   const labels = saved?.labels ?? config.labels ?? Array.from({ length: config.classes }, (_, index) => String(index))
   const preprocessing = changedPreprocessing(saved?.preprocessing ?? config.preprocessing, changes)
   const shape = {
     architecture: config.architecture,
+    ...(blueprint === undefined ? {} : { graph: blueprint }),
     args: config.args,
     head,
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   }
   const graph = graphOf(shape)
-  // MobileNetV1 is not in torchvision, and ResNet has the same names there.
-  const family = config.architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
-  const trunkFile = renameTensors(await openCheckpoint(found.weights), family)
   const headFile = path.join(found.folder, 'head.safetensors')
   const ownHead = head.kind === 'mlp'
   if (ownHead && (await pathFacts(headFile)) === undefined) {
@@ -76,7 +78,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
       { file: headFile },
     )
   }
-  const checkpoint = ownHead ? joined(trunkFile, await openCheckpoint(headFile)) : trunkFile
+  const checkpoint = ownHead ? joined(weights, await openCheckpoint(headFile)) : weights
   const sha256 = await sha256OfFile(found.weights)
   checkDigest(saved, found.weights, sha256)
   if (ownHead) checkDigest(saved, headFile, await sha256OfFile(headFile))
@@ -92,7 +94,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
       ...(config.license === undefined ? {} : { license: config.license }),
     },
   }
-  return { model, report }
+  return { model, report, remarks }
 }
 
 /** A network of random weights, for training from nothing. `name` is an architecture, or a model whose architecture is meant. */
@@ -100,29 +102,28 @@ export async function freshModel(name: string, seed: number, changes: Preprocess
   const isArchitecture = knownArchitectures.some((known) => known === name)
   if (!isArchitecture) {
     const found = await findModel(name)
-    const config = await readTimmConfig(found.config)
-    return random(config.architecture, config.args, changedPreprocessing(config.preprocessing, changes), name, seed)
+    const { config, graph } = await readDescription(found)
+    const shape = { ...config, ...(graph === undefined ? {} : { graph }) }
+    return random(shape, changedPreprocessing(config.preprocessing, changes), name, seed)
   }
-  const preprocessing: Preprocessing = {
-    width: 224,
-    height: 224,
-    cropPct: 0.875,
-    interpolation: 'bilinear',
-    cropMode: 'center',
-    mean: [0.485, 0.456, 0.406],
-    std: [0.229, 0.224, 0.225],
-  }
-  return random(architectureNamed(name).name, {}, changedPreprocessing(preprocessing, changes), name, seed)
+  const shape = { architecture: architectureNamed(name).name, args: {} }
+  return random(shape, changedPreprocessing(usualPreprocessing, changes), name, seed)
 }
 
 async function random(
-  architecture: string,
-  args: Readonly<Record<string, unknown>>,
+  { architecture, args, graph: blueprint }: Pick<Model, 'architecture' | 'args' | 'graph'>,
   preprocessing: Preprocessing,
   name: string,
   seed: number,
 ): Promise<Model> {
-  const shape = { architecture, args, head: { kind: 'none' } as const, labels: [], preprocessing }
+  const shape = {
+    architecture,
+    ...(blueprint === undefined ? {} : { graph: blueprint }),
+    args,
+    head: { kind: 'none' } as const,
+    labels: [],
+    preprocessing,
+  }
   const graph = graphOf(shape)
   const counters = new Map(
     graph.layers.filter((layer) => layer.op === 'batchNorm').map((layer) => [`${layer.name}.num_batches_tracked`, 0]),

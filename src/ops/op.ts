@@ -1,6 +1,7 @@
 // What an operator is: shapes, parameters, cost, and the kernel calls that its forward and backward consist of.
 import type { Argument, ArgumentsOf, Count, KernelName } from '../kernels/program.ts'
 import type { Shape } from '../tensor/shape.ts'
+import type { ConvolutionAlgorithm } from './convolution-algorithm.ts'
 
 /** A stretch of memory whose address is not known yet. `images` counts per picture of the batch. */
 export interface Block {
@@ -28,8 +29,11 @@ export type FusedActivation = keyof typeof ACTIVATION_CODES
 /** How a parameter's values are ordered: in files as PyTorch has them, in memory as the kernels want them. */
 export type ParameterLayout = 'vector' | 'convolution' | 'depthwise' | 'linear'
 
-/** 'norm' parameters are the scale and shift of a normalisation; 'statistic' ones are running averages, never trained. */
-export type ParameterKind = 'weight' | 'bias' | 'norm' | 'statistic'
+/**
+ * 'norm' parameters are the scale and shift of a normalisation, 'slope' ones belong to an activation; 'statistic' ones are running
+ * averages, never trained.
+ */
+export type ParameterKind = 'weight' | 'bias' | 'norm' | 'slope' | 'statistic'
 
 export interface ParameterSpec {
   /** Name after the layer's own, as in PyTorch: 'weight'. */
@@ -80,8 +84,18 @@ export interface Recorder {
   kept(name: string, bytes: number, fixed?: 'fixed'): Place
   /** Memory of this layer that lives as long as the runner. */
   constant(name: string, bytes: number): Place
+  /** Memory that a call fills from the layer's parameters: once where these do not change from step to step, else in each step. */
+  derived<K extends KernelName>(
+    name: string,
+    bytes: number,
+    kernel: K,
+    args: (made: Place) => ArgumentsOf<K, Place> & readonly Argument<Place>[],
+    units: Count,
+  ): Place
   /** Whether no parameter of the layer changes from step to step. */
   readonly parametersFixed: boolean
+  /** An algorithm that convolutions take wherever it can serve them, instead of that of the table. */
+  readonly convolution: ConvolutionAlgorithm | undefined
   /** Batch norm: normalise with the batch's statistics (and update the running ones) or with the running ones. */
   readonly batchStatistics: boolean
   /** A call in each run. */

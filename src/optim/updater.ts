@@ -1,4 +1,5 @@
-// The optimiser's step as a program: clip the gradients, update every trainable parameter in place, clear the gradients.
+// The optimiser's step as programs: measure the gradient, then clip it, update every trainable parameter in place and clear the
+// gradients. Two, so that whoever trains can look at the measure in between.
 import { breathing } from '../breath.ts'
 import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
 import { type Call, call } from '../kernels/program.ts'
@@ -16,12 +17,18 @@ export interface UpdaterOptions {
 }
 
 export interface Updater {
-  /** Runs after the backward pass, in the same run: it ends with cleared gradients. */
+  /** Measures the gradients after the backward pass, in the same run. */
+  readonly measure: RegisteredProgram
+  /** Changes the parameters and ends with cleared gradients. With clipping it goes by the last measure. */
   readonly program: RegisteredProgram
   /** Sets the numbers of the coming step. @param step steps done before */
   setStep(rate: number, step: number): void
-  /** Norm of all gradients in the last step; NaN without clipping. */
+  /** Norm of all gradients at the last measure; infinite or NaN when one of them is. */
   gradientNorm(): number
+  /** Runs `program`; it cannot be interrupted, so a step is made or not made. */
+  update(): Promise<void>
+  /** Clears the gradients without having used them. */
+  discard(): Promise<void>
   /** What the optimiser keeps, by '<parameter>.<state>', in file layout. */
   state(): Promise<Map<string, HostTensor>>
   restore(state: ReadonlyMap<string, HostTensor>): Promise<void>
@@ -71,12 +78,13 @@ export function createUpdater(engine: Engine, runner: Runner, store: ParameterSt
     places.set(parameter.name, { parameter, addresses })
   }
 
-  const calls: Call[] = []
   const scale = options.clipNorm > 0 ? clip : 0
-  if (options.clipNorm > 0) {
-    calls.push(call<'sumSquares', number>('sumSquares', [gradients, gradientFloats, partials], blocks))
-    calls.push(call<'clipScale', number>('clipScale', [partials, blocks, options.clipNorm, clip], 1))
-  }
+  const mostNorm = options.clipNorm > 0 ? options.clipNorm : Number.POSITIVE_INFINITY
+  const measure = engine.register([
+    call<'sumSquares', number>('sumSquares', [gradients, gradientFloats, partials], blocks),
+    call<'clipScale', number>('clipScale', [partials, blocks, mostNorm, clip], 1),
+  ])
+  const calls: Call[] = []
   for (const { parameter, addresses } of places.values()) {
     const gradient = runner.gradientAddress(parameter.name) ?? 0
     const [first = 0, second = 0] = addresses
@@ -93,16 +101,20 @@ export function createUpdater(engine: Engine, runner: Runner, store: ParameterSt
           ),
     )
   }
-  calls.push(call<'fill', number>('fill', [gradients, 0], gradientFloats / 4, UPDATE_GRAIN))
-  const program = engine.register(calls)
+  const clear = call<'fill', number>('fill', [gradients, 0], gradientFloats / 4, UPDATE_GRAIN)
+  const program = engine.register([...calls, clear])
+  const clearing = engine.register([clear])
 
   return {
+    measure,
     program,
     setStep(rate, step) {
       engine.floats(tables[0], HYPER_FLOATS).set(optimiser.hyper(rate, options.weightDecay, step, settings))
       engine.floats(tables[1], HYPER_FLOATS).set(optimiser.hyper(rate, 0, step, settings))
     },
-    gradientNorm: () => (options.clipNorm > 0 ? (engine.floats(clip, 2)[1] ?? Number.NaN) : Number.NaN),
+    gradientNorm: () => engine.floats(clip, 2)[1] ?? Number.NaN,
+    update: () => engine.run([program], 1),
+    discard: () => engine.run([clearing], 1),
     async state() {
       const breath = breathing()
       const tensors = new Map<string, HostTensor>()
@@ -126,7 +138,7 @@ export function createUpdater(engine: Engine, runner: Runner, store: ParameterSt
       }
     },
     close() {
-      engine.forget(program)
+      for (const each of [measure, program, clearing]) engine.forget(each)
       engine.arena.free(base)
     },
   }

@@ -4,6 +4,7 @@
 import { upTo } from '../graph/edit.ts'
 import { type Graph, type Layer, layerNamed, opOf, parameterName, parametersOf } from '../graph/graph.ts'
 import { type Argument, type ArgumentsOf, type Call, type Count, call, type KernelName } from '../kernels/program.ts'
+import type { ConvolutionAlgorithm } from '../ops/convolution-algorithm.ts'
 import {
   type BackwardRecorder,
   type Block,
@@ -16,6 +17,7 @@ import {
 } from '../ops/op.ts'
 import { type Fusion, planFusions } from './fusion.ts'
 import type { Lifetime } from './layout.ts'
+import { type Loss, lossCall } from './loss.ts'
 import type { ParameterStore } from './parameters.ts'
 
 export interface TrainingMode {
@@ -23,6 +25,8 @@ export interface TrainingMode {
   readonly trainable: ReadonlySet<string>
   /** Names of the batch norms that use the batch's statistics and update the running ones. */
   readonly batchStatistics: ReadonlySet<string>
+  /** Cross-entropy when left out. */
+  readonly loss?: Loss
 }
 
 export interface PlanOptions {
@@ -32,6 +36,8 @@ export interface PlanOptions {
   readonly input: 'bytes' | 'floats'
   /** Absent in inference. */
   readonly training?: TrainingMode
+  /** An algorithm that convolutions take wherever it can serve them, to test and compare it. */
+  readonly convolution?: ConvolutionAlgorithm
 }
 
 export interface Plan {
@@ -44,8 +50,8 @@ export interface Plan {
   /** Where the host writes pictures or vectors. */
   readonly input: Place
   readonly outputs: ReadonlyMap<string, Value>
-  /** Soft targets [N, S] and losses [N], in training. */
-  readonly loss?: { readonly targets: Place; readonly losses: Place; readonly classes: number }
+  /** Soft targets [N, S], the weight of each picture [N] and losses [N], in training. */
+  readonly loss?: { readonly targets: Place; readonly weights: Place; readonly losses: Place; readonly classes: number }
   /** Gradients by parameter name, in one stretch of `gradientFloats` values. */
   readonly gradients: ReadonlyMap<string, Place>
   readonly gradientBlock: Block
@@ -98,7 +104,7 @@ class Planner {
     }
     if (!input) throw new Error('the graph has no input')
 
-    const loss = training ? this.recordLoss() : undefined
+    const loss = training ? this.recordLoss(training.loss ?? { kind: 'ce' }) : undefined
     if (training) {
       for (const layer of [...graph.layers].reverse())
         if (this.needsGradient.has(layer.name)) this.recordBackward(layer)
@@ -340,11 +346,13 @@ class Planner {
 
   private shared(layer: Layer, output: Value, parameter: (name: string) => Place) {
     const key = (name: string) => `${layer.name}: ${name}`
+    const fixed = this.isFixed(layer)
     return {
       inputs: layer.inputs.map((name) => this.valueOf(name)),
       output,
       parameter,
-      parametersFixed: this.isFixed(layer),
+      parametersFixed: fixed,
+      convolution: this.options.convolution,
       batchStatistics: this.usesBatchStatistics(layer),
       table: (integers: readonly number[]) => this.table(new Int32Array(integers), `table ${integers.join(' ')}`),
       temporary: (name: string, bytes: number, fixed?: 'fixed') =>
@@ -352,6 +360,17 @@ class Planner {
       kept: (name: string, bytes: number, fixed?: 'fixed') =>
         this.placeFor(key(name), fixed ? bytes : 0, fixed ? 0 : bytes),
       constant: (name: string, bytes: number) => this.pinnedPlace(key(name), bytes),
+      derived: <K extends KernelName>(
+        name: string,
+        bytes: number,
+        kernel: K,
+        args: (made: Place) => ArgumentsOf<K, Place> & readonly Argument<Place>[],
+        units: Count,
+      ) => {
+        const made = fixed ? this.pinnedPlace(key(name), bytes) : this.placeFor(key(name), bytes, 0)
+        this.record(fixed ? 'prepare' : 'main', call<K, Place>(kernel, args(made), units))
+        return made
+      },
       call: <K extends KernelName>(
         kernel: K,
         args: ArgumentsOf<K, Place> & readonly Argument<Place>[],
@@ -363,21 +382,20 @@ class Planner {
 
   // ── loss and backward ─────────────────────────────────────────────────────────────────────────
 
-  private recordLoss(): NonNullable<Plan['loss']> {
+  private recordLoss(loss: Loss): NonNullable<Plan['loss']> {
     const { output } = this.graph
     const logits = this.valueOf(output)
     const classes = channelsOf(logits.shape)
     const stride = paddedChannels(classes)
     const targets = this.place('targets', 0, stride * 4)
+    const weights = this.place('weights of the pictures', 0, 4)
     const losses = this.place('losses', 0, 4)
-    this.touch(targets.block, 'main', 0)
+    for (const written of [targets, weights]) this.touch(written.block, 'main', 0)
     const dLogits = this.place(`gradient of ${output}`, 0, stride * 4)
     this.valueGradients.set(output, dLogits)
-    this.record(
-      'main',
-      call('softmaxCrossEntropy', [logits.place, targets, losses, dLogits, classes, stride], { perImage: 1 }),
-    )
-    return { targets, losses, classes }
+    const places = { logits: logits.place, targets, weights, losses, dLogits, classes, stride }
+    this.record('main', lossCall(loss, places))
+    return { targets, weights, losses, classes }
   }
 
   private recordBackward(layer: Layer): void {

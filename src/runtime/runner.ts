@@ -32,8 +32,11 @@ export interface Runner {
   writeBytes(pixels: Uint8Array, at?: number): void
   /** Values without padding, channels last, pictures one after the other. */
   writeFloats(values: Float32Array, at?: number): void
-  /** Soft targets, [images, classes], weights included: the loss is -sum(target·log p) over all of them. */
-  writeTargets(values: Float32Array): void
+  /**
+   * Soft targets, [images, classes].
+   * @param weights  how much each picture counts; 1 when left out, where the targets carry it
+   */
+  writeTargets(values: Float32Array, weights?: Float32Array): void
   /** Runs what was planned; `more` programs follow in the same run (an optimiser's step, say). */
   run(
     images: number,
@@ -121,9 +124,12 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
       const address = addressOf(plan.input) + at * pixelsOf(inputLayer.shape) * stride * 4
       pad(values, engine.floats(address, (values.length / channels) * stride), channels, stride)
     },
-    writeTargets(values) {
+    writeTargets(values, weights) {
       if (!plan.loss) throw new Error('this runner was not planned for training')
-      const { classes, targets } = plan.loss
+      const { classes, targets, weights: place } = plan.loss
+      const counts = engine.floats(addressOf(place), values.length / classes)
+      if (weights) counts.set(weights)
+      else counts.fill(1)
       const stride = paddedChannels(classes)
       pad(values, engine.floats(addressOf(targets), (values.length / classes) * stride), classes, stride)
     },

@@ -16,6 +16,8 @@ export interface Checkpoint {
   /** The stored bytes: little-endian, row-major, in new memory. */
   readBytes(name: string): Promise<Uint8Array>
   readonly metadata: ReadonlyMap<string, string>
+  /** What the reader chose or left out, in sentences for people; empty where there was no choice. */
+  readonly remarks: readonly string[]
   /** Where it comes from, for messages: the path of the file. */
   readonly source: string
 }

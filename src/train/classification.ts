@@ -10,13 +10,19 @@ export interface Metrics {
 }
 
 /**
- * Soft targets [count, classes], each row divided by the batch's size, so that the sum of the losses is the batch's mean.
+ * Soft targets [count, classes], each row divided by the pictures of the step, so that the sum of the losses is the step's mean.
  * @param smoothing  share of the target that is spread evenly over all classes (Szegedy et al. 2016)
+ * @param pictures   of the step, which may have several batches
  */
-export function softTargets(labels: Int32Array, classes: number, smoothing: number): Float32Array {
-  const targets = new Float32Array(labels.length * classes).fill(smoothing / classes / labels.length)
+export function softTargets(
+  labels: Int32Array,
+  classes: number,
+  smoothing: number,
+  pictures = labels.length,
+): Float32Array {
+  const targets = new Float32Array(labels.length * classes).fill(smoothing / classes / pictures)
   for (const [row, label] of labels.entries()) {
-    targets[row * classes + label] = (1 - smoothing + smoothing / classes) / labels.length
+    targets[row * classes + label] = (1 - smoothing + smoothing / classes) / pictures
   }
   return targets
 }

@@ -19,7 +19,7 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'images' | 'iterations' | 'epochs'
+      readonly unit: 'images' | 'files' | 'iterations' | 'epochs'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

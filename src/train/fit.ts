@@ -1,51 +1,61 @@
-// The loop: batches in, updates out, events for whoever listens.
+// The loop: batches in, updates out, events for whoever listens. Between two steps all that matters is in `Progress`, the weights and
+// the optimiser's state, so it can stop and go on at any of them.
 import { RegraftError, throwIfAborted } from '../errors.ts'
 import { rateMultiplier, type Schedule } from '../optim/schedule.ts'
 import type { Updater } from '../optim/updater.ts'
 import type { Runner } from '../runtime/runner.ts'
-import { countCorrect, type Metrics, softTargets } from './classification.ts'
+import type { Metrics } from './classification.ts'
+import { Diverged, divergenceError, findingOf, MOST_LOWERED, MOST_SKIPPED, type OnNan } from './divergence.ts'
 import type { EpochRecord, Listener, Phase } from './events.ts'
-
-/** Pictures or vectors of one step. `write` puts them into the runner's input. */
-export interface TrainingBatch {
-  readonly labels: Int32Array
-  /** Files in the batch, for messages. */
-  readonly names: () => readonly string[]
-  write(): void
-}
-
-/** Where a training stands between two epochs; together with weights and optimiser it is enough to go on exactly. */
-export interface Progress {
-  readonly epochsDone: number
-  readonly stepsDone: number
-  readonly history: readonly EpochRecord[]
-  readonly bestEpoch: number
-}
+import type { ForwardTraces } from './forward-traces.ts'
+import { epochBegun, nothingDone, type Progress, type RunningEpoch } from './progress.ts'
+import { gatherGradient, type TrainingBatch } from './step.ts'
+import type { TimeBudget } from './time-budget.ts'
 
 export interface FitOptions {
   readonly phase: Phase
   readonly runner: Runner
   readonly updater: Updater
+  readonly traces: ForwardTraces
   readonly classes: number
   readonly epochs: number
-  readonly stepsPerEpoch: number
+  /** Pictures of an epoch. */
+  readonly pictures: number
+  readonly batchSize: number
+  /** Batches of a step. */
+  readonly accumulate: number
   readonly rate: number
   readonly schedule: Schedule
   readonly warmupEpochs: number
   readonly smoothing: number
   /** Epochs without a better validation before stopping; 0 never stops. */
   readonly patience: number
-  readonly batches: (epoch: number) => AsyncIterable<TrainingBatch>
-  readonly validate: () => Promise<Metrics>
+  readonly onNan: OnNan
+  /**
+   * The batches of an epoch in its order, of `batchSize` but for the last.
+   * @param from  pictures that are passed already
+   */
+  readonly batches: (epoch: number, from: number, signal: AbortSignal | undefined) => AsyncIterable<TrainingBatch>
+  readonly validate: (signal: AbortSignal | undefined) => Promise<Metrics>
+  /** Whether all that trains is finite. */
+  readonly isFinite: () => Promise<boolean>
   readonly from?: Progress | undefined
-  /** A better epoch than all before; keeps the weights as they are now. */
-  readonly onBest: (record: EpochRecord) => Promise<void>
-  /** After each epoch. */
-  readonly onEpoch: (progress: Progress) => Promise<void>
+  readonly keeper?: Keeper | undefined
+  readonly budget: TimeBudget
   /** Hears how long the workers computed. */
   readonly onComputed?: (milliseconds: number) => void
   readonly listener?: Listener | undefined
-  readonly signal?: AbortSignal | undefined
+}
+
+/** Who keeps what must not be lost. Weights and optimiser are as the progress says when it is asked. */
+export interface Keeper {
+  /** Whether to save in the middle of an epoch, after this step. */
+  due(progress: Progress): boolean
+  save(progress: Progress): Promise<void>
+  /** A better epoch than all before; keeps the weights as they are now. */
+  keepBest(record: EpochRecord): Promise<void>
+  /** Puts weights and optimiser back to what they were when this epoch began. */
+  rewind(epochsDone: number): Promise<Progress>
 }
 
 export interface FitResult {
@@ -62,85 +72,200 @@ export function isBetter(candidate: EpochRecord, best: EpochRecord | undefined):
   return candidate.validationLoss < best.validationLoss
 }
 
+/**
+ * Trains to the last epoch, or until patience is at an end.
+ * @throws RegraftError of the signal or the time budget, after saving; 'usage' when the training diverged
+ */
 export async function fit(options: FitOptions): Promise<FitResult> {
-  const { runner, updater, epochs, stepsPerEpoch, listener, signal } = options
-  const history: EpochRecord[] = [...(options.from?.history ?? [])]
-  let step = options.from?.stepsDone ?? 0
-  let best = history.find((record) => record.epoch === options.from?.bestEpoch)
+  const { epochs, patience, keeper, budget, listener } = options
+  let progress = options.from ?? nothingDone
   let stopped: string | undefined
   listener?.({ type: 'phase', phase: options.phase, total: epochs, unit: 'epochs' })
-
-  for (let epoch = (options.from?.epochsDone ?? 0) + 1; epoch <= epochs; epoch++) {
-    // Asked before an epoch, so that a run that goes on after its last one stops too.
-    if (options.patience > 0 && epoch - 1 - (best?.epoch ?? 0) >= options.patience) {
-      stopped = `no better validation for ${options.patience} epochs`
-      break
+  try {
+    while (progress.epochsDone < epochs) {
+      // Asked before an epoch, so that a run that goes on after its last one stops too.
+      const { epochsDone, bestEpoch, running } = progress
+      if (patience > 0 && running === undefined && epochsDone - bestEpoch >= patience) {
+        stopped = `no better validation for ${patience} epochs`
+        break
+      }
+      try {
+        await trainEpoch(options, progress, async (next) => {
+          progress = next
+        })
+        progress = await closeEpoch(options, progress)
+        budget.progressed()
+      } catch (error) {
+        if (!(error instanceof Diverged)) throw error
+        progress = await recovered(options, progress, error.message)
+      }
     }
-    const startedAt = performance.now()
-    let lossSum = 0
-    let correct = 0
-    let seen = 0
-    let rate = 0
-    let stepsInEpoch = 0
-    for await (const batch of options.batches(epoch)) {
-      throwIfAborted(signal)
-      const count = batch.labels.length
-      rate =
-        options.rate *
-        rateMultiplier(options.schedule, step, epochs * stepsPerEpoch, options.warmupEpochs * stepsPerEpoch)
-      batch.write()
-      runner.writeTargets(softTargets(batch.labels, options.classes, options.smoothing))
-      updater.setStep(rate, step)
-      const computingSince = performance.now()
-      await runner.run(count, { signal, more: [updater.program] })
-      options.onComputed?.(performance.now() - computingSince)
-      const batchLoss = runner.losses(count).reduce((sum, loss) => sum + loss, 0)
-      if (!Number.isFinite(batchLoss)) throw diverged(epoch, step, batch.names())
-      lossSum += batchLoss * count
-      correct += countCorrect(runner.read(runner.graph.output, count), batch.labels, options.classes)
-      seen += count
-      step++
-      stepsInEpoch++
-      listener?.({
-        type: 'progress',
-        phase: options.phase,
-        done: epoch - 1 + Math.min(1, stepsInEpoch / stepsPerEpoch),
-        total: epochs,
-        detail: `loss ${(lossSum / seen).toFixed(3)}`,
-      })
-    }
-    throwIfAborted(signal)
-    const validation = await options.validate()
-    const record: EpochRecord = {
-      epoch,
-      learningRate: rate,
-      trainLoss: lossSum / seen,
-      trainAccuracy: correct / seen,
-      validationLoss: validation.loss,
-      validationAccuracy: validation.accuracy,
-      seconds: (performance.now() - startedAt) / 1000,
-    }
-    history.push(record)
-    const better = isBetter(record, best)
-    if (better) {
-      best = record
-      await options.onBest(record)
-    }
-    listener?.({ type: 'epoch', epochs, best: better, ...record })
-    await options.onEpoch({ epochsDone: epoch, stepsDone: step, history: [...history], bestEpoch: best?.epoch ?? 0 })
+  } catch (error) {
+    if (isStop(error, budget.signal())) await keeper?.save(progress)
+    throw error
   }
   listener?.({ type: 'phaseEnd', phase: options.phase })
-  return {
-    progress: { epochsDone: history.length, stepsDone: step, history, bestEpoch: best?.epoch ?? 0 },
-    ...(stopped === undefined ? {} : { stopped }),
+  return { progress, ...(stopped === undefined ? {} : { stopped }) }
+}
+
+/** Whether an error is what a signal brought about. Libraries below may have wrapped it. */
+function isStop(error: unknown, signal: AbortSignal | undefined): boolean {
+  if (!signal?.aborted) return false
+  if (error === signal.reason) return true
+  if (error instanceof RegraftError) return error.code === 'interrupted' || error.code === 'time'
+  return error instanceof Error && error.name === 'AbortError'
+}
+
+function stepsPerEpoch({ pictures, batchSize, accumulate }: FitOptions): number {
+  return Math.ceil(pictures / (batchSize * accumulate))
+}
+
+function rateOf(options: FitOptions, { stepsDone, timesLowered }: Progress): number {
+  const steps = stepsPerEpoch(options)
+  const multiplier = rateMultiplier(options.schedule, stepsDone, options.epochs * steps, options.warmupEpochs * steps)
+  return (options.rate / 10 ** timesLowered) * multiplier
+}
+
+/** The steps of an epoch that are still to be made. `advance` hears of each, when it is made. */
+async function trainEpoch(
+  options: FitOptions,
+  begun: Progress,
+  advance: (progress: Progress) => Promise<void>,
+): Promise<void> {
+  const { updater, traces, keeper, budget, listener, phase } = options
+  const epoch = begun.epochsDone + 1
+  let progress = begun
+  let running = begun.running ?? epochBegun
+  const startedAt = performance.now() - running.seconds * 1000
+  const batches = options.batches(epoch, running.pictures, budget.signal())[Symbol.asyncIterator]()
+  try {
+    while (running.pictures < options.pictures) {
+      throwIfAborted(budget.signal())
+      const pictures = Math.min(options.batchSize * options.accumulate, options.pictures - running.pictures)
+      const rate = rateOf(options, progress)
+      traces.remember()
+      let gathered: Awaited<ReturnType<typeof gatherGradient>>
+      try {
+        gathered = await gatherGradient(batches, pictures, { ...options, signal: budget.signal() })
+      } catch (error) {
+        traces.undo()
+        throw error
+      }
+      options.onComputed?.(gathered.computedMs)
+      const place = { epoch, step: running.steps + 1, files: gathered.files() }
+      const finding = findingOf(gathered, place)
+      if (finding === undefined) {
+        updater.setStep(rate, progress.stepsDone - progress.stepsSkipped)
+        await updater.update()
+      } else {
+        traces.undo()
+        await updater.discard()
+        if (options.onNan !== 'skip' || progress.skippedInARow + 1 > MOST_SKIPPED) throw new Diverged(finding)
+        listener?.({ type: 'note', message: `${finding}; the step is skipped.` })
+      }
+      const seconds = (performance.now() - startedAt) / 1000
+      running = stepDone(running, { ...gathered, pictures, rate, seconds, skipped: finding !== undefined })
+      progress = afterStep(progress, running, finding !== undefined)
+      await advance(progress)
+      budget.progressed()
+      listener?.({
+        type: 'progress',
+        phase,
+        done: progress.epochsDone + running.pictures / options.pictures,
+        total: options.epochs,
+        detail: `loss ${(running.lossSum / running.seen).toFixed(3)}`,
+      })
+      if (keeper?.due(progress)) {
+        await checkFinite(options, progress)
+        await keeper.save(progress)
+      }
+    }
+  } finally {
+    await batches.return?.()
   }
 }
 
-function diverged(epoch: number, step: number, names: readonly string[]): RegraftError {
-  const shown = names.slice(0, 4).join(', ') + (names.length > 4 ? ` and ${names.length - 4} more` : '')
-  return new RegraftError(
-    'usage',
-    `The loss is no longer a finite number (epoch ${epoch}, step ${step + 1}; the batch of ${shown}).\n` +
-      'The training diverged; the best epoch so far is kept. Lower --lr (a tenth is a good try), or set --clip-grad 1.',
+function stepDone(
+  before: RunningEpoch,
+  step: { pictures: number; loss: number; correct: number; rate: number; seconds: number; skipped: boolean },
+): RunningEpoch {
+  const { pictures, loss, correct, rate, seconds, skipped } = step
+  const passed = { steps: before.steps + 1, pictures: before.pictures + pictures, rate, seconds }
+  if (skipped) return { ...before, ...passed }
+  return {
+    ...passed,
+    seen: before.seen + pictures,
+    lossSum: before.lossSum + loss * pictures,
+    correct: before.correct + correct,
+  }
+}
+
+function afterStep(before: Progress, running: RunningEpoch, skipped: boolean): Progress {
+  return {
+    ...before,
+    stepsDone: before.stepsDone + 1,
+    stepsSkipped: before.stepsSkipped + (skipped ? 1 : 0),
+    skippedInARow: skipped ? before.skippedInARow + 1 : 0,
+    running,
+  }
+}
+
+/** A step of finite numbers can still end in weights that are none: the rate may be anything. */
+async function checkFinite(options: FitOptions, { epochsDone, running }: Progress): Promise<void> {
+  if (await options.isFinite()) return
+  throw new Diverged(`Weights are no longer finite in epoch ${epochsDone + 1}, after step ${running?.steps ?? 0}`)
+}
+
+/** Validates, keeps what is better, and saves. */
+async function closeEpoch(options: FitOptions, progress: Progress): Promise<Progress> {
+  const { keeper, budget, listener, epochs } = options
+  const { running: { seen, lossSum, correct, rate, seconds } = epochBegun, ...passed } = progress
+  await checkFinite(options, progress)
+  const validatingSince = performance.now()
+  throwIfAborted(budget.signal())
+  const validation = await options.validate(budget.signal())
+  const record: EpochRecord = {
+    epoch: progress.epochsDone + 1,
+    learningRate: rate,
+    trainLoss: lossSum / seen,
+    trainAccuracy: correct / seen,
+    validationLoss: validation.loss,
+    validationAccuracy: validation.accuracy,
+    seconds: seconds + (performance.now() - validatingSince) / 1000,
+  }
+  const best = isBetter(
+    record,
+    progress.history.find(({ epoch }) => epoch === progress.bestEpoch),
   )
+  const closed: Progress = {
+    ...passed,
+    epochsDone: record.epoch,
+    history: [...progress.history, record],
+    bestEpoch: best ? record.epoch : progress.bestEpoch,
+  }
+  if (best) await keeper?.keepBest(record)
+  listener?.({ type: 'epoch', epochs, best, ...record })
+  await keeper?.save(closed)
+  return closed
+}
+
+/** After a divergence: back to the beginning of the epoch with a lower rate, where that is wanted and not yet in vain. */
+async function recovered(options: FitOptions, progress: Progress, finding: string): Promise<Progress> {
+  const { onNan, keeper, listener } = options
+  if (onNan !== 'lower-lr' || keeper === undefined || progress.timesLowered >= MOST_LOWERED) {
+    const tried =
+      onNan === 'lower-lr'
+        ? `, also with a rate lowered ${progress.timesLowered} times`
+        : onNan === 'skip'
+          ? `, and skipping steps does not help`
+          : ''
+    throw divergenceError(finding, onNan, tried)
+  }
+  const timesLowered = progress.timesLowered + 1
+  const rate = Number((options.rate / 10 ** timesLowered).toPrecision(6))
+  listener?.({
+    type: 'note',
+    message: `${finding}; the training goes back to the beginning of the epoch, with a learning rate of ${rate}.`,
+  })
+  return { ...(await keeper.rewind(progress.epochsDone)), timesLowered }
 }

@@ -53,6 +53,9 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   trainList: orNull(text),
   test: orNull(text),
   patience: whole(0),
+  onNan: oneOf('stop', 'skip', 'lower-lr'),
+  saveEvery: text,
+  keepCheckpoints: whole(1),
   seed: whole(0),
   onError: oneOf('skip', 'stop'),
   maxBad: between(0, 100),
@@ -60,6 +63,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   cropPct: orNull(between(0)),
   interpolation: orNull(oneOf('bilinear', 'bicubic', 'lanczos', 'nearest')),
   cropMode: orNull(oneOf('center', 'squash', 'border')),
+  resize: orNull(oneOf('exact', 'fast')),
+  preprocess: orNull(oneOf('default', 'timm')),
 }
 
 /** @throws RegraftError 'usage' naming the file and every field that is missing or wrong */

@@ -50,7 +50,8 @@ export async function doctor(options: WorkOptions): Promise<DoctorReport> {
   await check('arithmetic', async () => multiplyAdds(options))
   await check(
     'sharp',
-    () => `${sharp.versions.sharp}, libvips ${sharp.versions.vips}; reads JPEG, PNG, WebP, GIF, TIFF, AVIF`,
+    () =>
+      `${sharp.versions.sharp}, libvips ${sharp.versions.vips}; reads JPEG, PNG, WebP, GIF, TIFF, AVIF; BMP by itself`,
   )
   await check('default model', async () => {
     const { model } = await loadModel('default')

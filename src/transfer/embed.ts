@@ -1,6 +1,6 @@
 // The verb `embed`: pictures to feature vectors in files. One row per input, always.
 import * as path from 'node:path'
-import { expandInputs } from '../data/expand-inputs.ts'
+import { type InputImage, inputImages } from '../data/expand-inputs.ts'
 import { loadBatches } from '../data/loader.ts'
 import { RegraftError } from '../errors.ts'
 import { writeFileAtomic } from '../files/atomic-write.ts'
@@ -13,7 +13,7 @@ import { channelsOf } from '../ops/op.ts'
 import { csvText } from '../vectors/csv.ts'
 import { npyWriter } from '../vectors/npy.ts'
 import { version } from '../version.ts'
-import type { EmbedOptions, EmbedResult } from './options.ts'
+import type { EmbedOptions, EmbedResult, Inputs } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 
 const FILES = ['X.npy', 'index.csv', 'meta.json']
@@ -23,14 +23,16 @@ const FILES = ['X.npy', 'index.csv', 'meta.json']
  * its row, filled with NaN.
  * @throws RegraftError 'data' when there is no input or none can be read
  */
-export async function embed(model: string, inputs: readonly string[], options: EmbedOptions): Promise<EmbedResult> {
+export async function embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult> {
   const { engine, signal, listener, out } = options
-  const { model: loaded } = await loadModel(model, options)
+  const { model: loaded, remarks } = await loadModel(model, options)
+  for (const message of remarks) listener?.({ type: 'note', message })
   const trunk: Model = { ...loaded, head: { kind: 'none' }, labels: [] }
   const graph = graphOf(trunk)
   const features = channelsOf(layerNamed(graph, graph.features).shape)
-  const images = await expandInputs(inputs, signal)
-  if (images.length === 0) throw new RegraftError('data', `There are no pictures in ${inputs.join(', ')}.`)
+  const images: InputImage[] = []
+  for await (const image of inputImages(inputs, signal)) images.push(image)
+  if (images.length === 0) throw new RegraftError('data', 'There are no pictures in the inputs.')
   await openFolder(out, options.overwrite ?? false)
 
   const readable = images.flatMap((image, position) =>

@@ -13,7 +13,8 @@ import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
  */
 export async function evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult> {
   const { engine, signal, listener } = options
-  const { model: loaded } = await loadModel(model, options)
+  const { model: loaded, remarks } = await loadModel(model, options)
+  for (const message of remarks) listener?.({ type: 'note', message })
   if (loaded.head.kind === 'none')
     throw new RegraftError(
       'weights',

@@ -6,16 +6,13 @@ import type { Graph } from '../graph/graph.ts'
 import { layerNamed } from '../graph/graph.ts'
 import { graphOf, type Model } from '../model/model.ts'
 import { channelsOf } from '../ops/op.ts'
-import { schedules } from '../optim/schedule.ts'
 import { createUpdater, updaterBytes } from '../optim/updater.ts'
 import { createRunner } from '../runtime/runner.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { writeCheckpoint } from '../train/checkpoint.ts'
-import type { Metrics } from '../train/classification.ts'
-import { fit, type Progress, type TrainingBatch } from '../train/fit.ts'
+import type { TrainingBatch } from '../train/step.ts'
 import { evaluatePictures } from './evaluate-pictures.ts'
 import { headTrainerBytes } from './head-trainer.ts'
-import { writeHistory } from './run-folder.ts'
+import { fitResumably } from './resumable-fit.ts'
 import { saveBest } from './save-best.ts'
 import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors, type Session } from './session.ts'
 import { firstHead } from './train-on-features.ts'
@@ -61,73 +58,32 @@ export async function fineTune(work: Work): Promise<Outcome> {
         else if (config.pretrained) await loadTensors(session.store, await firstHead(work, vectors))
         else await loadTensors(session.store, await freshHead(graph, config.seed))
       }
-      const counters = new Map(model.counters)
-      if (resumed) {
-        await loadTensors(session.store, resumed.weights)
-        await updater.restore(resumed.optimiser)
-        for (const [name, count] of resumed.counters) counters.set(name, count)
-      }
       await runner.prepare(signal)
       if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
       const changing = session.store.parameters.filter(
         ({ name, layer, spec }) => trainable.has(name) || (spec.kind === 'statistic' && statistics.has(layer.name)),
       )
-      const snapshot = () =>
-        readTensors(
-          session.store,
-          changing.map(({ name }) => name),
-        )
-      let best: ReadonlyMap<string, HostTensor> = resumed?.best ?? (await snapshot())
-      let bestCounters: ReadonlyMap<string, number> = resumed?.bestCounters ?? new Map(counters)
+      const names = changing.map(({ name }) => name)
+      const counters = new Map(model.counters)
       const trainCount = data.train.length - vectors.badTrain.size
-      const checkpoint = async (progress: Progress) =>
-        writeCheckpoint(out, {
-          progress,
-          weights: await snapshot(),
-          counters,
-          optimiser: await updater.state(),
-          best,
-          bestCounters,
-        })
-      if (!resumed) await checkpoint({ epochsDone: 0, stepsDone: 0, history: [], bestEpoch: 0 })
-
-      const validate = async (): Promise<Metrics> => {
-        await watcher.prepare(signal)
-        return evaluatePictures(watcher, vectors.validationBytes ?? data.validation, model.preprocessing, classes, {
-          signal,
-          timing,
-        })
-      }
-      const { progress, stopped } = await fit({
+      const { progress, stopped, best, bestCounters } = await fitResumably(work, {
         phase: 'finetune',
         runner,
         updater,
-        classes,
-        epochs: config.epochs,
-        stepsPerEpoch: Math.ceil(trainCount / config.batchSize),
-        rate: config.lr,
-        schedule: schedules[config.sched],
-        warmupEpochs: config.warmupEpochs,
-        smoothing: config.smoothing,
-        patience: config.patience,
-        batches: (epoch) => pictureBatches(work, runner, epoch, vectors.badTrain, statistics, counters),
-        validate,
-        from: resumed?.progress,
-        onBest: async () => {
-          best = await snapshot()
-          bestCounters = new Map(counters)
-          await saveBest(out, withWeights(model, session, best, bestCounters), { training: trainingRecord(work) })
+        store: session.store,
+        changing,
+        counters,
+        pictures: trainCount,
+        batches: (epoch, from, stop) =>
+          pictureBatches(work, { runner, epoch, from, knownBad: vectors.badTrain, statistics, counters, signal: stop }),
+        async validate(stop) {
+          await watcher.prepare(stop)
+          const pictures = vectors.validationBytes ?? data.validation
+          return evaluatePictures(watcher, pictures, model.preprocessing, classes, { signal: stop, timing })
         },
-        onEpoch: async (state) => {
-          await writeHistory(out, state.history)
-          await work.flushEvents()
-          await checkpoint(state)
-        },
-        onComputed: (milliseconds) => {
-          timing.computeMs += milliseconds
-        },
-        listener,
-        signal,
+        weights: () => readTensors(session.store, names),
+        onBest: (weights, counts) =>
+          saveBest(out, withWeights(model, session, weights, counts), { training: trainingRecord(work) }),
       })
       const all = withWeights(model, session, best, bestCounters)
       return {
@@ -159,38 +115,47 @@ async function freshHead(graph: Graph, seed: number): Promise<ReadonlyMap<string
   )
 }
 
-async function* pictureBatches(
-  work: Work,
-  runner: { writeBytes(bytes: Uint8Array): void },
-  epoch: number,
-  knownBad: Set<number>,
-  statistics: ReadonlySet<string>,
-  counters: Map<string, number>,
-): AsyncGenerator<TrainingBatch> {
-  const { config, data, model, options, timing } = work
+interface PictureBatches {
+  readonly runner: { writeBytes(bytes: Uint8Array): void }
+  readonly epoch: number
+  /** Good pictures of the epoch that are passed already. */
+  readonly from: number
+  readonly knownBad: Set<number>
+  /** Names of the batch norms that learn their statistics, and their counters. */
+  readonly statistics: ReadonlySet<string>
+  readonly counters: Map<string, number>
+  readonly signal: AbortSignal | undefined
+}
+
+async function* pictureBatches(work: Work, options: PictureBatches): AsyncGenerator<TrainingBatch> {
+  const { runner, epoch, from, knownBad, statistics, counters, signal } = options
+  const { config, data, model, timing } = work
+  const order = epochOrder(data.train.length, config.seed, epoch).filter((index) => !knownBad.has(index))
   for await (const batch of loadBatches({
     samples: data.train,
-    order: epochOrder(data.train.length, config.seed, epoch),
+    order: order.subarray(from),
     preprocessing: model.preprocessing,
     batchSize: config.batchSize,
     augment: augmentations[config.augment],
     seed: config.seed,
     epoch,
-    signal: options.signal,
+    signal,
     knownBad,
     kept: work.kept,
     statistics: timing.load,
     // Pictures that could not be read are known by now; one that vanished since must not change the run silently.
     onError: 'stop',
   })) {
-    for (const layer of statistics) {
-      const name = `${layer}.num_batches_tracked`
-      counters.set(name, (counters.get(name) ?? 0) + 1)
-    }
     yield {
       labels: batch.labels,
       names: () => batch.indices.map((index) => data.train[index]?.path ?? ''),
-      write: () => runner.writeBytes(batch.bytes),
+      write() {
+        runner.writeBytes(batch.bytes)
+        for (const layer of statistics) {
+          const name = `${layer}.num_batches_tracked`
+          counters.set(name, (counters.get(name) ?? 0) + 1)
+        }
+      },
     }
   }
 }

@@ -14,7 +14,7 @@ import { foldStandardisation, standardisationOf, standardise } from '../solve/st
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
 import { type Metrics, metricsOf, softTargets } from '../train/classification.ts'
-import type { TrainingBatch } from '../train/fit.ts'
+import type { TrainingBatch } from '../train/step.ts'
 import type { WorkOptions } from './options.ts'
 import { loadTensors } from './session.ts'
 
@@ -24,6 +24,8 @@ export interface Vectors {
   readonly values: Float32Array
   readonly labels: Int32Array
   readonly width: number
+  /** Pictures that they are of, for messages. */
+  readonly paths: readonly string[]
 }
 
 /** A head in training. Its weights work on standardised features; `folded` gives those for raw features. */
@@ -31,10 +33,10 @@ export interface HeadTrainer {
   readonly graph: Graph
   readonly runner: Runner
   readonly store: ReturnType<typeof createParameters>
-  /** Batches of one epoch in the order drawn from the seed. */
-  batches(epoch: number, batchSize: number, seed: number): AsyncIterable<TrainingBatch>
+  /** Batches of one epoch in the order drawn from the seed. @param from  vectors that are passed already */
+  batches(epoch: number, batchSize: number, seed: number, from: number): AsyncIterable<TrainingBatch>
   /** Metrics of the folded head on raw vectors. */
-  evaluate(vectors: Vectors): Promise<Metrics>
+  evaluate(vectors: Vectors, signal: AbortSignal | undefined): Promise<Metrics>
   /** Weights for raw features, by parameter name. */
   folded(): Map<string, HostTensor>
   close(): void
@@ -102,14 +104,14 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
     runner,
     store,
     folded,
-    async *batches(epoch, batchSize, seed) {
+    async *batches(epoch, batchSize, seed, from) {
       const order = epochOrder(labels.length, seed, epoch)
-      for (let at = 0; at < order.length; at += batchSize) {
+      for (let at = from; at < order.length; at += batchSize) {
         const members = order.subarray(at, at + batchSize)
         const batchLabels = Int32Array.from(members, (index) => labels[index] ?? 0)
         yield {
           labels: batchLabels,
-          names: () => Array.from(members, (index) => `vector ${index}`),
+          names: () => Array.from(members, (index) => vectors.paths[index] ?? ''),
           write() {
             const values = new Float32Array(members.length * width)
             for (const [row, index] of members.entries())
@@ -119,14 +121,14 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
         }
       }
     },
-    async evaluate(raw) {
+    async evaluate(raw, stop) {
       await loadTensors(rawStore, folded())
-      await rawRunner.prepare(signal)
+      await rawRunner.prepare(stop)
       const logits = new Float32Array(raw.labels.length * classes)
       for (let at = 0; at < raw.labels.length; at += CHUNK) {
         const count = Math.min(CHUNK, raw.labels.length - at)
         rawRunner.writeFloats(raw.values.subarray(at * width, (at + count) * width))
-        await rawRunner.run(count, { signal })
+        await rawRunner.run(count, { signal: stop })
         logits.set(rawRunner.read(graph.output, count), at * classes)
       }
       return metricsOf(logits, raw.labels, classes)

@@ -6,6 +6,7 @@ import type {
   EmbedOptions,
   EmbedResult,
   EvaluateResult,
+  Inputs,
   Prediction,
   PredictOptions,
   TrainOptions,
@@ -40,18 +41,14 @@ export function train(options: EngineOptional<TrainOptions>): Promise<TrainResul
 /** Classifies files, folders and lists of paths: one row per input, in their order. */
 export function predict(
   model: string,
-  inputs: readonly string[],
+  inputs: Inputs,
   options: EngineOptional<PredictOptions> = {},
 ): AsyncGenerator<Prediction, void, undefined> {
   return prediction.predict(model, inputs, withEngine(options))
 }
 
 /** Writes feature vectors of files, folders and lists of paths to a folder. */
-export function embed(
-  model: string,
-  inputs: readonly string[],
-  options: EngineOptional<EmbedOptions>,
-): Promise<EmbedResult> {
+export function embed(model: string, inputs: Inputs, options: EngineOptional<EmbedOptions>): Promise<EmbedResult> {
   return embedding.embed(model, inputs, withEngine(options))
 }
 

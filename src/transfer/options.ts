@@ -1,5 +1,6 @@
 // The options that the verbs take. Names are those of the command line in camel case; defaults stand in `train-defaults.ts`.
 import type { Engine } from '../kernels/engine.ts'
+import type { OnNan } from '../train/divergence.ts'
 import type { Listener } from '../train/events.ts'
 
 /** How pictures become the network's input; what is absent comes from the model. */
@@ -8,6 +9,10 @@ export interface PreprocessingOverrides {
   readonly cropPct?: number
   readonly interpolation?: 'bilinear' | 'bicubic' | 'lanczos' | 'nearest'
   readonly cropMode?: 'center' | 'squash' | 'border'
+  /** exact: the bytes that Pillow gives; fast: libvips, for photos much larger than the network's input. */
+  readonly resize?: 'exact' | 'fast'
+  /** default: EXIF upright, ICC to sRGB, alpha over white; timm: alpha dropped, EXIF and ICC ignored. */
+  readonly preprocess?: 'default' | 'timm'
 }
 
 export interface WorkOptions {
@@ -57,11 +62,19 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly trainList?: string
   readonly test?: string
   readonly patience?: number
+  /** What to do when loss or gradient are not finite; the step is not made in any case. */
+  readonly onNan?: OnNan
+  /** Seconds after which training is saved and stops with an error of code 'time'; at least one step is made. */
+  readonly time?: number
   readonly minAccuracy?: number
   readonly strict?: boolean
   /** Largest share of unreadable pictures, in percent. */
   readonly maxBad?: number
   readonly seed?: number
+  /** How often a checkpoint is written within an epoch: steps ('200') or a time ('5m'). */
+  readonly saveEvery?: string
+  /** The newest checkpoints that are kept; the last one between two epochs is kept besides. */
+  readonly keepCheckpoints?: number
   readonly allowBuildChange?: boolean
 }
 
@@ -78,6 +91,9 @@ export interface TrainResult {
   /** Best accuracy is below `minAccuracy`; everything was written. */
   readonly belowMinimum: boolean
 }
+
+/** Files, folders, patterns, lists of paths and manifests, known beforehand or as they come. */
+export type Inputs = readonly string[] | AsyncIterable<string>
 
 /** One row of `predict`. */
 export interface Prediction {

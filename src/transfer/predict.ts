@@ -1,30 +1,26 @@
 // The verb `predict`: pictures to labels, row by row, in the order of the inputs.
-import { expandInputs, type InputImage } from '../data/expand-inputs.ts'
-import { loadBatches } from '../data/loader.ts'
+import { countInputs, inputImages } from '../data/expand-inputs.ts'
+import { pictureBatches } from '../data/picture-batches.ts'
 import { RegraftError } from '../errors.ts'
 import { loadModel } from '../model/load.ts'
 import { softmax } from '../train/classification.ts'
-import type { Prediction, PredictOptions } from './options.ts'
+import type { Inputs, Prediction, PredictOptions } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 
-/** Rows known before decoding, by their position. */
-function failed(image: InputImage, reason: string): Prediction {
-  return { path: image.path, label: null, score: null, error: reason, top: [] }
-}
-
 /**
- * One row per input, also for those that cannot be read, in their order.
+ * One row per input, also for those that cannot be read, in their order, as the inputs come.
  * @param model   see INTERFACE: a path, a model that comes with the package, 'default'
- * @param inputs  files, folders, lists of paths
+ * @param inputs  files, folders, patterns, lists of paths, manifests
  * @throws RegraftError 'weights' for a model without a classifier; 'data' for a bad picture with `onError: 'stop'`
  */
 export async function* predict(
   model: string,
-  inputs: readonly string[],
+  inputs: Inputs,
   options: PredictOptions,
 ): AsyncGenerator<Prediction, void, undefined> {
   const { engine, signal, listener } = options
-  const { model: loaded } = await loadModel(model, options)
+  const { model: loaded, remarks } = await loadModel(model, options)
+  for (const message of remarks) listener?.({ type: 'note', message })
   if (loaded.head.kind === 'none') {
     throw new RegraftError(
       'weights',
@@ -33,66 +29,45 @@ export async function* predict(
   }
   const { labels, preprocessing } = loaded
   const topk = Math.max(1, Math.min(options.topk ?? 1, labels.length))
-  const images = await expandInputs(inputs, signal)
-  const readable = images.flatMap((image, position) =>
-    image.error === undefined ? [{ path: image.path, file: image.file, position }] : [],
-  )
+  const total = await totalOf(inputs, signal)
   const session = await openSession(engine, loaded)
-  const runner = await openInference(
-    engine,
-    session,
-    Math.min(options.batchSize ?? INFERENCE_BATCH, Math.max(1, readable.length)),
-    [],
-    signal,
-  )
-  // Rows leave in input order: what is finished waits for what comes before it.
-  const reasons = new Map<number, string>()
-  for (const [position, image] of images.entries()) if (image.error !== undefined) reasons.set(position, image.error)
-  let next = 0
-  const failuresUpTo = function* (position: number): Generator<Prediction> {
-    for (; next < position; next++) {
-      const image = images[next]
-      if (!image) continue
-      const reason = reasons.get(next) ?? 'was not read'
-      listener?.({ type: 'bad', path: image.path, reason })
-      yield failed(image, reason)
-    }
-  }
-  listener?.({ type: 'phase', phase: 'predict', total: images.length, unit: 'images' })
+  const batchSize = Math.min(options.batchSize ?? INFERENCE_BATCH, Math.max(1, total || Number.POSITIVE_INFINITY))
+  const runner = await openInference(engine, session, batchSize, [], signal)
+  let done = 0
+  listener?.({ type: 'phase', phase: 'predict', total, unit: 'images' })
   try {
-    for await (const batch of loadBatches({
-      samples: readable,
-      preprocessing,
-      batchSize: runner.images,
-      signal,
-      onError: options.onError,
-      onBad: ({ index, reason }) => reasons.set(readable[index]?.position ?? -1, reason),
-    })) {
-      runner.writeBytes(batch.bytes)
-      await runner.run(batch.count, { signal })
-      const logits = runner.read(session.graph.output, batch.count)
-      for (const [row, index] of batch.indices.entries()) {
-        const position = readable[index]?.position ?? 0
-        yield* failuresUpTo(position)
-        const probabilities = softmax(logits.subarray(row * labels.length, (row + 1) * labels.length))
-        const top = topOf(probabilities, labels, topk)
-        yield {
-          path: images[position]?.path ?? '',
-          label: top[0]?.label ?? null,
-          score: top[0]?.score ?? null,
-          error: null,
-          top,
-        }
-        next = position + 1
+    const images = inputImages(inputs, signal)
+    const batches = pictureBatches(images, { preprocessing, batchSize, signal, onError: options.onError })
+    for await (const { rows, count, bytes } of batches) {
+      if (count > 0) {
+        runner.writeBytes(bytes)
+        await runner.run(count, { signal })
       }
-      listener?.({ type: 'progress', phase: 'predict', done: next, total: images.length })
+      const logits = runner.read(session.graph.output, count)
+      for (const { image, slot, error } of rows) {
+        done += 1
+        if (slot === undefined) {
+          const reason = error ?? 'was not read'
+          listener?.({ type: 'bad', path: image.path, reason })
+          yield { path: image.path, label: null, score: null, error: reason, top: [] }
+          continue
+        }
+        const probabilities = softmax(logits.subarray(slot * labels.length, (slot + 1) * labels.length))
+        const top = topOf(probabilities, labels, topk)
+        yield { path: image.path, label: top[0]?.label ?? null, score: top[0]?.score ?? null, error: null, top }
+      }
+      listener?.({ type: 'progress', phase: 'predict', done, total })
     }
-    yield* failuresUpTo(images.length)
     listener?.({ type: 'phaseEnd', phase: 'predict' })
   } finally {
     runner.close()
     session.close()
   }
+}
+
+/** How many rows there will be; 0 when only time will tell. */
+export async function totalOf(inputs: Inputs, signal: AbortSignal | undefined): Promise<number> {
+  return Symbol.asyncIterator in inputs ? 0 : await countInputs(inputs, signal)
 }
 
 /** The `count` most probable labels; among equals the first. */

@@ -2,15 +2,15 @@
 import * as path from 'node:path'
 import { parse, stringify } from 'yaml'
 import type { BadImage } from '../data/loader.ts'
-import type { DataSplit, Sample } from '../data/sample.ts'
 import { RegraftError } from '../errors.ts'
 import { writeFileAtomic } from '../files/atomic-write.ts'
-import { sha256 } from '../files/digest.ts'
 import { createFolder, listFolder, pathFacts, removeFolder } from '../files/folder.ts'
 import { readTextLimited } from '../files/read-file.ts'
 import { readJson, writeJson } from '../files/strict-json.ts'
+import { withoutTemporaryNames } from '../files/temporary-names.ts'
 import type { EpochRecord } from '../train/events.ts'
 import { checkConfig } from './check-config.ts'
+import type { DataRecord } from './data-record.ts'
 import type { TrainResult } from './options.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
@@ -48,7 +48,7 @@ export async function startRun(out: string, overwrite: boolean): Promise<void> {
 const runFiles = [
   /^(config\.yaml|(manifest|metrics)\.json|(split|events|bad)\.jsonl|history\.csv)$/,
   /^best(\.new|\.old)?\/((config|regraft)\.json|(model|head|golden)\.safetensors)$/,
-  /^checkpoints\/epoch-\d+\/((manifest|state)\.json|(weights|optimiser|best)\.safetensors)$/,
+  /^checkpoints\/epoch-\d+(-step-\d+)?\/((manifest|state)\.json|(weights|optimiser|best)\.safetensors)$/,
 ]
 
 /** Files in a run's folder that the run did not write. */
@@ -56,8 +56,8 @@ async function foreignIn(out: string, below = ''): Promise<readonly string[]> {
   const foreign: string[] = []
   for (const { name, kind } of await listFolder(path.join(out, below))) {
     const at = below === '' ? name : `${below}/${name}`
-    // What a killed process left of a file that it was writing counts as that file.
-    const written = at.replace(/(^|\/)\.([^/]+)\.tmp-\d+-\d+$/, '$1$2')
+    // What a killed process left of something that it was writing counts as that thing.
+    const written = withoutTemporaryNames(at)
     if (kind === 'folder') foreign.push(...(await foreignIn(out, at)))
     else if (!runFiles.some((form) => form.test(written))) foreign.push(at)
   }
@@ -71,13 +71,6 @@ export async function leaveNoBeginning(out: string): Promise<void> {
   if (names.every((name) => beginning.has(name))) await removeFolder(out)
 }
 
-/** SHA-256 over paths and labels: which pictures a run was made of. */
-export function dataFingerprint(data: DataSplit): string {
-  const lines = (part: string, samples: readonly Sample[]) =>
-    samples.map(({ path: file, label }) => `${part}\t${data.classes[label] ?? ''}\t${file}\n`)
-  return sha256([...lines('train', data.train), ...lines('val', data.validation), ...lines('test', data.test)].join(''))
-}
-
 export interface RunManifest {
   readonly version: string
   readonly node: string
@@ -85,6 +78,7 @@ export interface RunManifest {
   readonly kernels: { readonly build: string; readonly digest: string; readonly vectorBits?: number }
   readonly threads: number
   readonly model: { readonly name: string; readonly architecture: string; readonly sha256: string | null }
+  /** The fingerprint is the SHA-256 of split.jsonl. */
   readonly data: { readonly root: string; readonly classes: readonly string[]; readonly fingerprint: string }
   readonly seed: number
 }
@@ -93,16 +87,11 @@ export async function describeRun(
   out: string,
   config: TrainConfig,
   manifest: RunManifest,
-  data: DataSplit,
+  data: DataRecord,
 ): Promise<void> {
   await writeFileAtomic(path.join(out, 'config.yaml'), stringify(config))
   await writeJson(path.join(out, 'manifest.json'), manifest)
-  const rows = (split: string, samples: readonly Sample[]) =>
-    samples.map((sample) => `${JSON.stringify({ path: sample.path, label: data.classes[sample.label], split })}\n`)
-  await writeFileAtomic(
-    path.join(out, 'split.jsonl'),
-    [...rows('train', data.train), ...rows('val', data.validation), ...rows('test', data.test)].join(''),
-  )
+  await writeFileAtomic(path.join(out, 'split.jsonl'), data.text)
 }
 
 /** The effective configuration of a run, to go on with it. */
@@ -132,7 +121,14 @@ export async function readRunManifest(run: string): Promise<RunManifest> {
   // Compared field by field; those that are compared are looked at here.
   const manifest = (await readJson(file, { code: 'data' })) as unknown as Partial<RunManifest> | null
   const { kernels, model, data } = manifest ?? {}
-  if (typeof kernels?.digest !== 'string' || typeof data?.fingerprint !== 'string' || typeof model?.name !== 'string') {
+  const classes: unknown = data?.classes
+  const whole =
+    typeof kernels?.digest === 'string' &&
+    typeof data?.fingerprint === 'string' &&
+    typeof model?.name === 'string' &&
+    Array.isArray(classes) &&
+    classes.every((name) => typeof name === 'string')
+  if (!whole) {
     throw new RegraftError('data', `${file} does not say what the run was made of; it cannot be gone on with.`, {
       file,
     })

@@ -6,6 +6,7 @@ import type { Engine } from '../kernels/engine.ts'
 import type { Model } from '../model/model.ts'
 import { saveModel } from '../model/save.ts'
 import { randomStream } from '../random.ts'
+import { checkFinite } from './finite-weights.ts'
 import { openInference, openSession } from './session.ts'
 
 const GOLDEN_PICTURES = 2
@@ -48,6 +49,7 @@ export async function saveBest(
   model: Model,
   extras: { training: unknown; golden?: Engine; signal?: AbortSignal | undefined },
 ): Promise<void> {
+  await checkFinite(model.tensors, 'The weights that were trained')
   const fresh = path.join(out, 'best.new')
   await removeFolder(fresh)
   const golden = extras.golden ? await goldenOf(extras.golden, model, extras.signal) : undefined

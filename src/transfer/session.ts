@@ -3,7 +3,7 @@ import { breathing } from '../breath.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Engine } from '../kernels/engine.ts'
 import { graphOf, type Model } from '../model/model.ts'
-import { createParameters, type ParameterStore } from '../runtime/parameters.ts'
+import { createParameters, type Parameter, type ParameterStore } from '../runtime/parameters.ts'
 import { createRunner, type Runner } from '../runtime/runner.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 
@@ -34,6 +34,17 @@ export async function readTensors(
     if (breath.due()) await breath.pause()
   }
   return tensors
+}
+
+/** Whether parameters hold neither NaN nor infinity. */
+export async function allFinite(engine: Engine, parameters: readonly Parameter[]): Promise<boolean> {
+  const breath = breathing()
+  for (const { address, length } of parameters) {
+    // A sum would overflow, and `every` takes its time over millions.
+    for (const value of engine.floats(address, length)) if (!Number.isFinite(value)) return false
+    if (breath.due()) await breath.pause()
+  }
+  return true
 }
 
 export async function openSession(engine: Engine, model: Model, graph: Graph = graphOf(model)): Promise<Session> {

@@ -1,7 +1,9 @@
 // The defaults of `train`, in one place; `--help` prints them. They are the product: first tries are made with them.
 import { RegraftError } from '../errors.ts'
 import type { Head } from '../model/model.ts'
+import type { OnNan } from '../train/divergence.ts'
 import type { TrainMode, TrainOptions } from './options.ts'
+import { parseSaveEvery } from './save-every.ts'
 
 /** The options that decide the result, complete: what `config.yaml` of a run says. */
 export interface TrainConfig {
@@ -32,6 +34,9 @@ export interface TrainConfig {
   readonly trainList: string | null
   readonly test: string | null
   readonly patience: number
+  readonly onNan: OnNan
+  readonly saveEvery: string
+  readonly keepCheckpoints: number
   readonly seed: number
   readonly onError: 'skip' | 'stop'
   readonly maxBad: number
@@ -39,6 +44,8 @@ export interface TrainConfig {
   readonly cropPct: number | null
   readonly interpolation: NonNullable<TrainOptions['interpolation']> | null
   readonly cropMode: NonNullable<TrainOptions['cropMode']> | null
+  readonly resize: NonNullable<TrainOptions['resize']> | null
+  readonly preprocess: NonNullable<TrainOptions['preprocess']> | null
 }
 
 export const trainDefaults = {
@@ -53,6 +60,9 @@ export const trainDefaults = {
   momentum: 0.9,
   sched: 'cosine',
   patience: 10,
+  onNan: 'stop',
+  saveEvery: '5m',
+  keepCheckpoints: 2,
   seed: 0,
   maxBad: 50,
   head_: { epochs: 30, lr: 1e-3, weightDecay: 0.05, warmupEpochs: 0, smoothing: 0.1, clipGrad: 0 },
@@ -71,6 +81,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     )
   }
   refuseWithoutEffect(options, mode)
+  if (options.saveEvery !== undefined) parseSaveEvery(options.saveEvery)
   const phase =
     mode === 'finetune' ? (pretrained ? trainDefaults.finetune : trainDefaults.scratch) : trainDefaults.head_
   return {
@@ -100,6 +111,9 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     trainList: options.trainList ?? null,
     test: options.test ?? null,
     patience: options.patience ?? trainDefaults.patience,
+    onNan: options.onNan ?? trainDefaults.onNan,
+    saveEvery: options.saveEvery ?? trainDefaults.saveEvery,
+    keepCheckpoints: options.keepCheckpoints ?? trainDefaults.keepCheckpoints,
     seed: options.seed ?? trainDefaults.seed,
     onError: options.onError ?? 'skip',
     maxBad: options.maxBad ?? trainDefaults.maxBad,
@@ -107,11 +121,17 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     cropPct: options.cropPct ?? null,
     interpolation: options.interpolation ?? null,
     cropMode: options.cropMode ?? null,
+    resize: options.resize ?? null,
+    preprocess: options.preprocess ?? null,
   }
 }
 
-/** An option that would change nothing is a misunderstanding, and silence would keep it one. Values as a run's own config.yaml has them pass. */
-function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): void {
+/**
+ * An option that would change nothing is a misunderstanding, and silence would keep it one. Values as a run's own config.yaml has
+ * them pass.
+ * @throws RegraftError 'usage'
+ */
+export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): void {
   const only = (flag: string, value: unknown, neutral: unknown, wanted: string) => {
     if (value !== undefined && value !== neutral) {
       throw new RegraftError(
@@ -148,6 +168,10 @@ function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): void {
     only('--clip-grad', options.clipGrad, clipGrad, gradient)
     only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
     only('--patience', options.patience, trainDefaults.patience, gradient)
+    only('--on-nan', options.onNan, trainDefaults.onNan, gradient)
+    only('--save-every', options.saveEvery, trainDefaults.saveEvery, gradient)
+    only('--keep-checkpoints', options.keepCheckpoints, trainDefaults.keepCheckpoints, gradient)
+    only('--time', options.time, undefined, gradient)
   } else if (mode === 'head' || (mode === 'features' && !solved)) {
     only(
       '--strength',

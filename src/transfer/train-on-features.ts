@@ -1,14 +1,14 @@
-import { architectureNamed } from '../architectures/index.ts'
-import type { Model } from '../model/model.ts'
+import { architectureOf, type Model } from '../model/model.ts'
 import { schedules } from '../optim/schedule.ts'
 import { createUpdater } from '../optim/updater.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { writeCheckpoint } from '../train/checkpoint.ts'
 import type { EpochRecord } from '../train/events.ts'
 import { fit } from '../train/fit.ts'
+import { forwardTraces } from '../train/forward-traces.ts'
+import { timeBudget } from '../train/time-budget.ts'
 import { createHeadTrainer, type HeadTrainer, solveHead, type Vectors } from './head-trainer.ts'
-import { writeHistory } from './run-folder.ts'
-import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors } from './session.ts'
+import { fitResumably } from './resumable-fit.ts'
+import { allFinite, INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { type BothVectors, vectorsOf } from './train-vectors.ts'
 import type { Outcome, Work } from './train-work.ts'
 
@@ -20,7 +20,7 @@ function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
     vectors,
     classes: model.labels.length,
     head: model.head,
-    classifier: architectureNamed(model.architecture).classifier,
+    classifier: architectureOf(model).classifier,
     seed: config.seed,
     batchSize: config.batchSize,
   })
@@ -47,7 +47,7 @@ export async function trainOnFeatures(work: Work): Promise<Outcome> {
     const solved = config.mode === 'features' && model.head.kind === 'linear'
     const { weights, history, bestEpoch, stopped } = solved
       ? await solve(work, trainer, vectors)
-      : await descend(work, trainer, vectors, config.epochs)
+      : await descend(work, trainer, vectors)
     return {
       weights,
       counters: new Map(),
@@ -73,8 +73,8 @@ async function solve(work: Work, trainer: HeadTrainer, vectors: BothVectors): Pr
   const { options, config, model } = work
   const startedAt = performance.now()
   await solveHead(trainer, vectors.train, model.labels.length, config.strength, options)
-  const training = await trainer.evaluate(vectors.train)
-  const validation = await trainer.evaluate(vectors.validation)
+  const training = await trainer.evaluate(vectors.train, options.signal)
+  const validation = await trainer.evaluate(vectors.validation, options.signal)
   const record: EpochRecord = {
     epoch: 1,
     learningRate: 0,
@@ -89,56 +89,26 @@ async function solve(work: Work, trainer: HeadTrainer, vectors: BothVectors): Pr
 }
 
 /** Gradient training of a head on features. */
-async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors, epochs: number): Promise<HeadOutcome> {
-  const { options, config, model, out, resumed } = work
-  const { engine, listener, signal } = options
-  const updater = createUpdater(engine, trainer.runner, trainer.store, {
+async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): Promise<HeadOutcome> {
+  const { options, config } = work
+  const updater = createUpdater(options.engine, trainer.runner, trainer.store, {
     optimiser: config.opt,
     settings: { momentum: config.momentum },
     weightDecay: config.weightDecay,
     clipNorm: config.clipGrad,
   })
   try {
-    let best: ReadonlyMap<string, HostTensor> = resumed?.best ?? trainer.folded()
-    if (resumed) {
-      await loadTensors(trainer.store, resumed.weights)
-      await updater.restore(resumed.optimiser)
-    }
-    const { progress, stopped } = await fit({
+    const { best, progress, stopped } = await fitResumably(work, {
       phase: 'head',
       runner: trainer.runner,
       updater,
-      classes: model.labels.length,
-      epochs,
-      stepsPerEpoch: Math.ceil(vectors.train.labels.length / config.batchSize),
-      rate: config.lr,
-      schedule: schedules[config.sched],
-      warmupEpochs: config.warmupEpochs,
-      smoothing: config.smoothing,
-      patience: config.patience,
-      batches: (epoch) => trainer.batches(epoch, config.batchSize, config.seed),
-      validate: () => trainer.evaluate(vectors.validation),
-      from: resumed?.progress,
-      onBest: async () => {
-        best = trainer.folded()
-      },
-      onEpoch: async (state) => {
-        await writeHistory(out, state.history)
-        await work.flushEvents()
-        await writeCheckpoint(out, {
-          progress: state,
-          weights: await readTensors(trainer.store),
-          counters: new Map(),
-          optimiser: await updater.state(),
-          best,
-          bestCounters: new Map(),
-        })
-      },
-      onComputed: (milliseconds) => {
-        work.timing.computeMs += milliseconds
-      },
-      listener,
-      signal,
+      store: trainer.store,
+      changing: trainer.store.parameters,
+      counters: new Map(),
+      pictures: vectors.train.labels.length,
+      batches: (epoch, from) => trainer.batches(epoch, config.batchSize, config.seed, from),
+      validate: (signal) => trainer.evaluate(vectors.validation, signal),
+      weights: async () => trainer.folded(),
     })
     return { weights: best, history: progress.history, bestEpoch: progress.bestEpoch, stopped }
   } finally {
@@ -167,19 +137,23 @@ export async function firstHead(work: Work, vectors: BothVectors): Promise<Reado
         phase: 'head',
         runner: trainer.runner,
         updater,
+        traces: forwardTraces(options.engine, [], new Map()),
         classes: model.labels.length,
         epochs,
-        stepsPerEpoch: Math.ceil(vectors.train.labels.length / config.batchSize),
+        pictures: vectors.train.labels.length,
+        batchSize: config.batchSize,
+        accumulate: 1,
         rate: 1e-3,
         schedule: schedules.cosine,
         warmupEpochs: 0,
         smoothing: config.smoothing,
         patience: 0,
-        batches: (epoch) => trainer.batches(epoch, config.batchSize, config.seed),
-        validate: () => trainer.evaluate(vectors.validation),
-        onBest: async () => {},
-        onEpoch: async () => {},
-        signal: options.signal,
+        onNan: 'stop',
+        batches: (epoch, from) => trainer.batches(epoch, config.batchSize, config.seed, from),
+        validate: (signal) => trainer.evaluate(vectors.validation, signal),
+        isFinite: () => allFinite(options.engine, trainer.store.parameters),
+        // Nothing of it is kept, so there is nothing to stop for before it is done.
+        budget: timeBudget(undefined, '', options.signal),
       })
     } finally {
       updater.close()

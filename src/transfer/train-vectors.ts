@@ -1,7 +1,9 @@
 import type { DataSplit, Sample } from '../data/sample.ts'
 import { RegraftError } from '../errors.ts'
+import { inertName } from '../inert-text.ts'
+import type { Model } from '../model/model.ts'
 import type { Runner } from '../runtime/runner.ts'
-import { imageOutputs } from './extract-features.ts'
+import { type ImageOutputs, imageOutputs } from './extract-features.ts'
 import type { Vectors } from './head-trainer.ts'
 import { writeBad } from './run-folder.ts'
 import { badCollector, type Work } from './train-work.ts'
@@ -42,10 +44,12 @@ export async function vectorsOf(work: Work, runner: Runner): Promise<BothVectors
       timing,
       ...(onBytes ? { onBytes } : {}),
     })
+    checkFeatures(outputs, samples, model)
     return {
       values: outputs.values,
       width: outputs.width,
       labels: Int32Array.from(outputs.indices, (index) => samples[index]?.label ?? 0),
+      paths: outputs.indices.map((index) => samples[index]?.path ?? ''),
     }
   }
   const trainVectors = await pass(data.train, badTrain)
@@ -78,6 +82,18 @@ export async function vectorsOf(work: Work, runner: Runner): Promise<BothVectors
     badTrain,
     validationBytes: keep ? { bytes: kept.subarray(0, at), labels: validationVectors.labels } : undefined,
   }
+}
+
+/** Pictures are always finite, so features that are not are the network's doing. */
+function checkFeatures({ values, width, indices }: ImageOutputs, samples: readonly Sample[], model: Model): void {
+  const at = values.findIndex((value) => !Number.isFinite(value))
+  if (at < 0) return
+  const picture = samples[indices[Math.floor(at / width)] ?? 0]?.path ?? ''
+  throw new RegraftError(
+    'weights',
+    `The features of ${inertName(picture)} are not finite numbers: the weights of ${model.origin.name} do not fit its network, or are damaged.\n` +
+      'Take another model.',
+  )
 }
 
 function checkEnough(data: DataSplit, train: Int32Array, validation: Int32Array): void {

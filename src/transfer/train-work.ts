@@ -4,10 +4,12 @@ import type { KeptImages } from '../data/decode.ts'
 import type { BadImage } from '../data/loader.ts'
 import type { DataSplit } from '../data/sample.ts'
 import { RegraftError } from '../errors.ts'
+import type { JsonObject } from '../files/strict-json.ts'
 import type { Model } from '../model/model.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import type { Checkpointed } from '../train/checkpoint.ts'
 import type { EpochRecord } from '../train/events.ts'
+import type { TimeBudget } from '../train/time-budget.ts'
 import type { Timing } from './extract-features.ts'
 import type { TrainOptions } from './options.ts'
 import type { TrainConfig } from './train-defaults.ts'
@@ -26,6 +28,9 @@ export interface Work {
   readonly bad: BadImage[]
   /** Writes down what happened so far. */
   readonly flushEvents: () => Promise<void>
+  /** What checkpoints say of where they come from. */
+  readonly origin: JsonObject
+  readonly budget: TimeBudget
   /** State to go on from. */
   readonly resumed: Checkpointed | undefined
   readonly startedAt: number

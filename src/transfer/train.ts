@@ -10,14 +10,15 @@ import { graphOf, type Model } from '../model/model.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type Checkpointed, readCheckpoint } from '../train/checkpoint.ts'
 import { type Metrics, metricsOf } from '../train/classification.ts'
+import { timeBudget } from '../train/time-budget.ts'
 import { version } from '../version.ts'
 import { withAbsolutePaths } from './absolute-paths.ts'
+import { recordData } from './data-record.ts'
 import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
 import type { TrainOptions, TrainResult } from './options.ts'
 import {
-  dataFingerprint,
   describeRun,
   leaveNoBeginning,
   metricsDocument,
@@ -27,9 +28,10 @@ import {
   startRun,
   writeHistory,
 } from './run-folder.ts'
+import { checkSameRun, originOf } from './same-run.ts'
 import { saveBest } from './save-best.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
-import { completeConfig, parseHead, type TrainConfig } from './train-defaults.ts'
+import { completeConfig, parseHead, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
 import { trainOnFeatures } from './train-on-features.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
 import { trainableLayers } from './trainable.ts'
@@ -51,6 +53,8 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     options.resume === undefined
       ? await withAbsolutePaths(completeConfig(options))
       : await readRunConfig(options.resume)
+  // What a run that goes on is told anew has to have an effect on it, too.
+  if (options.resume !== undefined) refuseWithoutEffect({ ...options, head: config.head }, config.mode)
   const head = parseHead(config.head)
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
   const data = await loadData(config.data, {
@@ -59,8 +63,10 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     ...(config.trainList === null ? {} : { trainList: config.trainList }),
     ...(config.test === null ? {} : { test: config.test }),
     signal,
+    onProgress: (done, total) => listener?.({ type: 'progress', phase: 'check', done, total }),
   })
   for (const { path: file, reason } of data.skipped) listener?.({ type: 'bad', path: file, reason })
+  for (const message of data.notes) listener?.({ type: 'note', message })
   listener?.({ type: 'phaseEnd', phase: 'scan' })
   if (data.validation.length === 0)
     throw new RegraftError(
@@ -70,7 +76,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
 
   const changes = preprocessingChanges(config)
   const base = config.pretrained
-    ? (await loadModel(config.model, changes)).model
+    ? await pretrainedModel(config.model, changes, listener)
     : await freshModel(config.model, config.seed, changes)
   // A head for the same classes is gone on with; another one is put aside.
   const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
@@ -80,6 +86,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     labels: data.classes,
     tensors: sameHead ? base.tensors : new Map(trunkTensors(base)),
   }
+  const record = await recordData(data)
   const manifest: RunManifest = {
     version,
     node: process.versions.node,
@@ -90,7 +97,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     },
     threads: options.engine.threads,
     model: { name: config.model, architecture: model.architecture, sha256: model.origin.sha256 ?? null },
-    data: { root: data.root, classes: data.classes, fingerprint: dataFingerprint(data) },
+    data: { root: data.root, classes: data.classes, fingerprint: record.fingerprint },
     seed: config.seed,
   }
   let resumed: Checkpointed | undefined
@@ -99,9 +106,10 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     trainableLayers(graphOf(model), config)
     await startRun(out, options.overwrite ?? false)
   } else {
-    checkSameRun(out, await readRunManifest(out), manifest, options.allowBuildChange ?? false)
-    if (config.mode !== 'features')
-      resumed = await readCheckpoint(out, (message) => listener?.({ type: 'note', message }))
+    const before = await readRunManifest(out)
+    if (gradual(config)) resumed = await readCheckpoint(out, (message) => listener?.({ type: 'note', message }))
+    const now = { manifest, config, data, record }
+    await checkSameRun(out, before, resumed?.origin, now, options.allowBuildChange ?? false)
   }
   const work: Work = {
     options,
@@ -113,11 +121,13 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     timing: newTiming(),
     kept: keptImages(),
     bad: [],
+    origin: originOf(manifest, config),
+    budget: timeBudget(options.time, 'The time given with --time is over.', signal),
     resumed,
     startedAt,
   }
   try {
-    if (options.resume === undefined) await describeRun(out, config, manifest, data)
+    if (options.resume === undefined) await describeRun(out, config, manifest, record)
     const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
     return await finish(work, outcome)
   } catch (error) {
@@ -125,7 +135,24 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     await work.flushEvents().catch(() => undefined)
     if (options.resume === undefined) await leaveNoBeginning(out).catch(() => undefined)
     throw error
+  } finally {
+    work.budget.close()
   }
+}
+
+async function pretrainedModel(
+  name: string,
+  changes: PreprocessingChanges,
+  listener: TrainOptions['listener'],
+): Promise<Model> {
+  const { model, remarks } = await loadModel(name, changes)
+  for (const message of remarks) listener?.({ type: 'note', message })
+  return model
+}
+
+/** Whether the head or more trains step by step, so that it can be left and gone on with. */
+function gradual(config: TrainConfig): boolean {
+  return config.mode !== 'features' || parseHead(config.head).kind !== 'linear'
 }
 
 function validationOf(text: string | null): number | string | undefined {
@@ -134,28 +161,15 @@ function validationOf(text: string | null): number | string | undefined {
 }
 
 function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
-  const { imgSize, cropPct, interpolation, cropMode } = config
+  const { imgSize, cropPct, interpolation, cropMode, resize, preprocess } = config
   return {
     ...(imgSize === null ? {} : { imgSize }),
     ...(cropPct === null ? {} : { cropPct }),
     ...(interpolation === null ? {} : { interpolation }),
     ...(cropMode === null ? {} : { cropMode }),
+    ...(resize === null ? {} : { resize }),
+    ...(preprocess === null ? {} : { preprocess }),
   }
-}
-
-/** A run goes on only under the conditions it began with: otherwise its result would be neither the one nor the other. */
-function checkSameRun(out: string, before: RunManifest, now: RunManifest, allowBuildChange: boolean): void {
-  const differences: string[] = []
-  if (before.data.fingerprint !== now.data.fingerprint)
-    differences.push('the pictures in the data folder are not the same')
-  if (before.model.sha256 !== now.model.sha256) differences.push(`the weights of ${now.model.name} have changed`)
-  if (before.kernels.digest !== now.kernels.digest && !allowBuildChange) {
-    differences.push(
-      `the kernels are another build (${before.kernels.build} ${before.kernels.digest}, now ${now.kernels.build} ${now.kernels.digest}; --allow-build-change accepts it)`,
-    )
-  }
-  if (differences.length > 0)
-    throw new RegraftError('usage', `${out} cannot be gone on with: ${differences.join('; ')}.`, { file: out })
 }
 
 async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {

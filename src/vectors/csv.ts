@@ -1,4 +1,8 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { CsvError, parse } from 'csv-parse'
 import { RegraftError } from '../errors.ts'
+import { inertName } from '../inert-text.ts'
 
 /**
  * Text that a spreadsheet would take for a formula: = + - @ (also full-width), a tab or a line end in front, behind any
@@ -28,61 +32,64 @@ function quoted(text: string): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
+/** A row of a CSV file and the line it begins on, from 1. */
+export interface CsvRow {
+  readonly cells: readonly string[]
+  readonly line: number
+}
+
+/** Characters of a row; more is no table but a stray quote. */
+const longestRow = 1 << 20
+
 /**
- * Reads CSV as RFC 4180 has it: cells with commas, quotes and line ends are quoted; lines end with LF or CRLF.
+ * Rows of CSV as RFC 4180 has it, as they are read: cells with commas, quotes and line ends are quoted; lines end with LF or CRLF.
+ * @param pieces  the text
  * @param source  name of the file, for messages
  * @throws RegraftError `data`  for stray quotes and rows of unequal length, with the line
  */
-export function parseCsv(text: string, source: string): string[][] {
-  const rows: string[][] = []
-  let row: string[] = []
+export async function* csvRows(
+  pieces: AsyncIterable<string> | Iterable<string>,
+  source: string,
+): AsyncGenerator<CsvRow, void, undefined> {
+  const parser = parse({ bom: true, info: true, record_delimiter: ['\n', '\r\n'], max_record_size: longestRow })
+  // Errors of either come out of the parser.
+  const feeding = pipeline(Readable.from(pieces), parser).catch(() => undefined)
   let line = 1
-  let rowLine = 1
-  let at = 0
-  const refuse = (problem: string) =>
-    new RegraftError('data', `${source}, line ${line}: ${problem}`, { file: source, where: `line ${line}` })
-
-  while (at < text.length) {
-    if (text[at] === '"') {
-      let cell = ''
-      for (;;) {
-        const end = text.indexOf('"', at + 1)
-        if (end < 0) throw refuse('a quoted cell does not end.')
-        cell += text.slice(at + 1, end)
-        at = end + 1
-        if (text[at] !== '"') break
-        cell += '"'
-      }
-      line += cell.split('\n').length - 1
-      row.push(cell)
-    } else {
-      const cell = /[^,\r\n]*/y
-      cell.lastIndex = at
-      const found = cell.exec(text)?.[0] ?? ''
-      if (found.includes('"')) throw refuse('a quote inside a cell that is not quoted.')
-      row.push(found)
-      at += found.length
+  try {
+    for await (const item of parser) {
+      // What csv-parse gives with `info`; its types know records only.
+      const { record, info } = item as { record: string[]; info: { lines: number } }
+      yield { cells: record, line }
+      line = info.lines + 1
     }
-    if (text[at] === ',') {
-      at += 1
-      // A comma at the very end opens one more, empty cell.
-      if (at === text.length) row.push('')
-      else continue
-    }
-    const lineEnd = /\r?\n/y
-    lineEnd.lastIndex = at
-    const found = lineEnd.exec(text)?.[0]
-    if (found === undefined && at < text.length) throw refuse('text between a quoted cell and the next comma.')
-    at += found?.length ?? 0
-    const expected = rows[0]?.length ?? row.length
-    if (row.length !== expected) {
-      line = rowLine
-      throw refuse(`${row.length} cells, expected ${expected}.`)
-    }
-    rows.push(row)
-    row = []
-    line += 1
-    rowLine = line
+  } catch (cause) {
+    if (!(cause instanceof CsvError)) throw cause
+    const at = `line ${'lines' in cause && typeof cause.lines === 'number' ? cause.lines : line}`
+    throw new RegraftError('data', `${inertName(source)}, ${at}: ${problemOf(cause)}`, {
+      file: source,
+      where: at,
+      cause,
+    })
+  } finally {
+    parser.destroy()
+    await feeding
   }
-  return rows
+}
+
+function problemOf(error: CsvError): string {
+  switch (error.code) {
+    case 'CSV_RECORD_INCONSISTENT_FIELDS_LENGTH':
+    case 'CSV_RECORD_INCONSISTENT_COLUMNS':
+      return 'another number of cells than in the rows before.'
+    case 'CSV_QUOTE_NOT_CLOSED':
+      return 'a quoted cell does not end.'
+    case 'INVALID_OPENING_QUOTE':
+      return 'a quote inside a cell that is not quoted.'
+    case 'CSV_INVALID_CLOSING_QUOTE':
+      return 'text between a quoted cell and the next comma.'
+    case 'CSV_MAX_RECORD_SIZE':
+      return `a row of more than ${longestRow} characters; is a quote missing?`
+    default:
+      return `${error.message}.`
+  }
 }

@@ -3,6 +3,8 @@ import { RegraftError } from '../errors.ts'
 import { readRange, withOpenFile } from '../files/read-file.ts'
 import { formatBytes } from '../format-bytes.ts'
 import { inertName } from '../inert-text.ts'
+import { formatShape } from '../tensor/shape.ts'
+import { npyMagic, parseNpyHeader, parseNpyPreamble } from './npy-header.ts'
 import { type PushedFile, pushFile } from './push-file.ts'
 
 /** Shape of a table of vectors: one row per picture, one column per feature. */
@@ -21,7 +23,6 @@ export interface NpyWriter {
   abandon(): Promise<void>
 }
 
-const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0]
 const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1
 
 /**
@@ -78,24 +79,26 @@ export function readNpy(file: string, maxBytes = 2 ** 32): Promise<NpyMatrix> {
         `the file is too large: ${formatBytes(facts.sizeBytes)}, at most ${formatBytes(maxBytes)} are allowed.`,
       )
     }
-    const start = await readRange(handle, 0, 10)
-    if (start.length < 10 || magic.slice(0, 6).some((byte, at) => start[at] !== byte)) {
-      throw refuse('this is not a NumPy file (.npy).')
+    const preamble = parseNpyPreamble(await readRange(handle, 0, 12), refuse)
+    const text = await readRange(handle, preamble.textOffset, preamble.textBytes)
+    if (text.length < preamble.textBytes) throw refuse('the file is truncated: it ends inside its header.')
+    const { dtype, bigEndian, fortranOrder, shape } = parseNpyHeader(text, preamble.encoding, refuse)
+    if (dtype !== 'F32' || bigEndian) {
+      throw refuse(`its values are of type ${dtype}${bigEndian ? ', big-endian' : ''}, expected '<f4' (float32).`)
     }
-    if (start[6] !== 1 || start[7] !== 0) {
-      throw refuse(`version ${start[6]}.${start[7]} of the .npy format is not read, only 1.0.`)
+    if (fortranOrder) throw refuse('it is stored in Fortran order, expected C order.')
+    const [rows, columns] = shape
+    if (rows === undefined || columns === undefined || shape.length !== 2) {
+      throw refuse(`its shape is ${formatShape(shape)}, expected two sizes (rows, columns).`)
     }
-    const length = (start[8] ?? 0) + (start[9] ?? 0) * 256
-    const header = await readRange(handle, 10, length)
-    if (header.length < length) throw refuse('the file ends inside its header.')
-    const { rows, columns } = readHeader(Buffer.from(header).toString('latin1'), refuse)
     const bytes = rows * columns * 4
-    if (facts.sizeBytes !== 10 + length + bytes) {
+    const dataOffset = preamble.textOffset + preamble.textBytes
+    if (facts.sizeBytes !== dataOffset + bytes) {
       throw refuse(
-        `the header announces [${rows}, ${columns}], which is ${bytes} bytes of values, but ${facts.sizeBytes - 10 - length} follow.\nThe file is damaged or was cut off; write it again.`,
+        `the header announces [${rows}, ${columns}], which is ${bytes} bytes of values, but ${facts.sizeBytes - dataOffset} follow.\nThe file is damaged or was cut off; write it again.`,
       )
     }
-    const data = await readRange(handle, 10 + length, bytes)
+    const data = await readRange(handle, dataOffset, bytes)
     if (data.length < bytes) throw refuse('the file became shorter while it was read.')
     return { rows, columns, values: fromLittleEndian(data) }
   })
@@ -106,32 +109,7 @@ function npyHeader({ rows, columns }: NpyShape): Uint8Array {
   const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows}, ${columns}), }`
   const total = Math.ceil((10 + dictionary.length + 1) / 64) * 64
   const text = `${dictionary.padEnd(total - 11)}\n`
-  return Uint8Array.from([...magic, text.length & 255, text.length >> 8, ...Buffer.from(text, 'latin1')])
-}
-
-function readHeader(text: string, refuse: (problem: string) => RegraftError): NpyShape {
-  const found = new Map<string, string>()
-  const body = /^\{(.*)\}\s*$/s.exec(text)?.[1]
-  if (body === undefined) throw refuse('its header is not a dictionary.')
-  const entry = /\s*'(\w+)'\s*:\s*('[^']*'|True|False|\([\d\s,]*\))\s*(?:,|$)\s*/y
-  while (entry.lastIndex < body.length) {
-    const [, key, value] = entry.exec(body) ?? []
-    if (key === undefined || value === undefined || found.has(key)) throw refuse('its header cannot be read.')
-    found.set(key, value)
-  }
-  const unknown = [...found.keys()].find((key) => !['descr', 'fortran_order', 'shape'].includes(key))
-  if (unknown !== undefined) throw refuse(`its header has the unknown key '${inertName(unknown, 50)}'.`)
-  const descr = found.get('descr')
-  if (descr !== "'<f4'")
-    throw refuse(`its values are of type ${inertName(descr ?? 'unknown', 50)}, expected '<f4' (float32).`)
-  if (found.get('fortran_order') !== 'False') throw refuse('it is stored in Fortran order, expected C order.')
-  const shape = found.get('shape') ?? ''
-  const [, rows, columns] = /^\(\s*(\d+)\s*,\s*(\d+)\s*,?\s*\)$/.exec(shape) ?? []
-  if (rows === undefined || columns === undefined) {
-    throw refuse(`its shape is ${inertName(shape, 50)}, expected two sizes (rows, columns).`)
-  }
-  if (!Number.isSafeInteger(Number(rows) * Number(columns) * 4)) throw refuse(`its shape ${shape} is impossibly large.`)
-  return { rows: Number(rows), columns: Number(columns) }
+  return Uint8Array.from([...npyMagic, 1, 0, text.length & 255, text.length >> 8, ...Buffer.from(text, 'latin1')])
 }
 
 function toLittleEndian(values: Float32Array): Uint8Array {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { EmbedOptions, EmbedResult, EvaluateResult } from '../../src/transfer/options.ts'
+import type { EmbedOptions, EmbedResult, EvaluateResult, Inputs } from '../../src/transfer/options.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { perform } from './stage.ts'
 
@@ -10,8 +10,10 @@ const embedded: EmbedResult = { out: 'vectors', rows: 4, features: 1280, failed:
 
 test('embed passes model, inputs and folder on, and sums up on stderr', async () => {
   let seen: unknown
-  const embed = async (model: string, inputs: readonly string[], { out, imgSize }: EmbedOptions) => {
-    seen = { model, inputs, out, imgSize }
+  const embed = async (model: string, inputs: Inputs, { out, imgSize }: EmbedOptions) => {
+    const paths: string[] = []
+    for await (const path of inputs) paths.push(path)
+    seen = { model, inputs: paths, out, imgSize }
     return embedded
   }
   const ran = await perform(['embed', '-', '--out', 'vectors', '--img-size', '160'], {

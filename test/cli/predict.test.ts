@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { parse } from 'csv-parse/sync'
 import { expect, test } from 'vitest'
 import { RegraftError } from '../../src/errors.ts'
-import { parseCsv } from '../../src/vectors/csv.ts'
+import type { Inputs } from '../../src/transfer/options.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { perform, predicting } from './stage.ts'
 
@@ -44,7 +45,7 @@ test('formulas in names are text in CSV and exact in JSON', async () => {
   const names = ['=1+1', '+1', '-1', '@SUM(A1)', '\tx', '=HYPERLINK("http://x","y")', 'a,"b"\nc', "'=1"]
   const predict = predicting(...names.map((name) => ({ path: name, label: name, score: 1, error: name })))
   const { stdout } = await perform(['predict', 'm', 'x'], { verbs: { predict } })
-  const rows = parseCsv(stdout, 'stdout').slice(1)
+  const rows: string[][] = parse(stdout).slice(1)
   expect(rows.map((row) => row[0])).toEqual([
     "'=1+1",
     "'+1",
@@ -89,9 +90,11 @@ test('--out writes CSV or JSON lines by the ending, and nothing to stdout', asyn
 test('paths come from stdin, between lines or NUL bytes, in the place of the dash', async () => {
   const seen: (readonly string[])[] = []
   const verbs = {
-    predict(_: string, inputs: readonly string[]) {
-      seen.push(inputs)
-      return predicting(rose)(_, inputs, {} as never)
+    async *predict(_: string, inputs: Inputs) {
+      const paths: string[] = []
+      for await (const path of inputs) paths.push(path)
+      seen.push(paths)
+      yield* predicting(rose)(_, paths, {} as never)
     },
   }
   await perform(['predict', 'm', 'first', '-', 'last'], { verbs, stdin: 'a.jpg\nb c.jpg\r\n\nd.jpg' })

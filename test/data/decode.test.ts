@@ -5,6 +5,7 @@ import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { decodeImage, imageHeader } from '../../src/data/decode.ts'
 import { RegraftError } from '../../src/errors.ts'
+import { bmp } from './bmp-file.ts'
 import {
   blue,
   fromRaw,
@@ -192,7 +193,11 @@ describe('a bad file is refused with a plain reason', () => {
     'drawing.png': [async () => Buffer.from('<?xml version="1.0"?><svg width="9" height="9"/>'), /SVG format/],
     'drawing.jpg': [async () => Buffer.from('  <svg width="9" height="9"/>'), /SVG format/],
     'paper.jpg': [async () => Buffer.from('%PDF-1.7\n'), /PDF format/],
-    'old.jpg': [async () => Buffer.from('BM\x46\0\0\0'), /BMP format, which is not supported: convert/],
+    'old.jpg': [async () => Buffer.from('BM\x46\0\0\0'), /is truncated: it ends inside its header/],
+    'fax.jpg': [
+      async () => bmp({ bits: 8, compression: 1 }),
+      /BMP with run-length compression, which is not supported: convert/,
+    ],
     'phone.jpg': [async () => Buffer.from('\0\0\0\x18ftypheic\0\0\0\0mif1heic'), /HEIC format/],
     'huge.png': [async () => withPngSize(await plainPng(red), 60000, 60000), /is too large/],
   }

@@ -71,7 +71,7 @@ test('pictures that cannot be read are named with the reason, other files are ig
   await fill(root, {
     'a/1.jpg': undefined,
     'b/1.jpg': undefined,
-    'a/old.bmp': 'BM',
+    'a/old.psd': '8BPS',
     'a/phone.HEIC': 'x',
     'b/drawing.svg': '<svg/>',
     'b/paper.pdf': '%PDF',
@@ -82,7 +82,7 @@ test('pictures that cannot be read are named with the reason, other files are ig
   })
   const { skipped, ignored } = await scanImages(root)
   expect(skipped).toEqual([
-    { path: 'a/old.bmp', reason: 'is in BMP format, which is not supported: convert it to PNG or JPEG' },
+    { path: 'a/old.psd', reason: 'is in Photoshop format, which is not supported: convert it to PNG or JPEG' },
     { path: 'a/phone.HEIC', reason: 'is in HEIC format, which is not supported: convert it to PNG or JPEG' },
     { path: 'b/drawing.svg', reason: 'is in SVG format, which is not supported: convert it to PNG or JPEG' },
     { path: 'b/paper.pdf', reason: 'is in PDF format, which is not supported: convert it to PNG or JPEG' },

@@ -2,61 +2,9 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { loadData } from '../../src/data/load-data.ts'
-import type { Sample } from '../../src/data/sample.ts'
-import { splitByFraction } from '../../src/data/split.ts'
-import { fill, shared, temporaryFolder } from './pictures.ts'
+import { fill, plainPng, shared, temporaryFolder } from './pictures.ts'
 
 const paths = (samples: readonly { path: string }[]) => samples.map(({ path }) => path)
-
-function manySamples(counts: readonly number[]): Sample[] {
-  return counts.flatMap((count, label) =>
-    Array.from({ length: count }, (_, i) => ({ path: `${label}/${i}.jpg`, file: `/${label}/${i}.jpg`, label })),
-  )
-}
-
-describe('a split by fraction', () => {
-  test('takes the fraction of each class and leaves every picture in one part', async () => {
-    const samples = manySamples([100, 50, 11])
-    const { train, validation } = await splitByFraction(samples, 0.2, 1)
-    expect([0, 1, 2].map((label) => validation.filter((sample) => sample.label === label).length)).toEqual([20, 10, 2])
-    expect(new Set([...paths(train), ...paths(validation)]).size).toBe(161)
-    expect(train.length + validation.length).toBe(161)
-  })
-
-  test('keeps one picture of each class for training, and takes one of two', async () => {
-    for (const fraction of [0.01, 0.5, 0.99]) {
-      const { train, validation } = await splitByFraction(manySamples([1, 2, 3]), fraction, 7)
-      expect(new Set(train.map(({ label }) => label))).toEqual(new Set([0, 1, 2]))
-      expect(new Set(validation.map(({ label }) => label))).toEqual(new Set([1, 2]))
-    }
-    expect((await splitByFraction(manySamples([5, 5]), 0, 7)).validation).toEqual([])
-  })
-
-  test('depends on the seed and the paths, not on the order of files', async () => {
-    const samples = manySamples([40, 40])
-    const one = await splitByFraction(samples, 0.25, 1)
-    const turned = await splitByFraction([...samples].reverse(), 0.25, 1)
-    expect(new Set(paths(turned.validation))).toEqual(new Set(paths(one.validation)))
-    expect(paths((await splitByFraction(samples, 0.25, 2)).validation)).not.toEqual(paths(one.validation))
-    // Recorded: the same on every machine and in every version.
-    const few = (await splitByFraction(manySamples([6, 6]), 0.34, 42)).validation
-    expect(paths(few)).toMatchInlineSnapshot(`
-      [
-        "0/1.jpg",
-        "0/2.jpg",
-        "1/2.jpg",
-        "1/3.jpg",
-      ]
-    `)
-  })
-
-  test('moves few pictures when files are added', async () => {
-    const before = await splitByFraction(manySamples([100, 100]), 0.2, 3)
-    const after = await splitByFraction(manySamples([105, 100]), 0.2, 3)
-    const kept = paths(after.validation).filter((path) => paths(before.validation).includes(path))
-    expect(kept.length).toBeGreaterThanOrEqual(38)
-  })
-})
 
 describe('a data folder', () => {
   const classes = { 'a/1.jpg': undefined, 'a/2.jpg': undefined, 'b/1.jpg': undefined, 'b/2.jpg': undefined }
@@ -76,7 +24,7 @@ describe('a data folder', () => {
     const data = await loadData(root, { seed: 1 })
     expect(data.classes).toEqual(['a', 'b'])
     expect(paths(data.train)).toEqual(['train/a/1.jpg', 'train/a/2.jpg', 'train/b/1.jpg', 'train/b/2.jpg'])
-    expect(data.validation).toEqual([{ path: `${name}/b/9.jpg`, file: join(root, name, 'b', '9.jpg'), label: 1 }])
+    expect(data.validation).toMatchObject([{ path: `${name}/b/9.jpg`, file: join(root, name, 'b', '9.jpg'), label: 1 }])
     expect(data.test).toHaveLength(4)
   })
 
@@ -155,6 +103,110 @@ describe('a data folder', () => {
     await expect(loadData(root, { validation: 1, seed: 1 })).rejects.toMatchObject({ code: 'usage' })
     await expect(loadData(root, { validation: 'no.txt', seed: 1 })).rejects.toMatchObject({ code: 'data' })
   })
+})
+
+describe('copies', () => {
+  /** A folder where 'a/2' is 'a/1' again, and 'b/2' is 'a/3'. */
+  async function folderWithCopies(): Promise<string> {
+    const root = temporaryFolder()
+    for (const [path, shade] of [
+      ['train/a/1.png', 1],
+      ['train/a/2.png', 1],
+      ['train/a/3.png', 3],
+      ['train/b/1.png', 4],
+      ['train/b/2.png', 3],
+      ['train/b/3.png', 5],
+      ['val/a/1.png', 1],
+      ['val/b/1.png', 6],
+    ] as const) {
+      await fill(root, { [path]: await plainPng([shade, 0, 0]) })
+    }
+    return root
+  }
+
+  test('in two parts or under two labels are told', async () => {
+    const { notes, train } = await loadData(await folderWithCopies(), { seed: 1 })
+    expect(train).toHaveLength(6)
+    expect(notes).toEqual([
+      expect.stringMatching(
+        /^One picture stands in two parts of the data: 'train\/a\/1\.png' \(training\) = 'train\/a\/2\.png' \(training\) = 'val\/a\/1\.png' \(validation\)/,
+      ),
+      expect.stringMatching(
+        /^One picture stands under two labels: 'train\/a\/3\.png' \(a\) = 'train\/b\/2\.png' \(b\)\. One of them is wrong/,
+      ),
+    ])
+  })
+
+  test('are left out when that is wanted, all of them where nobody knows the label', async () => {
+    const root = await folderWithCopies()
+    await fill(root, { 'train/a/4.png': await plainPng([7, 0, 0]) })
+    const data = await loadData(root, { seed: 1, dedupe: true })
+    expect(paths(data.train)).toEqual(['train/a/4.png', 'train/b/1.png', 'train/b/3.png'])
+    expect(paths(data.validation)).toEqual(['val/a/1.png', 'val/b/1.png'])
+    expect(data.notes).toEqual([])
+    expect(data.skipped).toEqual([
+      { path: 'train/a/1.png', reason: 'has the same contents as val/a/1.png' },
+      { path: 'train/a/2.png', reason: 'has the same contents as val/a/1.png' },
+      { path: 'train/a/3.png', reason: 'has the same contents as train/b/2.png, which has another label' },
+      { path: 'train/b/2.png', reason: 'has the same contents as train/a/3.png, which has another label' },
+    ])
+  })
+})
+
+/** Twenty pictures of each class, no two alike. */
+async function distinct(root: string, classes: readonly string[], count = 20): Promise<void> {
+  for (const [at, name] of classes.entries()) {
+    for (let i = 0; i < count; i++) await fill(root, { [`${name}/${i}.png`]: await plainPng([i, at, 50]) })
+  }
+}
+
+test('several folders and manifests are one set of data; their classes go by name', async () => {
+  const root = temporaryFolder()
+  await distinct(join(root, 'one'), ['a', 'b'], 3)
+  await fill(join(root, 'two'), { 'b/9.png': await plainPng([9, 9, 9]), 'm.csv': 'path,label\nb/9.png,c\n' })
+  const data = await loadData([join(root, 'one'), join(root, 'two', 'm.csv')], { seed: 1, validation: 0 })
+  expect(data.root).toBe(root)
+  expect(data.classes).toEqual(['a', 'b', 'c'])
+  expect(paths(data.train)).toEqual([
+    ...['a/0', 'a/1', 'a/2', 'b/0', 'b/1', 'b/2'].map((name) => `one/${name}.png`),
+    'two/b/9.png',
+  ])
+  expect(data.train.at(-1)).toMatchObject({ label: 2 })
+})
+
+test('pictures of a group are never divided', async () => {
+  const root = temporaryFolder()
+  await distinct(root, ['a', 'b'])
+  const group = (path: string) => /(\d)\.png$/.exec(path)?.[1]
+  const data = await loadData(root, { seed: 1, validation: 0.3, groupBy: '(\\d)\\.png$' })
+  const learned = new Set(paths(data.train).map(group))
+  expect(data.validation.length).toBeGreaterThan(0)
+  expect(paths(data.validation).filter((path) => learned.has(group(path)))).toEqual([])
+  const partly = await loadData(root, { seed: 1, validation: 0.3, groupBy: 'a/1' })
+  expect(partly.notes).toEqual(['--group-by matches 11 of 40 paths; the others stand alone.'])
+  await expect(loadData(root, { seed: 1, groupBy: '(' })).rejects.toMatchObject({ code: 'usage' })
+})
+
+test('folds validate every picture once', async () => {
+  const root = temporaryFolder()
+  await distinct(root, ['a', 'b'])
+  const seen: string[] = []
+  for (let index = 0; index < 4; index++) {
+    const { train, validation } = await loadData(root, { seed: 1, fold: { index, count: 4 } })
+    expect(train.length + validation.length).toBe(40)
+    seen.push(...paths(validation))
+  }
+  expect(new Set(seen).size).toBe(40)
+  expect(seen).toHaveLength(40)
+  await expect(loadData(root, { seed: 1, fold: { index: 4, count: 4 } })).rejects.toMatchObject({ code: 'usage' })
+})
+
+test('a class without a validation picture is told', async () => {
+  const root = temporaryFolder()
+  await distinct(join(root, 'train'), ['a', 'b'], 3)
+  await distinct(join(root, 'val'), ['b'], 2)
+  const { notes } = await loadData(root, { seed: 1 })
+  expect(notes.at(-1)).toBe("No validation picture of 'a': how well these are learned is not measured.")
 })
 
 const clothing = join(shared, 'images', 'clothing')

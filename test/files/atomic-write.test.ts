@@ -1,8 +1,18 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { RegraftError } from '../../src/errors.ts'
 import { appendLine, appendLines } from '../../src/files/append-lines.ts'
+import { writeFolderAtomic } from '../../src/files/atomic-folder.ts'
 import { writeFileAtomic } from '../../src/files/atomic-write.ts'
 import { withFileSystem } from '../../src/files/file-system.ts'
 import { compareCodePoints, createFolder, listFolder, pathFacts, removeFolder } from '../../src/files/folder.ts'
@@ -219,5 +229,77 @@ describe('folders', () => {
     expect(names).toEqual(['10', '9', 'B', 'b', 'é', '\ufffd', '😀'])
     expect(compareCodePoints('a', 'ab')).toBeLessThan(0)
     expect(compareCodePoints('a', 'a')).toBe(0)
+  })
+})
+
+describe('writeFolderAtomic', () => {
+  it('gives the folder its name when all in it is synced, and syncs that name', async () => {
+    const at = emptyFolder()
+    const calls: string[] = []
+    const log = faultyFileSystem((call, path) =>
+      calls.push(`${call} ${path.replace(/\.tmp-\d+-\d+/, '.tmp').slice(at.length)}`),
+    )
+    await withFileSystem(log, () =>
+      writeFolderAtomic(join(at, 'f'), (folder) =>
+        writeFileAtomic(join(folder, 'a'), 'hello', { inFreshFolder: true }),
+      ),
+    )
+    expect(readFileSync(join(at, 'f', 'a'), 'utf8')).toBe('hello')
+    const writes = calls.filter((call) => !/^(facts|list) /.test(call))
+    expect(writes).toEqual([
+      'make folder /.f.tmp',
+      'open /.f.tmp/a',
+      'write /.f.tmp/a',
+      'sync /.f.tmp/a',
+      'close /.f.tmp/a',
+      'open folder /.f.tmp',
+      'sync folder /.f.tmp',
+      'rename /.f.tmp',
+      'open folder ',
+      'sync folder ',
+    ])
+  })
+
+  it('keeps the former folder or none, and nothing else, when the n-th call fails, for every n', async () => {
+    const fill = (text: string) => async (folder: string) => {
+      for (const name of ['a', 'b']) await writeFileAtomic(join(folder, name), text, { inFreshFolder: true })
+    }
+    for (let n = 1; ; n++) {
+      const at = emptyFolder()
+      const target = join(at, 'f')
+      await writeFolderAtomic(target, fill('old'))
+      let calls = 0
+      const faulty = faultyFileSystem(() => {
+        calls += 1
+        if (calls === n) throw systemError('EIO')
+      })
+      const error: unknown = await withFileSystem(faulty, () => writeFolderAtomic(target, fill('fresh'))).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      )
+      if (error !== undefined) expect(error).toBeInstanceOf(RegraftError)
+      if (existsSync(target)) {
+        const texts = ['a', 'b'].map((name) => readFileSync(join(target, name), 'utf8'))
+        expect([['old', 'old'], error === undefined ? ['fresh', 'fresh'] : texts]).toContainEqual(texts)
+        expect(texts[0]).toBe(texts[1])
+      } else expect(error).toBeDefined()
+      await writeFolderAtomic(target, fill('good'))
+      expect(readdirSync(at)).toEqual(['f'])
+      expect(readdirSync(target).sort()).toEqual(['a', 'b'])
+      if (calls < n) {
+        expect(n).toBeGreaterThan(15)
+        break
+      }
+    }
+  })
+
+  it('clears away what killed processes left beside it', async () => {
+    const at = emptyFolder()
+    mkdirSync(join(at, '.other.tmp-4194999-1'))
+    writeFileSync(join(at, '.other.tmp-4194999-1', 'half'), '')
+    mkdirSync(join(at, '.mine.tmp-1-1'))
+    await writeFolderAtomic(join(at, 'f'), async () => undefined)
+    // Process 1 lives.
+    expect(readdirSync(at).sort()).toEqual(['.mine.tmp-1-1', 'f'])
   })
 })

@@ -1,13 +1,16 @@
 import { createHash } from 'node:crypto'
 import { cpSync, existsSync, readFileSync, symlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { RegraftError } from '../../src/errors.ts'
 import { readJson } from '../../src/files/strict-json.ts'
 import { openCheckpoint } from '../../src/formats/index.ts'
+import { importOnnx } from '../../src/formats/onnx-network.ts'
 import { openSafetensors } from '../../src/formats/safetensors.ts'
+import { createEngine } from '../../src/kernels/engine.ts'
 import type { Checkpoint } from '../../src/tensor/checkpoint.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
+import { onnxInput, runOnnx } from './run-onnx.ts'
 
 const corpus = join(import.meta.dirname, '../../../shared/hostile/corpus')
 const present = existsSync(join(corpus, 'index.json'))
@@ -24,6 +27,9 @@ interface Case {
   readonly tensors?: Record<string, { dtype: string; shape: number[]; le_hex?: string; sha256?: string }>
   readonly tensor_count?: number
   readonly value?: unknown
+  readonly input?: Record<string, string>
+  readonly outputs?: Record<string, { file: string }>
+  readonly tolerance?: { abs: number; rel: number }
   readonly setup?: readonly { symlink?: string; target: string }[]
 }
 
@@ -93,6 +99,71 @@ describe.skipIf(!present)('hostile indexes of shards', () => {
     expect((await openCheckpoint(file, { cacheRoot: copy })).names()).toEqual(['a', 'b'])
   })
 })
+
+describe.skipIf(!present)('hostile PyTorch files', () => {
+  it.each(ofKind('pth').map((item) => [item.id, item] as const))('%s', async (_, item) => {
+    const checkpoint = await attempt(item, () => openAndRead(join(corpus, item.file)))
+    if (checkpoint !== undefined) await expectTensors(checkpoint, item)
+    expect(existsSync('PWNED'), 'nothing in the file was run').toBe(false)
+  })
+})
+
+describe.skipIf(!present)('hostile NumPy files', () => {
+  it.each(ofKind('npy').map((item) => [item.id, item] as const))('%s', async (_, item) => {
+    const checkpoint = await attempt(item, () => openAndRead(join(corpus, item.file)))
+    if (checkpoint === undefined) return
+    // The index calls a single array ''.
+    const [name = ''] = checkpoint.names()
+    const { '': only, ...others } = item.tensors ?? {}
+    await expectTensors(checkpoint, only === undefined ? item : { ...item, tensors: { ...others, [name]: only } })
+  })
+})
+
+describe.skipIf(!present)('hostile ONNX files', () => {
+  const engine = createEngine({ threads: 1, simd: 'baseline' })
+  afterAll(() => engine.close())
+  /** Models that are fine and use operators that have no layer here. */
+  const beyond: ReadonlyMap<string, string> = new Map([
+    ['onnx/valid-float-data', 'not supported: Sigmoid'],
+    ['onnx/valid-two-outputs', 'not supported: Neg'],
+  ])
+
+  it.each(ofKind('onnx').map((item) => [item.id, item] as const))('%s', async (_, item) => {
+    const file = join(corpus, item.file)
+    const [inputName = '', inputFile] = Object.entries(item.input ?? {})[0] ?? []
+    const input = inputFile === undefined ? undefined : await readArray(join(dirname(file), inputFile))
+    const unsupported = beyond.get(item.id)
+    if (unsupported !== undefined) return expect(importOnnx(file, onnxInput)).rejects.toThrow(unsupported)
+    // Errors about data outside the file name the folder.
+    const outputs = await attempt({ ...item, file: dirname(item.file) }, async () => {
+      const network = await importOnnx(file, onnxInput)
+      if (input !== undefined) expect(network.input.name).toBe(inputName)
+      return runOnnx(engine, network, input)
+    })
+    for (const [name, { file: expectedFile }] of Object.entries((outputs && item.outputs) ?? {})) {
+      const expected = await readArray(join(dirname(file), expectedFile))
+      const found = outputs?.get(name)
+      expect(found?.shape).toEqual(expected.shape)
+      const { abs = 0, rel = 0 } = item.tolerance ?? {}
+      for (const [at, value] of expected.data.entries()) {
+        expect(Math.abs((found?.data[at] ?? Number.NaN) - value)).toBeLessThanOrEqual(abs + rel * Math.abs(value))
+      }
+    }
+    return undefined
+  })
+
+  async function readArray(file: string): Promise<{ shape: readonly number[]; data: Float32Array }> {
+    const checkpoint = await openCheckpoint(file)
+    return checkpoint.read(checkpoint.names()[0] ?? '')
+  }
+})
+
+/** Opens a file and reads all of it: checksums are looked at when the values are. */
+async function openAndRead(file: string): Promise<Checkpoint> {
+  const checkpoint = await openCheckpoint(file)
+  for (const name of checkpoint.names()) await checkpoint.readBytes(name)
+  return checkpoint
+}
 
 async function expectTensors(checkpoint: Checkpoint, item: Case): Promise<void> {
   const expected = Object.entries(item.tensors ?? {})

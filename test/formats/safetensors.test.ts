@@ -145,9 +145,6 @@ describe('openCheckpoint', () => {
   })
 
   it.each([
-    ['a.pth', 'PK\u0003\u0004', 'zip'],
-    ['a.safetensors', 'PK\u0003\u0004', 'zip'],
-    ['a.onnx', '\u0008\u0007', 'ONNX'],
     ['a.h5', '\u0089HDF\r\n\u001a\n', 'HDF5'],
     ['a.tflite', '\u001c\u0000\u0000\u0000TFL3', 'TensorFlow Lite'],
     ['a.pb', '\n\u0004', 'TensorFlow graph'],

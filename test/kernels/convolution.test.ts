@@ -6,9 +6,11 @@ import {
   convolutionWeightGradient,
 } from '../reference/convolution.ts'
 import { activate } from '../reference/matmul.ts'
+import { geometryOf } from '../support/convolution-geometry.ts'
 import { at, bits, padded, padRows, randomFloats, roundingOfSum, unpadRows, worstError } from '../support/dense-data.ts'
 import { kernelBuilds, loadDenseKernels } from '../support/dense-kernels.ts'
-import { type OracleCase, oracleExists, readOracle } from '../support/read-oracle.ts'
+import { oracleExists } from '../support/read-oracle.ts'
+import { type ConvolutionData, recordedConvolutions } from '../support/recorded-convolution.ts'
 
 const base: Convolution = {
   N: 2,
@@ -47,22 +49,10 @@ const shapes: readonly (readonly [string, Convolution])[] = [
   ['more pixels than a block', { ...base, N: 3, H: 13, W: 11, OH: 13, OW: 11, C: 8, O: 12 }],
 ]
 
-function geometryOf(shape: Convolution): number[] {
-  const { H, W, C, OH, OW, O, kernel, stride, padTop, padLeft, dilation } = shape
-  return [H, W, C, padded(C), OH, OW, padded(O), ...kernel, ...stride, padTop, padLeft, ...dilation]
-}
-
-interface Data {
-  readonly x: ArrayLike<number>
-  readonly weight: ArrayLike<number>
-  readonly dy: ArrayLike<number>
-  readonly bias: ArrayLike<number>
-}
-
 describe.each(kernelBuilds)('%s build', (build) => {
   const kernels = loadDenseKernels(build)
 
-  function randomData({ N, H, W, C, OH, OW, O, kernel }: Convolution): Data {
+  function randomData({ N, H, W, C, OH, OW, O, kernel }: Convolution): ConvolutionData {
     return {
       x: randomFloats(N * H * W * C, 1),
       weight: randomFloats(kernel[0] * kernel[1] * C * O, 2),
@@ -80,7 +70,7 @@ describe.each(kernelBuilds)('%s build', (build) => {
   /** y as it lies in memory, padding lanes included. */
   function forward(
     shape: Convolution,
-    data: Data,
+    data: ConvolutionData,
     options: { activation?: number; residual?: boolean; cuts?: number[] },
   ) {
     kernels.reset()
@@ -103,7 +93,12 @@ describe.each(kernelBuilds)('%s build', (build) => {
   }
 
   /** dx as it lies in memory; `start` is what is there before. */
-  function backwardInput(shape: Convolution, data: Data, start: Float32Array | null, cuts: readonly number[] = []) {
+  function backwardInput(
+    shape: Convolution,
+    data: ConvolutionData,
+    start: Float32Array | null,
+    cuts: readonly number[] = [],
+  ) {
     kernels.reset()
     const { N, H, W, C, O, kernel } = shape
     const [S, T, K] = [padded(C), padded(O), kernel[0] * kernel[1] * C]
@@ -122,7 +117,12 @@ describe.each(kernelBuilds)('%s build', (build) => {
   }
 
   /** dw as it lies in memory, [K, O'], added to `start`. */
-  function backwardWeight(shape: Convolution, data: Data, start: Float32Array, cuts: readonly number[] = []) {
+  function backwardWeight(
+    shape: Convolution,
+    data: ConvolutionData,
+    start: Float32Array,
+    cuts: readonly number[] = [],
+  ) {
     kernels.reset()
     const { N, C, O, kernel } = shape
     const [S, T, K] = [padded(C), padded(O), kernel[0] * kernel[1] * C]
@@ -220,92 +220,17 @@ describe.each(kernelBuilds)('%s build', (build) => {
   })
 
   describe.skipIf(!oracleExists)('recorded convolutions', () => {
-    const cases = readOracle('conv2d').filter((entry) => entry.config['groups'] === 1)
-    test.each(cases.map((entry) => [entry.name, entry] as const))('%s agrees with PyTorch', (_, entry) => {
-      const shape = shapeOf(entry)
-      const { N, H, W, C, OH, OW, O, kernel } = shape
-      const [kh, kw] = kernel
-      const data: Data = {
-        x: channelsLast(entry.tensor('x').values, N, C, H * W),
-        weight: weightToRows(entry.tensor('weight').values, O, C, kh * kw),
-        dy: channelsLast(entry.tensor('cotangent').values, N, O, OH * OW),
-        bias: entry.has('bias') ? entry.tensor('bias').values : new Float32Array(O),
-      }
-      const dw = backwardWeight(shape, data, new Float32Array(kh * kw * C * padded(O)))
-      const results: [string, Float32Array][] = [
-        ['output', channelsFirst(unpadRows(forward(shape, data, {}), O, padded(O)), N, O, OH * OW)],
-        ['grad_x', channelsFirst(unpadRows(backwardInput(shape, data, null), C, padded(C)), N, C, H * W)],
-        ['grad_weight', rowsToWeight(unpadRows(dw, O, padded(O)), O, C, kh * kw)],
-      ]
-      for (const [name, values] of results) {
-        const recorded = entry.tensor(name)
-        if (!recorded.tolerance) throw new Error(`${entry.name}: '${name}' has no tolerance`)
-        expect(worstError(values, recorded.values, recorded.tolerance), name).toBeLessThanOrEqual(1)
-      }
+    const cases = recordedConvolutions(({ groups }) => groups === 1)
+    test.each(cases.map((recorded) => [recorded.name, recorded] as const))('%s agrees with PyTorch', (_, recorded) => {
+      const { shape, data } = recorded
+      const { C, O, kernel } = shape
+      const dw = backwardWeight(shape, data, new Float32Array(kernel[0] * kernel[1] * C * padded(O)))
+      const errors = recorded.errors({
+        output: unpadRows(forward(shape, data, {}), O, padded(O)),
+        grad_x: unpadRows(backwardInput(shape, data, null), C, padded(C)),
+        grad_weight: unpadRows(dw, O, padded(O)),
+      })
+      for (const [name, error] of Object.entries(errors)) expect(error, name).toBeLessThanOrEqual(1)
     })
   })
 })
-
-function shapeOf(entry: OracleCase): Convolution {
-  const [N, C, H, W] = entry.tensor('x').shape
-  const [, O, OH, OW] = entry.tensor('output').shape
-  const [padTop, , padLeft] = numbers(entry.config['padding_top_bottom_left_right'])
-  const pair = (name: string): [number, number] => {
-    const values = numbers(entry.config[name])
-    return [at(values, 0), at(values, 1)]
-  }
-  const all = numbers([N, C, H, W, O, OH, OW, padTop, padLeft])
-  return {
-    N: at(all, 0),
-    C: at(all, 1),
-    H: at(all, 2),
-    W: at(all, 3),
-    O: at(all, 4),
-    OH: at(all, 5),
-    OW: at(all, 6),
-    padTop: at(all, 7),
-    padLeft: at(all, 8),
-    kernel: pair('kernel'),
-    stride: pair('stride'),
-    dilation: pair('dilation'),
-  }
-}
-
-function numbers(value: unknown): number[] {
-  if (!Array.isArray(value)) throw new TypeError(`${value} is not a list`)
-  return value.map((element) => {
-    if (typeof element !== 'number') throw new TypeError(`${element} is not a number`)
-    return element
-  })
-}
-
-/** [N, C, P] as [N, P, C]. */
-function channelsLast(source: ArrayLike<number>, N: number, C: number, P: number): Float32Array {
-  const result = new Float32Array(N * C * P)
-  for (let n = 0; n < N; n++) {
-    for (let c = 0; c < C; c++)
-      for (let p = 0; p < P; p++) result[(n * P + p) * C + c] = at(source, (n * C + c) * P + p)
-  }
-  return result
-}
-
-/** [N, P, C] as [N, C, P]. */
-function channelsFirst(source: ArrayLike<number>, N: number, C: number, P: number): Float32Array {
-  return channelsLast(source, N, P, C)
-}
-
-/** [O, I, taps] as [taps, I, O]. */
-function weightToRows(source: ArrayLike<number>, O: number, I: number, taps: number): Float32Array {
-  const result = new Float32Array(O * I * taps)
-  for (let o = 0; o < O; o++) {
-    for (let i = 0; i < I; i++) {
-      for (let tap = 0; tap < taps; tap++) result[(tap * I + i) * O + o] = at(source, (o * I + i) * taps + tap)
-    }
-  }
-  return result
-}
-
-/** [taps, I, O] as [O, I, taps]. */
-function rowsToWeight(source: ArrayLike<number>, O: number, I: number, taps: number): Float32Array {
-  return weightToRows(source, taps, I, O)
-}

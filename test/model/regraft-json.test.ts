@@ -66,7 +66,7 @@ const cases: readonly [string, (document: Document) => unknown, RegExp][] = [
   ['two means', preprocessing('mean', [0, 0]), /mean \[0,0\]: three numbers/],
   ['a mean as text', preprocessing('mean', ['0', 0, 0]), /mean .*three numbers/],
   ['a deviation of nothing', preprocessing('std', [1, 0, 1]), /std \[1,0,1\]: three numbers above zero/],
-  ['an unknown resize', preprocessing('resize', 'quick'), /resize 'quick': exact or fast/],
+  ['an unknown resize', preprocessing('resize', 'quick'), /resize 'quick': one of exact, fast/],
   ['no head', without('head'), /'head' is missing/],
   ['a head as text', withValue('head', 'linear'), /'head' is missing/],
   ['an unknown head', withValue('head', { kind: 'svm' }), /'head' must be linear, none, or an mlp/],

@@ -129,17 +129,18 @@ describe('standardisation', () => {
   const classOf = Int32Array.from({ length: rows }, (_, row) => row % 3)
 
   test('is folded into the head: raw features give the outputs that standardised ones gave', async () => {
+    const vectors = { values, labels: classOf, width, paths: [] }
     const trainer = await createHeadTrainer({
       engine,
       signal: undefined,
-      vectors: { values, labels: classOf, width },
+      vectors,
       classes: 3,
       head: { kind: 'linear' },
       classifier: 'classifier',
       seed: 0,
       batchSize: 8,
     })
-    await solveHead(trainer, { values, labels: classOf, width }, 3, 1, { engine })
+    await solveHead(trainer, vectors, 3, 1, { engine })
     const inner = trainer.store.read('classifier.weight').data
     const innerBias = trainer.store.read('classifier.bias').data
     const folded = trainer.folded()

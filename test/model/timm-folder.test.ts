@@ -76,6 +76,8 @@ test('without label_names the classes are called by their numbers', async () => 
 test('what is not in pretrained_cfg is as timm takes it', async () => {
   const bare = copyWith(({ architecture, num_classes }) => ({ architecture, num_classes, pretrained_cfg: {} }))
   expect((await loadModel(bare)).model.preprocessing).toEqual({
+    resize: 'exact',
+    reading: 'default',
     width: 224,
     height: 224,
     cropPct: 0.875,

@@ -4,6 +4,7 @@ import { expect } from 'vitest'
 import { type GraphBuilder, graphBuilder } from '../../src/graph/builder.ts'
 import { type Graph, layerNamed, parameterName, parametersOf } from '../../src/graph/graph.ts'
 import type { Engine } from '../../src/kernels/engine.ts'
+import type { ConvolutionAlgorithm } from '../../src/ops/convolution-algorithm.ts'
 import { createParameters } from '../../src/runtime/parameters.ts'
 import { createRunner } from '../../src/runtime/runner.ts'
 import { crossEntropy, interpret } from '../reference/interpreter.ts'
@@ -23,6 +24,8 @@ export interface OpCase {
   readonly gain?: number
   /** Whether batch norms of the operator use the batch's statistics. */
   readonly batchStatistics?: boolean
+  /** The algorithm of its convolutions; default: that of the table. */
+  readonly convolution?: ConvolutionAlgorithm
 }
 
 /**
@@ -87,7 +90,15 @@ function prepareCase(opCase: OpCase, variant: Variant) {
   const inputShape = layerNamed(graph, 'input').shape
   const input = noise(IMAGES * inputShape.reduce((a, b) => a * b, 1), 6)
   const targets = noise(IMAGES * CLASSES, 7).map((value) => (value + 1) / (2 * IMAGES))
-  return { graph, tensors, trainable, batchStatistics: new Set(norms.map(({ name }) => name)), input, targets }
+  return {
+    graph,
+    tensors,
+    trainable,
+    batchStatistics: new Set(norms.map(({ name }) => name)),
+    input,
+    targets,
+    algorithm: opCase.convolution ? { convolution: opCase.convolution } : {},
+  }
 }
 
 type Prepared = ReturnType<typeof prepareCase>
@@ -154,11 +165,11 @@ function someIndices(length: number): number[] {
 
 /** Runs the network by the kernels and expects the truth. */
 export async function expectTruth(engine: Engine, expected: Expected): Promise<void> {
-  const { graph, tensors, trainable, batchStatistics, input, targets } = expected.prepared
+  const { graph, tensors, trainable, batchStatistics, input, targets, algorithm } = expected.prepared
   const store = createParameters(engine, graph)
   writeParameters(store, tensors)
 
-  const inference = createRunner(engine, graph, store, { images: IMAGES, input: 'floats' })
+  const inference = createRunner(engine, graph, store, { images: IMAGES, input: 'floats', ...algorithm })
   await inference.prepare()
   inference.writeFloats(input)
   await inference.run(IMAGES)
@@ -167,7 +178,7 @@ export async function expectTruth(engine: Engine, expected: Expected): Promise<v
 
   const training = { trainable: new Set(trainable), batchStatistics }
   // One more than needed: the number of pictures must come from the run.
-  const runner = createRunner(engine, graph, store, { images: IMAGES + 1, input: 'floats', training })
+  const runner = createRunner(engine, graph, store, { images: IMAGES + 1, input: 'floats', training, ...algorithm })
   await runner.prepare()
   runner.writeFloats(input)
   runner.writeTargets(targets)

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEngine, type Engine } from '../../src/kernels/engine.ts'
+import { type ActivationAttributes, activationKinds } from '../../src/ops/activation.ts'
 import type { AveragePoolAttributes } from '../../src/ops/pooling.ts'
 import type { Window } from '../../src/ops/window.ts'
 import { expectedOf, expectTruth, type OpCase, variantsFor } from './check-op.ts'
@@ -12,6 +13,7 @@ const three = [3, 3] as const
 const none = [0, 0, 0, 0] as const
 const around = [1, 1, 1, 1] as const
 const picture = [7, 6, 5] as const
+const same3 = { kernel: three, stride: one, padding: around } as const
 
 const windows: readonly { readonly name: string; readonly window: Window; readonly shape?: readonly number[] }[] = [
   { name: '1x1', window: { kernel: one, stride: one, padding: none } },
@@ -50,6 +52,59 @@ const convolutions: readonly OpCase[] = windows.flatMap(({ name, window, shape =
   ]
 })
 
+/** Input and output channels, and groups: whole vectors of four, halves, odd numbers, a last bundle that is short. */
+const groupings: readonly (readonly [number, number, number])[] = [
+  [6, 6, 2],
+  [8, 16, 2],
+  [24, 24, 3],
+  [8, 12, 4],
+  [9, 6, 3],
+  [5, 5, 5],
+  [3, 6, 3],
+  [10, 15, 5],
+]
+
+const groups: readonly OpCase[] = groupings.flatMap(([channels, outChannels, count], at) =>
+  [
+    { name: '3x3', window: same3 },
+    {
+      name: '3x3 stride 2, dilation 2',
+      window: { ...same3, stride: two, dilation: two, padding: [2, 1, 0, 2] as const },
+    },
+    { name: '1x1', window: { kernel: one, stride: one, padding: none } },
+  ].map(
+    ({ name, window }): OpCase => ({
+      name: `conv2d ${name}, ${channels} to ${outChannels} channels in ${count} groups`,
+      shape: [7, 6, channels],
+      add: (net, input) =>
+        net.layer('conv2d', 'op', { ...window, outChannels, groups: count, bias: at % 2 === 0 }, [input]),
+    }),
+  ),
+)
+
+/** Sizes in which tiles of 4x4 are whole, cut, and alone; in the last, more weights than strips of tiles are for. */
+const algorithms: readonly OpCase[] = (
+  [
+    [[8, 8, 4], 4, around],
+    [[7, 6, 5], 6, around],
+    [[1, 2, 3], 9, around],
+    [[5, 9, 6], 5, none],
+    [[6, 5, 4], 4, [2, 0, 1, 3]],
+    [[5, 4, 4], 7, [3, 3, 4, 4]],
+    [[2, 1, 130], 132, around],
+  ] as const
+).flatMap(([shape, outChannels, padding], at) =>
+  (['winograd', 'patches'] as const).map(
+    (convolution): OpCase => ({
+      name: `conv2d 3x3 by ${convolution}, ${shape.join('x')} to ${outChannels}, padding ${padding.join(' ')}`,
+      shape,
+      convolution,
+      add: (net, input) =>
+        net.layer('conv2d', 'op', { kernel: three, stride: one, padding, outChannels, bias: at % 2 === 0 }, [input]),
+    }),
+  ),
+)
+
 const norms: readonly OpCase[] = (['none', 'relu', 'relu6'] as const).flatMap((activation) =>
   [true, false].map(
     (batchStatistics): OpCase => ({
@@ -62,8 +117,6 @@ const norms: readonly OpCase[] = (['none', 'relu', 'relu6'] as const).flatMap((a
   ),
 )
 
-const same3 = { kernel: three, stride: one, padding: around } as const
-
 const blocks: readonly OpCase[] = [
   {
     name: 'linear',
@@ -75,14 +128,6 @@ const blocks: readonly OpCase[] = [
     shape: [5],
     add: (net, input) => net.layer('linear', 'op', { outFeatures: 9 }, [input]),
   },
-  ...(['relu', 'relu6'] as const).map(
-    (kind): OpCase => ({
-      name: `activation ${kind}`,
-      shape: picture,
-      gain: 8,
-      add: (net, input) => net.layer('activation', 'op', { kind }, [input]),
-    }),
-  ),
   ...(['none', 'relu', 'relu6'] as const).flatMap((activation): OpCase[] => [
     {
       name: `add, ${activation}, shortcut first`,
@@ -123,6 +168,46 @@ const blocks: readonly OpCase[] = [
       return net.layer('add', 'op', { activation: 'relu' }, [input, x])
     },
   },
+]
+
+/** Every activation, with numbers of its own where it takes one; five channels, so that there is padding. */
+const activations: readonly OpCase[] = [
+  ...[
+    ...activationKinds.map((kind): ActivationAttributes => ({ kind })),
+    { kind: 'leaky-relu', slope: 0.3 } as const,
+    { kind: 'elu', alpha: 0.5 } as const,
+    { kind: 'softplus', beta: 2 } as const,
+  ].map(
+    (attrs): OpCase => ({
+      name: `activation ${Object.values(attrs).join(' ')}`,
+      shape: picture,
+      // Some saturate, and then there is no gradient left to see.
+      gain: attrs.kind === 'relu6' ? 8 : 3,
+      add: (net, input) => net.layer('activation', 'op', attrs, [input]),
+    }),
+  ),
+  ...[false, true].map(
+    (shared): OpCase => ({
+      name: `prelu, ${shared ? 'one slope' : 'a slope for each channel'}`,
+      shape: picture,
+      gain: 3,
+      add: (net, input) => net.layer('prelu', 'op', { shared }, [input]),
+    }),
+  ),
+  { name: 'prelu of a vector', shape: [6], add: (net, input) => net.layer('prelu', 'op', {}, [input]) },
+  ...[1, 2, 3, 6].map(
+    (pieces): OpCase => ({
+      name: `maxout of ${pieces}`,
+      shape: [4, 3, 6],
+      gain: 3,
+      add: (net, input) => net.layer('maxout', 'op', { pieces }, [input]),
+    }),
+  ),
+  { name: 'maxout of a vector', shape: [10], add: (net, input) => net.layer('maxout', 'op', { pieces: 2 }, [input]) },
+  ...(['softmax', 'logSoftmax'] as const).flatMap((op): OpCase[] => [
+    { name: `${op} of a picture`, shape: picture, gain: 3, add: (net, input) => net.layer(op, 'op', {}, [input]) },
+    { name: `${op} of a vector`, shape: [9], gain: 3, add: (net, input) => net.layer(op, 'op', {}, [input]) },
+  ]),
 ]
 
 const poolings: readonly OpCase[] = [
@@ -169,7 +254,7 @@ const poolings: readonly OpCase[] = [
   },
 ]
 
-const cases = [...convolutions, ...norms, ...blocks, ...poolings]
+const cases = [...convolutions, ...groups, ...algorithms, ...norms, ...blocks, ...activations, ...poolings]
 
 describe('every operator', () => {
   const engines: Engine[] = []

@@ -1,6 +1,6 @@
 import { at } from '../support/dense-data.ts'
 
-/** A convolution without groups; O output channels, C input channels. */
+/** A convolution; O output channels, C input channels, in groups that see only their own. */
 export interface Convolution {
   readonly N: number
   readonly H: number
@@ -14,12 +14,17 @@ export interface Convolution {
   readonly padTop: number
   readonly padLeft: number
   readonly dilation: readonly [number, number]
+  /** 1 where absent. */
+  readonly groups?: number
 }
 
-/** Calls back for every product of the convolution: indices into x [N, H, W, C], weight [kh, kw, C, O] and y [N, OH, OW, O]. */
+/**
+ * Calls back for every product of the convolution: indices into x [N, H, W, C], weight [kh, kw, C / groups, O] and y [N, OH, OW, O].
+ */
 function eachProduct(shape: Convolution, visit: (x: number, weight: number, y: number) => void) {
-  const { N, H, W, C, OH, OW, O } = shape
+  const { N, H, W, C, OH, OW, O, groups = 1 } = shape
   const [kh, kw] = shape.kernel
+  const [inputs, outputs] = [C / groups, O / groups]
   for (let n = 0; n < N; n++) {
     for (let oy = 0; oy < OH; oy++) {
       for (let ox = 0; ox < OW; ox++) {
@@ -28,11 +33,11 @@ function eachProduct(shape: Convolution, visit: (x: number, weight: number, y: n
             const y = oy * shape.stride[0] - shape.padTop + ky * shape.dilation[0]
             const x = ox * shape.stride[1] - shape.padLeft + kx * shape.dilation[1]
             if (y < 0 || y >= H || x < 0 || x >= W) continue
-            for (let c = 0; c < C; c++) {
+            for (let c = 0; c < inputs; c++) {
               for (let o = 0; o < O; o++) {
                 visit(
-                  ((n * H + y) * W + x) * C + c,
-                  ((ky * kw + kx) * C + c) * O + o,
+                  ((n * H + y) * W + x) * C + Math.floor(o / outputs) * inputs + c,
+                  ((ky * kw + kx) * inputs + c) * O + o,
                   ((n * OH + oy) * OW + ox) * O + o,
                 )
               }
@@ -76,7 +81,7 @@ export function convolutionWeightGradient(
   x: ArrayLike<number>,
   dy: ArrayLike<number>,
 ): Float64Array {
-  const result = new Float64Array(shape.kernel[0] * shape.kernel[1] * shape.C * shape.O)
+  const result = new Float64Array(((shape.kernel[0] * shape.kernel[1] * shape.C) / (shape.groups ?? 1)) * shape.O)
   eachProduct(shape, (i, j, k) => {
     result[j] = at(result, j) + at(x, i) * at(dy, k)
   })

@@ -94,7 +94,7 @@ async function train(graph: Graph, simd: Build, threads: number, optimiser: 'mom
     for (const [step, images] of [5, 5, 3].entries()) {
       writeBatch(runner, step * 5, images)
       updater.setStep(0.01, step)
-      await runner.run(images, { more: [updater.program] })
+      await runner.run(images, { more: [updater.measure, updater.program] })
     }
     return new Map(
       store.parameters.map(({ name }) => [name, Buffer.from(store.read(name).data.buffer).toString('hex')]),

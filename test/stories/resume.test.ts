@@ -8,11 +8,12 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { RegraftError } from '../../src/errors.ts'
 import { createEngine } from '../../src/kernels/engine.ts'
 import { loadModel } from '../../src/model/load.ts'
 import type { WorkEvent } from '../../src/train/events.ts'
@@ -21,6 +22,7 @@ import { train } from '../../src/transfer/train.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { regraft } from './command-line.ts'
 import { drawFolder } from './drawn-pictures.ts'
+import { afterEpoch, afterPhase, inEpoch, interrupted } from './interrupted.ts'
 import { savedModel } from './random-model.ts'
 import { digestOf, resultOf } from './run-result.ts'
 
@@ -47,27 +49,6 @@ const fineTune: Way = {
 }
 
 const optionsOf = (way: Way, out: string): TrainOptions => ({ data, model: trunk, out, engine, ...way })
-
-/** Trains until an event, and stops there. */
-async function interrupted(options: TrainOptions, at: (event: WorkEvent) => boolean): Promise<RegraftError> {
-  const controller = new AbortController()
-  const listener = (event: WorkEvent) => {
-    if (at(event)) controller.abort(new RegraftError('interrupted', 'Stopped by a test.'))
-  }
-  const error: unknown = await train({ ...options, listener, signal: controller.signal }).then(
-    () => undefined,
-    (reason) => reason,
-  )
-  if (!(error instanceof RegraftError)) throw new Error('the training was not interrupted', { cause: error })
-  return error
-}
-
-const afterEpoch = (epoch: number) => (event: WorkEvent) => event.type === 'epoch' && event.epoch === epoch
-/** A step of an epoch; three steps make one. */
-const inEpoch = (phase: string, epoch: number) => (event: WorkEvent) =>
-  event.type === 'progress' && event.phase === phase && event.done > epoch - 1 && event.done < epoch
-/** What follows the last epoch. */
-const afterPhase = (phase: string) => (event: WorkEvent) => event.type === 'phaseEnd' && event.phase === phase
 
 async function undisturbed(way: Way, name: string) {
   const out = join(folder, name)
@@ -129,14 +110,15 @@ describe.each([
     const out = join(folder, `${phase} damaged`)
     await interrupted(optionsOf(way, out), inEpoch(phase, 3))
     const checkpoints = join(out, 'checkpoints')
-    expect(readdirSync(checkpoints).sort()).toEqual(['epoch-00001', 'epoch-00002'])
-    const file = join(checkpoints, 'epoch-00002', 'weights.safetensors')
+    const newest = 'epoch-00002-step-00001'
+    expect(readdirSync(checkpoints).sort()).toEqual(['epoch-00002', newest])
+    const file = join(checkpoints, newest, 'weights.safetensors')
     const bytes = readFileSync(file)
     bytes[bytes.length - 3] = (bytes[bytes.length - 3] ?? 0) ^ 1
     writeFileSync(file, bytes)
     const { notes } = await resume(out)
     expect(notes.filter((note) => note.includes('damaged'))).toHaveLength(1)
-    expect(notes.join()).toMatch(/epoch-00002 is damaged .*weights\.safetensors.*the checkpoint before it is used/)
+    expect(notes.join()).toMatch(/step-00001 is damaged: weights\.safetensors.*The checkpoint before it is used/)
     expect(resultOf(out)).toEqual(expected)
   })
 })
@@ -179,7 +161,96 @@ describe('a run that is not the same', () => {
     rmSync(join(other, 'disc', '0.png'))
     const ran = await regraft(['train', '--resume', out, '--simd', 'baseline'])
     expect(ran.exitCode, ran.stderr).toBe(2)
-    expect(ran.stderr).toMatch(/cannot be gone on with: the pictures .* are not the same/)
+    expect(ran.stderr).toMatch(/cannot be gone on with: the pictures are not the same \(disc\/0\.png is gone\)/)
+  })
+
+  /** What is said of data that were changed by `change`. */
+  async function refusedAfter(name: string, change: (copy: string) => void): Promise<string> {
+    const other = join(folder, `data ${name}`)
+    cpSync(data, other, { recursive: true })
+    const out = join(folder, `with ${name}`)
+    await interrupted({ ...optionsOf(head, out), data: other }, afterEpoch(1))
+    change(other)
+    const ran = await regraft(['train', '--resume', out, '--simd', 'baseline'])
+    expect(ran.exitCode, ran.stderr).toBe(2)
+    return ran.stderr
+  }
+
+  test('a picture that was edited, renamed or added is named', async () => {
+    const edited = await refusedAfter('an edited picture', (copy) => {
+      const file = join(copy, 'bars', '1.png')
+      const { atime, mtime } = statSync(file)
+      const bytes = readFileSync(file)
+      // Neither its size nor its time tells.
+      bytes[bytes.length - 20] = (bytes[bytes.length - 20] ?? 0) ^ 1
+      writeFileSync(file, bytes)
+      utimesSync(file, atime, mtime)
+    })
+    expect(edited).toMatch(/the pictures are not the same \(bars\/1\.png has other contents\)/)
+    const renamed = await refusedAfter('a renamed picture', (copy) =>
+      renameSync(join(copy, 'bars', '1.png'), join(copy, 'bars', 'one.png')),
+    )
+    expect(renamed).toMatch(/bars\/one\.png is new.*bars\/1\.png is gone/)
+    const moved = await refusedAfter('a picture in another class', (copy) =>
+      renameSync(join(copy, 'bars', '1.png'), join(copy, 'disc', 'bars-1.png')),
+    )
+    expect(moved).toMatch(/disc\/bars-1\.png is new/)
+  })
+
+  test('a class that was added is named', async () => {
+    const stderr = await refusedAfter('a new class', (copy) =>
+      cpSync(join(copy, 'disc'), join(copy, 'tulip'), { recursive: true }),
+    )
+    expect(stderr).toMatch(/the class 'tulip' is new, tulip\/\d\.png is new.* and \d+ more differences\)/)
+  })
+
+  test('data that were only moved are the same', async () => {
+    const other = join(folder, 'moved data')
+    cpSync(data, other, { recursive: true })
+    const out = join(folder, 'with moved data')
+    await interrupted({ ...optionsOf(head, out), data: other }, afterEpoch(1))
+    renameSync(other, join(folder, 'where it is now'))
+    const file = join(out, 'config.yaml')
+    writeFileSync(file, readFileSync(file, 'utf8').replace('moved data', 'where it is now'))
+    await resume(out)
+    expect(resultOf(out)).toEqual(await undisturbed(head, 'data that were not moved'))
+  })
+
+  test.each([
+    ['batchSize: 5', 'batchSize: 6', /batchSize: 6, but the checkpoint was made with 5/],
+    ['seed: 0', 'seed: 1', /seed: 1, but the checkpoint was made with 0/],
+    ['lr: 0.001', 'lr: 0.002', /lr: 0\.002, but the checkpoint was made with 0\.001/],
+    ['epochs: 3', 'epochs: 4', /epochs: 4, but the checkpoint was made with 3/],
+  ])('a config.yaml that was changed from %s to %s is refused', async (before, after, message) => {
+    const copy = join(folder, `config ${after.replace(':', '')}`)
+    cpSync(run, copy, { recursive: true })
+    const file = join(copy, 'config.yaml')
+    expect(readFileSync(file, 'utf8')).toContain(before)
+    writeFileSync(file, readFileSync(file, 'utf8').replace(before, after))
+    const ran = await regraft(['train', '--resume', copy, '--simd', 'baseline'])
+    expect(ran.exitCode, ran.stderr).toBe(2)
+    expect(ran.stderr).toMatch(message)
+  })
+
+  test('checkpoints of another run are refused', async () => {
+    const copy = join(folder, 'foreign checkpoints')
+    cpSync(run, copy, { recursive: true })
+    const other = join(folder, 'the other run')
+    await interrupted({ ...optionsOf({ ...head, seed: 7 }, other), model: trunk }, afterEpoch(1))
+    rmSync(join(copy, 'checkpoints'), { recursive: true })
+    cpSync(join(other, 'checkpoints'), join(copy, 'checkpoints'), { recursive: true })
+    const ran = await regraft(['train', '--resume', copy, '--simd', 'baseline'])
+    expect(ran.exitCode, ran.stderr).toBe(2)
+    expect(ran.stderr).toMatch(/seed: 0, but the checkpoint was made with 7/)
+  })
+
+  test('how often it saves may change', async () => {
+    const copy = join(folder, 'saves more often')
+    cpSync(run, copy, { recursive: true })
+    const words = ['train', '--resume', copy, '--simd', 'baseline', '--save-every', '1', '--keep-checkpoints', '9']
+    const ran = await regraft(words)
+    expect(ran.exitCode, ran.stderr).toBe(0)
+    expect(readdirSync(join(copy, 'checkpoints')).length).toBeGreaterThan(6)
   })
 
   test('other weights are refused', async () => {

@@ -63,9 +63,9 @@ export function instantiate(build: KernelBuild, memory: object): Readonly<Record
   >
 }
 
-/** Compiles and instantiates one build. */
-export function loadDenseKernels(build: KernelBuild): DenseKernels {
-  const memory = new host.Memory({ initial: 512, maximum: 65536, shared: true })
+/** Compiles and instantiates one build, over a memory of so many megabytes. */
+export function loadDenseKernels(build: KernelBuild, megabytes = 32): DenseKernels {
+  const memory = new host.Memory({ initial: megabytes * 16, maximum: 65536, shared: true })
   const kernels = instantiate(build, memory)
   const all = new Uint8Array(memory.buffer)
   const firstFree = 65536

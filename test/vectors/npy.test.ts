@@ -109,7 +109,7 @@ test.each([
     "{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 99999999999), }",
     'impossibly large',
   ],
-  ['a key twice', "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }", 'cannot be read'],
+  ['a key twice', "{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), }", 'twice'],
   ['an unknown key', "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 1), 'x': True}", "unknown key 'x'"],
   ['no dictionary', '[1, 2]', 'not a dictionary'],
 ])('%s is refused by name', async (_, header, expected) => {

@@ -1,7 +1,7 @@
 // The options of `train`, with the defaults that the verb has.
 import { trainDefaults } from '../../transfer/train-defaults.ts'
 import { json, onError, overwrite, preprocessing } from '../shared-settings.ts'
-import { choice, number, onOff, text, wholeNumber } from '../values.ts'
+import { choice, number, onOff, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
 
 /** Defaults that depend on what is trained: a head, layers of a trained network, a fresh network. */
 function byMode(name: keyof typeof trainDefaults.head_): string {
@@ -128,12 +128,31 @@ export const trainSettings = {
     { from: 0 },
     { group: 'Training', help: 'epochs without a better result; 0 = off', fallback: String(trainDefaults.patience) },
   ),
+  onNan: choice(['stop', 'skip', 'lower-lr'], {
+    group: 'Training',
+    help: 'when loss or gradient are not finite: end, leave the step out, or go back with a tenth of the rate',
+    fallback: trainDefaults.onNan,
+  }),
+  time: timeSpan({ group: 'Training', help: 'stop after this time, saved, with exit code 75' }),
   minAccuracy: number({ from: 0, to: 1 }, { group: 'Training', help: 'exit with 5 when the best accuracy is below' }),
 
   ...preprocessing,
 
   out: text('<dir>', { group: 'Output', help: 'run folder', fallback: 'runs/<data>-<n>' }),
   overwrite,
+  saveEvery: stepsOrTime({
+    group: 'Output',
+    help: 'how often a checkpoint is written within an epoch: steps (200) or a time (90s, 5m, 1h)',
+    fallback: trainDefaults.saveEvery,
+  }),
+  keepCheckpoints: wholeNumber(
+    { from: 1, to: 1_000_000 },
+    {
+      group: 'Output',
+      help: "the newest that are kept, besides the last epoch's end",
+      fallback: String(trainDefaults.keepCheckpoints),
+    },
+  ),
   resume: text('<run>', { group: 'Output', help: 'go on with an unfinished run, as it was configured' }),
   allowBuildChange: onOff({
     group: 'Output',

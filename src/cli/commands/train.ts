@@ -52,7 +52,16 @@ export const train = defineCommand({
 })
 
 /** What may be decided anew when a run goes on; all else stands in its configuration. */
-const besideResume = new Set(['resume', 'allowBuildChange', 'minAccuracy', 'strict', 'onError'])
+const besideResume = new Set([
+  'resume',
+  'allowBuildChange',
+  'minAccuracy',
+  'strict',
+  'onError',
+  'time',
+  'saveEvery',
+  'keepCheckpoints',
+])
 
 /** @throws RegraftError `usage`  for options that a resumed run would not follow */
 function refuseBeside(run: string, options: Readonly<Record<string, unknown>>): void {
@@ -80,10 +89,9 @@ function summarise({ out, best, test, images, seconds, stopped, belowMinimum }: 
 async function withAdvice(error: unknown, run: string): Promise<unknown> {
   if (!(error instanceof RegraftError) || (error.code !== 'interrupted' && error.code !== 'time')) return error
   const checkpoints = await listFolder(path.join(run, 'checkpoints')).catch(() => [])
-  const advice =
-    checkpoints.length > 0
-      ? `Go on with: regraft train --resume ${shellWord(run)}`
-      : 'It was too early for a checkpoint, so there is nothing to go on with: begin anew.'
+  const advice = checkpoints.some(({ name }) => !name.startsWith('.'))
+    ? `Go on with: regraft train --resume ${shellWord(run)}`
+    : 'It was too early for a checkpoint, so there is nothing to go on with: begin anew.'
   const message = `${error.message}\n${advice}`
   const signal = error.exitCode === 143 ? 'SIGTERM' : 'SIGINT'
   return new RegraftError(error.code, message, { cause: error, ...(error.code === 'interrupted' && { signal }) })

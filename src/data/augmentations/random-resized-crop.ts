@@ -1,7 +1,7 @@
 import { exp, log } from '../../exact-math.ts'
 import type { RandomStream } from '../../random.ts'
+import type { Box } from '../pixels.ts'
 import { roundHalfToEven } from '../preprocessing.ts'
-import type { Box } from '../resample.ts'
 
 /** How large and how slanted a crop may be. */
 export interface CropRange {

@@ -1,0 +1,138 @@
+// A training that can be stopped at any step and gone on with: what fine-tuning and the training of a head share.
+import { schedules } from '../optim/schedule.ts'
+import type { Updater } from '../optim/updater.ts'
+import type { Parameter, ParameterStore } from '../runtime/parameters.ts'
+import type { Runner } from '../runtime/runner.ts'
+import type { HostTensor } from '../tensor/host-tensor.ts'
+import { type Checkpointed, readEpochStart, writeCheckpoint } from '../train/checkpoint.ts'
+import type { Metrics } from '../train/classification.ts'
+import type { Phase } from '../train/events.ts'
+import { type FitOptions, type FitResult, fit } from '../train/fit.ts'
+import { forwardTraces } from '../train/forward-traces.ts'
+import { nothingDone, type Progress, positionName } from '../train/progress.ts'
+import { savePoints } from '../train/save-points.ts'
+import { writeHistory } from './run-folder.ts'
+import { parseSaveEvery } from './save-every.ts'
+import { allFinite, loadTensors, readTensors } from './session.ts'
+import type { Work } from './train-work.ts'
+
+/** What trains, with all that training changes. */
+export interface Trainee {
+  readonly phase: Phase
+  readonly runner: Runner
+  readonly updater: Updater
+  readonly store: ParameterStore
+  /** Weights and running statistics that change. */
+  readonly changing: readonly Parameter[]
+  /** `num_batches_tracked` of the batch norms; changed with each batch. */
+  readonly counters: Map<string, number>
+  /** Training pictures of an epoch. */
+  readonly pictures: number
+  readonly batches: FitOptions['batches']
+  readonly validate: (signal: AbortSignal | undefined) => Promise<Metrics>
+  /** The weights as they are now, in the form in which the best ones are kept. */
+  readonly weights: () => Promise<ReadonlyMap<string, HostTensor>>
+  /** Hears of better weights than all before. */
+  readonly onBest?: (weights: ReadonlyMap<string, HostTensor>, counters: ReadonlyMap<string, number>) => Promise<void>
+}
+
+export interface Trained extends FitResult {
+  /** Weights of the best epoch. */
+  readonly best: ReadonlyMap<string, HostTensor>
+  readonly bestCounters: ReadonlyMap<string, number>
+}
+
+/**
+ * Trains as the work's configuration says, from where it was left or from the beginning, and keeps checkpoints.
+ * @throws as `fit`, and RegraftError of the disk
+ */
+export async function fitResumably(work: Work, trainee: Trainee): Promise<Trained> {
+  const { config, options, out, resumed } = work
+  const { engine, listener } = options
+  const { runner, updater, store, changing, counters } = trainee
+  const points = savePoints(parseSaveEvery(options.saveEvery ?? config.saveEvery))
+
+  const restore = async (state: Checkpointed): Promise<void> => {
+    await loadTensors(store, state.weights)
+    await updater.restore(state.optimiser)
+    for (const [name, count] of state.counters) counters.set(name, count)
+  }
+  if (resumed) await restore(resumed)
+  let best = resumed?.best ?? (await trainee.weights())
+  let bestCounters: ReadonlyMap<string, number> = resumed?.bestCounters ?? new Map(counters)
+  let saved = resumed && positionName(resumed.progress)
+
+  const save = async (progress: Progress): Promise<void> => {
+    // Asked to stop where it has just saved, it has nothing to add.
+    if (saved === positionName(progress)) return
+    const names = changing.map(({ name }) => name)
+    await writeCheckpoint(
+      out,
+      {
+        progress,
+        origin: work.origin,
+        weights: await readTensors(store, names),
+        counters,
+        optimiser: await updater.state(),
+        best,
+        bestCounters,
+      },
+      options.keepCheckpoints ?? config.keepCheckpoints,
+    )
+    saved = positionName(progress)
+    points.saved()
+  }
+  if (!resumed) await save(nothingDone)
+
+  const result = await fit({
+    phase: trainee.phase,
+    runner,
+    updater,
+    traces: forwardTraces(
+      engine,
+      changing.filter(({ spec }) => spec.kind === 'statistic'),
+      counters,
+    ),
+    classes: work.data.classes.length,
+    epochs: config.epochs,
+    pictures: trainee.pictures,
+    batchSize: config.batchSize,
+    accumulate: 1,
+    rate: config.lr,
+    schedule: schedules[config.sched],
+    warmupEpochs: config.warmupEpochs,
+    smoothing: config.smoothing,
+    patience: config.patience,
+    onNan: config.onNan,
+    batches: trainee.batches,
+    validate: trainee.validate,
+    isFinite: () => allFinite(engine, changing),
+    from: resumed?.progress,
+    keeper: {
+      due: ({ stepsDone }) => points.due(stepsDone),
+      async save(progress) {
+        if (progress.running === undefined) await writeHistory(out, progress.history)
+        await work.flushEvents()
+        await save(progress)
+      },
+      async keepBest() {
+        best = await trainee.weights()
+        bestCounters = new Map(counters)
+        await trainee.onBest?.(best, bestCounters)
+      },
+      async rewind(epochsDone) {
+        const start = await readEpochStart(out, epochsDone)
+        await restore(start)
+        await updater.discard()
+        saved = undefined
+        return start.progress
+      },
+    },
+    budget: work.budget,
+    onComputed(milliseconds) {
+      work.timing.computeMs += milliseconds
+    },
+    listener,
+  })
+  return { ...result, best, bestCounters }
+}

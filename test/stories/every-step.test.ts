@@ -1,0 +1,115 @@
+// Stopped at any step, a training goes on to the same bytes.
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { RegraftError } from '../../src/errors.ts'
+import { createEngine } from '../../src/kernels/engine.ts'
+import { randomStream } from '../../src/random.ts'
+import type { WorkEvent } from '../../src/train/events.ts'
+import type { TrainOptions } from '../../src/transfer/options.ts'
+import { train } from '../../src/transfer/train.ts'
+import { temporaryFolder } from '../files/temporary-folder.ts'
+import { drawFolder } from './drawn-pictures.ts'
+import { afterStep, interrupted } from './interrupted.ts'
+import { savedModel } from './random-model.ts'
+import { resultOf } from './run-result.ts'
+
+const folder = temporaryFolder()
+const data = join(folder, 'data')
+const trunk = join(folder, 'trunk')
+const engine = createEngine({ threads: 2, simd: 'baseline' })
+afterAll(() => engine.close())
+
+const EPOCHS = 3
+const STEPS_PER_EPOCH = 4
+
+beforeAll(async () => {
+  // 24 pictures; 18 of them to train on, so the last batch of an epoch is smaller.
+  await drawFolder(data, 8)
+  await savedModel(trunk, 'mobilenetv1_025')
+})
+
+type Way = Partial<TrainOptions>
+const fineTune: Way = { mode: 'finetune', unfreeze: 'last:1', epochs: EPOCHS, batchSize: 5, val: '0.25' }
+const ways: readonly (readonly [string, Way])[] = [
+  ['a head', { mode: 'head', epochs: EPOCHS, batchSize: 5, val: '0.25' }],
+  ['fine-tuning with augmentation', { ...fineTune, augment: 'light' }],
+  ['fine-tuning with batch statistics and momentum', { ...fineTune, bn: 'train-unfrozen', opt: 'momentum', lr: 0.01 }],
+]
+
+describe.each(ways)('%s', (name, way) => {
+  const optionsOf = (out: string): TrainOptions => ({
+    data,
+    model: trunk,
+    out: join(folder, name, out),
+    engine,
+    ...way,
+  })
+  const resume = (out: string) =>
+    train({ data: '', out: '', resume: join(folder, name, out), engine }).then(() => resultOf(join(folder, name, out)))
+  const phase = way.mode === 'head' ? 'head' : 'finetune'
+  let expected: ReturnType<typeof resultOf>
+  beforeAll(async () => {
+    await train(optionsOf('undisturbed'))
+    expected = resultOf(join(folder, name, 'undisturbed'))
+    expect(expected.history.trimEnd().split('\n')).toHaveLength(1 + EPOCHS)
+  })
+
+  // Each step has its turn in the slices of time below; here the last step of an epoch, before its validation, and others.
+  test('ends the same after a stop', async () => {
+    for (const step of [1, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 2, EPOCHS * STEPS_PER_EPOCH]) {
+      await interrupted(optionsOf(`stopped at ${step}`), afterStep(phase, step))
+      expect(await resume(`stopped at ${step}`), `stopped at step ${step}`).toEqual(expected)
+    }
+  })
+
+  test('ends the same after stops in the middle of a step', async () => {
+    const random = randomStream({ seed: 1, purpose: 'moments of a stop' })
+    let stops = 0
+    for (let attempt = 0; attempt < 6; attempt++) {
+      const out = `stopped somewhere ${attempt}`
+      const controller = new AbortController()
+      const isDue = afterStep(phase, 1 + random.integer(EPOCHS * STEPS_PER_EPOCH - 1))
+      const listener = (event: WorkEvent) => {
+        const stop = () => controller.abort(new RegraftError('interrupted', 'Stopped by a test.'))
+        if (isDue(event)) setTimeout(stop, 5 * random.uniform())
+      }
+      const error: unknown = await train({ ...optionsOf(out), listener, signal: controller.signal }).then(
+        () => undefined,
+        (reason) => reason,
+      )
+      if (error !== undefined) {
+        expect(error).toMatchObject({ code: 'interrupted' })
+        stops += 1
+      }
+      expect(await resume(out)).toEqual(expected)
+    }
+    expect(stops).toBeGreaterThan(0)
+  })
+
+  test('ends the same however often it saves', async () => {
+    await train({ ...optionsOf('saves at each step'), saveEvery: '1', keepCheckpoints: 1 })
+    expect(resultOf(join(folder, name, 'saves at each step'))).toEqual(expected)
+  })
+
+  test('ends the same in slices of time', async () => {
+    let slices = 0
+    const out = join(folder, name, 'slices')
+    const sliced = async () => {
+      for (;;) {
+        const options = slices === 0 ? { ...optionsOf('slices') } : { data: '', out: '', resume: out, engine }
+        slices += 1
+        const error: unknown = await train({ ...options, time: 0.001 }).then(
+          () => undefined,
+          (reason) => reason,
+        )
+        if (error === undefined) return
+        expect(error).toMatchObject({ code: 'time', exitCode: 75 })
+        expect(slices).toBeLessThan(100)
+      }
+    }
+    await sliced()
+    // A step and no more in each, and a validation where the steps of an epoch were over.
+    expect(slices).toBeGreaterThan(EPOCHS * STEPS_PER_EPOCH)
+    expect(resultOf(out)).toEqual(expected)
+  })
+})
