@@ -25,6 +25,8 @@ export interface OneOpOptions<K extends OpName> {
 /** Calls that can be repeated, and what they compute. */
 export interface RepeatableCalls {
   readonly calls: readonly Call[]
+  /** Puts in place what the calls start from. They may write over it, so repetitions compute something else in the same time. */
+  restore(): Promise<void>
   read(): Readonly<Record<string, Float32Array>>
 }
 
@@ -43,8 +45,11 @@ export async function forwardCalls<K extends OpName>(
   const { op, attrs, inputShape, images } = options
   const graph = graphOf(op, attrs, inputShape)
   const { runner, calls } = await planned(engine, graph, options.parameters, { images, input: 'floats' })
-  runner.writeFloats(options.input)
-  return { calls, read: () => ({ output: runner.read('op', images) }) }
+  return {
+    calls,
+    restore: async () => runner.writeFloats(options.input),
+    read: () => ({ output: runner.read('op', images) }),
+  }
 }
 
 export interface TrainingOptions<K extends OpName> extends OneOpOptions<K> {
@@ -85,9 +90,6 @@ export async function trainingCalls<K extends OpName>(
     input: 'floats',
     training: { trainable, batchStatistics: new Set(op === 'batchNorm' ? ['op'] : []) },
   })
-  runner.writeFloats(options.input)
-  await runner.run(images)
-
   const index = (test: (kernel: string) => boolean, from = 0) =>
     calls.findIndex(({ kernel }, at) => at >= from && test(kernel))
   const afterForward = index((kernel) => AFTER.test(kernel))
@@ -96,20 +98,28 @@ export async function trainingCalls<K extends OpName>(
   const mean = calls[afterBackward]
   if (!mean || (inputGradient && beforeBackward < 0))
     throw new Error('the plan has calls that tell the operator from the rest')
-  // adaptivePoolBackward(dy, dx, …) gives the gradient of the operator's output.
-  write(engine, Number(mean.args[1]), layer, options.outputGradient)
-  if (runner.zeroGradients) await engine.run([runner.zeroGradients], images)
+  const restoreBy = (first: number) => {
+    const program = engine.register(calls.slice(0, first))
+    return async () => {
+      runner.writeFloats(options.input)
+      await engine.run([program, ...(runner.zeroGradients ? [runner.zeroGradients] : [])], images)
+      // adaptivePoolBackward(dy, dx, …) gives the gradient of the operator's output.
+      if (pass === 'backward') write(engine, Number(mean.args[1]), layer, options.outputGradient)
+    }
+  }
   if (pass === 'forward') {
     const first = inputGradient ? index((kernel) => BEFORE.test(kernel)) + 1 : 0
     // adaptivePoolForward(x, y, …) reads its output.
     const address = Number(calls[afterForward]?.args[0])
     return {
       calls: calls.slice(first, afterForward),
+      restore: restoreBy(first),
       read: () => ({ output: read(engine, address, layer.shape, images) }),
     }
   }
   return {
     calls: calls.slice(afterBackward + 1, inputGradient ? beforeBackward : calls.length),
+    restore: restoreBy(afterBackward + 1),
     read: () => ({
       ...Object.fromEntries(
         [...trainable]
@@ -150,7 +160,7 @@ async function planned(
   const listening: Engine = {
     ...engine,
     register(calls) {
-      programs.push(calls)
+      programs.push(calls.flatMap((step) => ('calls' in step ? step.calls : [step])))
       return engine.register(calls)
     },
   }

@@ -94,7 +94,12 @@ export async function opWork<K extends OpName>(engine: Engine, task: OpTask<K>):
 }
 
 /** Calls in one program as often as fills some milliseconds. */
-function repeated(engine: Engine, { calls, read }: RepeatableCalls, multiplyAdds: number, images: number): Work {
+function repeated(
+  engine: Engine,
+  { calls, restore, read }: RepeatableCalls,
+  multiplyAdds: number,
+  images: number,
+): Work {
   const count = Math.max(1, Math.min(MOST_CALLS, Math.round(MULTIPLY_ADDS_OF_A_RUN / multiplyAdds)))
   const once = engine.register(calls)
   const often = engine.register(Array.from({ length: count }, () => calls).flat())
@@ -104,6 +109,7 @@ function repeated(engine: Engine, { calls, read }: RepeatableCalls, multiplyAdds
       return count
     },
     async check() {
+      await restore()
       await engine.run([once], images)
       return { arrays: read() }
     },

@@ -1,4 +1,5 @@
 // A graph as plain data, for networks that no architecture here builds, and back, checked field by field.
+import { activationKinds } from '../ops/activation.ts'
 import { type AttributesOf, type OpName, ops } from '../ops/index.ts'
 import { ACTIVATION_CODES } from '../ops/op.ts'
 import { type GraphBuilder, graphBuilder } from './builder.ts'
@@ -102,7 +103,11 @@ const isList =
   (value) =>
     Array.isArray(value) && value.length <= 8 && (length === undefined || value.length === length) && value.every(check)
 const isPair = isList(isSize, 2)
-const isActivation: Check = (value) => typeof value === 'string' && Object.hasOwn(ACTIVATION_CODES, value)
+const isOneOf =
+  (names: readonly unknown[]): Check =>
+  (value) =>
+    names.includes(value)
+const isFused = isOneOf(Object.keys(ACTIVATION_CODES))
 const orAbsent =
   (check: Check): Check =>
   (value) =>
@@ -117,14 +122,26 @@ const window = {
 }
 const normalisation = { mean: isList(isNumber, 3), std: isList(isNumber, 3) }
 
-const attributeChecks: { readonly [K in OpName]: Readonly<Record<keyof AttributesOf<K>, Check>> } = {
+/** The fields of all alternatives. */
+type FieldsOf<A> = A extends unknown ? keyof A : never
+
+const attributeChecks: { readonly [K in OpName]: Readonly<Record<FieldsOf<AttributesOf<K>>, Check>> } = {
   imageInput: { height: isSize, width: isSize, ...normalisation },
   tensorInput: { shape: isList(isSize) },
-  conv2d: { ...window, outChannels: isSize, bias: orAbsent(isBoolean) },
+  conv2d: { ...window, outChannels: isSize, groups: orAbsent(isSize), bias: orAbsent(isBoolean) },
   depthwiseConv2d: { ...window, bias: orAbsent(isBoolean) },
-  batchNorm: { epsilon: isNumber, momentum: isNumber, activation: orAbsent(isActivation) },
-  activation: { kind: isActivation },
-  add: { activation: orAbsent(isActivation) },
+  batchNorm: { epsilon: isNumber, momentum: isNumber, activation: orAbsent(isFused) },
+  activation: {
+    kind: isOneOf(activationKinds),
+    slope: orAbsent(isNumber),
+    alpha: orAbsent(isNumber),
+    beta: orAbsent(isNumber),
+  },
+  prelu: { shared: orAbsent(isBoolean) },
+  maxout: { pieces: isSize },
+  softmax: {},
+  logSoftmax: {},
+  add: { activation: orAbsent(isFused) },
   linear: { outFeatures: isSize, bias: orAbsent(isBoolean) },
   maxPool: window,
   averagePool: { ...window, countIncludePad: orAbsent(isBoolean) },

@@ -33,8 +33,21 @@ function products(floats: Places['floats']): readonly Call[] {
     const shape = [columns, columns, depth] as const
     calls.push(call<'matmul', number>('matmul', [a, depth, packed, c, ...shape, bias, residual, activation], rows))
   }
-  const [a, b, c] = [floats(261 * 24), floats(261 * 28), floats(24 * 28)]
-  calls.push(call<'matmulTransposed', number>('matmulTransposed', [a, 24, b, 28, c, 28, 261, 28], 23))
+  const [a, b, c] = [floats(261 * 72), floats(261 * 92), floats(72 * 92)]
+  // Two blocks of rows; many columns of both are copied first, few are not.
+  for (const [scaleShift, activation, byColumns, units] of [
+    [0, 0, 0, 71],
+    [floats(2 * 72), 2, 0, 9],
+    [floats(2 * 72), 1, 1, 23],
+  ] as const) {
+    calls.push(
+      call<'matmulTransposed', number>(
+        'matmulTransposed',
+        [a, 72, scaleShift, activation, b, 92, c, 92, 261, 71, 92, byColumns, 'scratch'],
+        units,
+      ),
+    )
+  }
   calls.push(call<'packB', number>('packB', [floats(9 * 30), 30, floats(9 * 32), 9, 30], 4))
   calls.push(call<'packBTransposed', number>('packBTransposed', [floats(30 * 9), 9, floats(9 * 32), 9, 30], 4))
   return calls
@@ -79,6 +92,12 @@ function depthwise({ floats, geometry }: Places, stride: number): readonly Call[
     call<'depthwiseForward', number>('depthwiseForward', [x, weight, floats(pixels * channels), 0, 0, at], height),
     call<'depthwiseBackwardInput', number>('depthwiseBackwardInput', [y, weight, dx, at, 0], 9),
     call<'depthwiseBackwardInput', number>('depthwiseBackwardInput', [y, weight, dx, at, 1], 9),
-    call<'depthwiseBackwardWeight', number>('depthwiseBackwardWeight', [x, y, dw, 1, at], channels / 4),
+    ...[0, floats(2 * channels)].map((scaleShift) =>
+      call<'depthwiseBackwardWeight', number>(
+        'depthwiseBackwardWeight',
+        [x, scaleShift, 2, y, dw, 1, at, 'scratch'],
+        channels / 4,
+      ),
+    ),
   ]
 }

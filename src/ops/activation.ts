@@ -10,6 +10,7 @@ import {
   type Place,
   paddedChannels,
   pixelsOf,
+  rowsOf,
 } from './op.ts'
 
 /** An activation of every element by itself, and its number where it has one. */
@@ -101,7 +102,8 @@ export const activation = defineOp<ActivationAttributes>({
 
   forward(attrs, record) {
     if (isFused(attrs.kind)) {
-      record.call(
+      record.flow(
+        { rows: rowsOf(record.output.shape) },
         'activationForward',
         [firstInput(record).place, record.output.place, ACTIVATION_CODES[attrs.kind]],
         vectors(record.output.shape),
@@ -113,7 +115,8 @@ export const activation = defineOp<ActivationAttributes>({
     const dInput = record.dInputInPlace(0)
     if (!dInput) return
     if (isFused(attrs.kind)) {
-      record.call(
+      record.flow(
+        { rows: rowsOf(record.output.shape) },
         'activationBackward',
         [record.output.place, record.dOutput, dInput.place, ACTIVATION_CODES[attrs.kind], dInput.accumulate],
         vectors(record.output.shape),

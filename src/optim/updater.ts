@@ -2,7 +2,7 @@
 // gradients. Two, so that whoever trains can look at the measure in between.
 import { breathing } from '../breath.ts'
 import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
-import { type Call, call } from '../kernels/program.ts'
+import { type Call, call, type Step } from '../kernels/program.ts'
 import type { Parameter, ParameterStore } from '../runtime/parameters.ts'
 import type { Runner } from '../runtime/runner.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
@@ -84,25 +84,18 @@ export function createUpdater(engine: Engine, runner: Runner, store: ParameterSt
     call<'sumSquares', number>('sumSquares', [gradients, gradientFloats, partials], blocks),
     call<'clipScale', number>('clipScale', [partials, blocks, mostNorm, clip], 1),
   ])
-  const calls: Call[] = []
-  for (const { parameter, addresses } of places.values()) {
+  const updates = [...places.values()].map(({ parameter, addresses }): Call => {
     const gradient = runner.gradientAddress(parameter.name) ?? 0
     const [first = 0, second = 0] = addresses
     const hyper = tables[decays(parameter) ? 0 : 1]
     const units = parameter.length / 4
-    calls.push(
-      optimiser.kernel === 'sgd'
-        ? call<'sgd', number>('sgd', [parameter.address, gradient, first, hyper, scale], units, UPDATE_GRAIN)
-        : call<'adamw', number>(
-            'adamw',
-            [parameter.address, gradient, first, second, hyper, scale],
-            units,
-            UPDATE_GRAIN,
-          ),
-    )
-  }
+    return optimiser.kernel === 'sgd'
+      ? call<'sgd', number>('sgd', [parameter.address, gradient, first, hyper, scale], units, UPDATE_GRAIN)
+      : call<'adamw', number>('adamw', [parameter.address, gradient, first, second, hyper, scale], units, UPDATE_GRAIN)
+  })
   const clear = call<'fill', number>('fill', [gradients, 0], gradientFloats / 4, UPDATE_GRAIN)
-  const program = engine.register([...calls, clear])
+  const steps: readonly (Call | Step)[] = [{ calls: updates }, clear]
+  const program = engine.register(steps)
   const clearing = engine.register([clear])
 
   return {

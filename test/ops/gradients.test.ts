@@ -209,6 +209,22 @@ const activations: readonly OpCase[] = [
     { name: `${op} of a vector`, shape: [9], gain: 3, add: (net, input) => net.layer(op, 'op', {}, [input]) },
   ]),
 ]
+const residuals: readonly OpCase[] = [true, false].map((batchStatistics) => ({
+  name: `an inverted residual, statistics ${batchStatistics ? 'of the batch' : 'kept'}`,
+  shape: [11, 10, 5],
+  batchStatistics,
+  add(net, input) {
+    const pointwise = { kernel: one, stride: one, padding: none } as const
+    const norm = { epsilon: 1e-3, momentum: 0.1, activation: 'relu6' } as const
+    const window = { kernel: [5, 5], stride: two, padding: [2, 2, 2, 2] } as const
+    let x = net.layer('conv2d', 'op.expand', { ...pointwise, outChannels: 9 }, [input])
+    x = net.layer('batchNorm', 'op.norm1', norm, [x])
+    x = net.layer('depthwiseConv2d', 'op.depthwise', window, [x])
+    x = net.layer('batchNorm', 'op.norm2', norm, [x])
+    x = net.layer('conv2d', 'op.project', { ...pointwise, outChannels: 6 }, [x])
+    return net.layer('batchNorm', 'op', { epsilon: 1e-3, momentum: 0.1 }, [x])
+  },
+}))
 
 const poolings: readonly OpCase[] = [
   ...[
@@ -254,7 +270,16 @@ const poolings: readonly OpCase[] = [
   },
 ]
 
-const cases = [...convolutions, ...groups, ...algorithms, ...norms, ...blocks, ...activations, ...poolings]
+const cases = [
+  ...convolutions,
+  ...groups,
+  ...algorithms,
+  ...norms,
+  ...blocks,
+  ...residuals,
+  ...activations,
+  ...poolings,
+]
 
 describe('every operator', () => {
   const engines: Engine[] = []
