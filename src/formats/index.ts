@@ -12,6 +12,8 @@ import { looksLikePytorch, openPytorchLegacy, openPytorchZip } from './pytorch.t
 import { looksLikeSafetensors, openSafetensors } from './safetensors.ts'
 import { openShardedSafetensors } from './sharded-safetensors.ts'
 import { checkpointOf, weightsError } from './stored-tensors.ts'
+import { isLayersModel, openTfjsWeights } from './tfjs.ts'
+import { openLayersModel } from './tfjs-network.ts'
 import { readZipDirectory } from './zip.ts'
 
 /**
@@ -43,11 +45,13 @@ export async function openCheckpoint(
 export async function openNetwork(file: string, options: OnnxInputOptions): Promise<ForeignNetwork | undefined> {
   const facts = await pathFacts(file)
   if (facts?.kind !== 'file' || file.endsWith('.index.json')) return undefined
-  return (await recogniseFormat(file)) === 'onnx' ? openOnnxNetwork(file, options) : undefined
+  const format = await recogniseFormat(file)
+  if (format === 'onnx') return openOnnxNetwork(file, options)
+  return format === 'tfjs' && (await isLayersModel(file)) ? openLayersModel(file, options.size) : undefined
 }
 
 /** Formats that are read, told by content. */
-export type WeightFormat = 'safetensors' | 'pytorch' | 'pytorch-legacy' | 'npy' | 'npz' | 'onnx'
+export type WeightFormat = 'safetensors' | 'pytorch' | 'pytorch-legacy' | 'npy' | 'npz' | 'onnx' | 'tfjs'
 
 const readers: Readonly<Record<WeightFormat, (file: string) => Promise<Checkpoint>>> = {
   safetensors: openSafetensors,
@@ -56,6 +60,7 @@ const readers: Readonly<Record<WeightFormat, (file: string) => Promise<Checkpoin
   npy: openNpy,
   npz: openNpz,
   onnx: openOnnxWeights,
+  tfjs: openTfjsWeights,
 }
 
 /** What a weight file is. @throws RegraftError `weights` for known formats that are not read, and for what is no weight file */
@@ -91,6 +96,7 @@ export function recogniseFormat(file: string): Promise<WeightFormat> {
       case undefined: {
         const ending = path.extname(file).toLowerCase()
         if (looksLikeOnnx(start) || ending === '.onnx') return 'onnx'
+        if (/^\s*[{[]/.test(Buffer.from(start).toString('latin1'))) return 'tfjs'
         const foreign = byExtension.get(ending)
         if (foreign !== undefined && facts.sizeBytes > 0) throw unread(file, foreign)
         if (pytorchEndings.includes(ending) && facts.sizeBytes > 0) {
