@@ -4,7 +4,7 @@ import type { Graph } from '../graph/graph.ts'
 import { inertName } from '../inert-text.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
-import type { ForeignNetwork } from './foreign-network.ts'
+import { type ForeignNetwork, UnsupportedNetworkError } from './foreign-network.ts'
 import { Unsupported } from './network-draft.ts'
 import { type OnnxFile, type OnnxNode, type OnnxValueInfo, readOnnxFile } from './onnx-file.ts'
 import { isKnownOperator, translateNode } from './onnx-operators.ts'
@@ -163,5 +163,6 @@ function unsupportedError(file: string, unsupported: ReadonlyMap<string, number>
   const list = [...unsupported].map(([what, times]) => `${inertName(what, 200)}${times > 1 ? ` (${times} times)` : ''}`)
   const more = list.length > maxShown ? ` and ${list.length - maxShown} more` : ''
   const shown = list.slice(0, maxShown).join(', ') + more
-  return weightsError(file, `the ONNX model uses operators that are not supported: ${shown}.`)
+  const message = `${inertName(file)}: the ONNX model uses operators that are not supported: ${shown}.`
+  return new UnsupportedNetworkError('weights', message, { file })
 }

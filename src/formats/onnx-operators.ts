@@ -70,7 +70,7 @@ export function translateNode(
     return folding({ inputs: constants, attributes, opset: net.opset })
   }
   const translate = operators.get(node.op)
-  if (translate === undefined) throw new Unsupported(`${node.op} of constants and of the picture`)
+  if (translate === undefined) throw new Unsupported(node.op)
   return translate({ node, inputs, net, attributes })
 }
 

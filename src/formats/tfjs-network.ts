@@ -10,7 +10,7 @@ import type { Padding, Pair } from '../ops/window.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { toFloat32 } from '../tensor/dtype.ts'
 import { elementCount, formatShape, type Shape, shapesEqual } from '../tensor/shape.ts'
-import type { ForeignNetwork, ForeignPictures } from './foreign-network.ts'
+import { type ForeignNetwork, type ForeignPictures, UnsupportedNetworkError } from './foreign-network.ts'
 import { NetworkDraft, type ParameterSource, Unsupported } from './network-draft.ts'
 import { type StoredTensor, weightsError } from './stored-tensors.ts'
 import { copyStrided, rowMajorStrides } from './strided.ts'
@@ -138,7 +138,8 @@ class LayersTranslation {
 
   private unsupported(what: readonly string[]): Error {
     const shown = what.slice(0, maxListed).join(', ') + (what.length > maxListed ? ' and more' : '')
-    return weightsError(this.file, `the TensorFlow.js model uses layers that are not supported: ${shown}.`)
+    const message = `${inertName(this.file)}: the TensorFlow.js model uses layers that are not supported: ${shown}.`
+    return new UnsupportedNetworkError('weights', message, { file: this.file })
   }
 
   /** Adds the layers of a model. @returns its output */
