@@ -3,7 +3,7 @@ import { RegraftError } from '../errors.ts'
 import type { Graph } from '../graph/graph.ts'
 import { inertName } from '../inert-text.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
-import { elementCount, type Shape } from '../tensor/shape.ts'
+import { checkedElementCount, type Shape } from '../tensor/shape.ts'
 import { type ForeignNetwork, UnsupportedNetworkError } from './foreign-network.ts'
 import { Unsupported } from './network-draft.ts'
 import { type OnnxFile, type OnnxNode, type OnnxValueInfo, readOnnxFile } from './onnx-file.ts'
@@ -100,7 +100,8 @@ function addInput(net: Translation, info: OnnxValueInfo, options: OnnxInputOptio
     if (known >= 1) return known
     throw fail(`has a dimension of size ${known}`)
   })
-  if (!(elementCount(dims) <= 2 ** 28)) throw fail('is too large')
+  const elements = checkedElementCount(dims)
+  if (elements === undefined || elements > 2 ** 28) throw fail('is too large')
   if (!picture)
     return networkValue(
       net.layer('tensorInput', { shape: dims }, [], 'input'),
