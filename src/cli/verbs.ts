@@ -1,5 +1,6 @@
 import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
+import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type {
   EmbedOptions,
   EmbedResult,
@@ -20,6 +21,7 @@ export interface Verbs {
   evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult>
   demo(options: WorkOptions & { readonly out: string; readonly overwrite?: boolean }): Promise<DemoResult>
   doctor(options: WorkOptions): Promise<DoctorReport>
+  inspect(file: string, options: InspectOptions): Promise<Inspection>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
@@ -32,4 +34,5 @@ export const verbs: Verbs = {
   evaluate: async (model, data, options) => (await import('../transfer/evaluate.ts')).evaluate(model, data, options),
   demo: async (options) => (await import('../transfer/demo.ts')).demo(options),
   doctor: async (options) => (await import('../transfer/doctor.ts')).doctor(options),
+  inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
 }
