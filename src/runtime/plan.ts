@@ -328,7 +328,7 @@ class Planner {
     const [reader] = readers
     const [input] = layer.inputs
     if (this.runsAsInference(layer) || this.visible.has(layer.name)) return false
-    if (!reader || readers.length > 1 || input === undefined) return false
+    if (!reader || readers.length > 1 || this.runsAsInference(reader) || input === undefined) return false
     if (!opOf(reader).normalises?.(reader.attrs, reader.inputShapes)) return false
     this.values.set(layer.name, { ...this.valueOf(input), pending })
     return true

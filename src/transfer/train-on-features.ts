@@ -1,5 +1,4 @@
 import { architectureOf, type Model } from '../model/model.ts'
-import { schedules } from '../optim/schedule.ts'
 import { createUpdater } from '../optim/updater.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import type { EpochRecord } from '../train/events.ts'
@@ -144,7 +143,7 @@ export async function firstHead(work: Work, vectors: BothVectors): Promise<Reado
         batchSize: config.batchSize,
         accumulate: 1,
         rate: 1e-3,
-        schedule: schedules.cosine,
+        schedule: { kind: 'cosine' },
         warmupEpochs: 0,
         smoothing: config.smoothing,
         patience: 0,

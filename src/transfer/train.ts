@@ -90,7 +90,11 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   const manifest: RunManifest = {
     version,
     node: process.versions.node,
-    kernels: { build: options.engine.build, digest: options.engine.digest },
+    kernels: {
+      build: options.engine.build,
+      digest: options.engine.digest,
+      vectorBits: options.engine.vectorBits,
+    },
     threads: options.engine.threads,
     model: { name: config.model, architecture: model.architecture, sha256: model.origin.sha256 ?? null },
     data: { root: data.root, classes: data.classes, fingerprint: record.fingerprint },
