@@ -16,7 +16,7 @@ import {
 } from '../ops/op.ts'
 import { type Fusion, planFusions } from './fusion.ts'
 import type { Lifetime } from './layout.ts'
-import type { ParameterStore } from './parameters.ts'
+import type { PlannedParameters } from './parameters.ts'
 
 export interface TrainingMode {
   /** Full names of the parameters that are updated. */
@@ -54,8 +54,8 @@ export interface Plan {
 
 type Section = 'prepare' | 'main'
 
-/** Plans a run. @param store gives the places of the parameters */
-export function makePlan(whole: Graph, store: ParameterStore, options: PlanOptions): Plan {
+/** Plans a run. @param store  gives the places of the parameters; they need no memory yet */
+export function makePlan(whole: Graph, store: PlannedParameters, options: PlanOptions): Plan {
   return new Planner(whole, store, options).plan()
 }
 
@@ -69,13 +69,13 @@ class Planner {
   private readonly gradients = new Map<string, Place>()
   private readonly valueGradients = new Map<string, Place>()
   private readonly graph: Graph
-  private readonly store: ParameterStore
+  private readonly store: PlannedParameters
   private readonly options: PlanOptions
   private readonly needsGradient = new Set<string>()
   private gradientFloats = 0
   private gradientBlock: Block = { name: 'gradients', fixedBytes: 0, bytesPerImage: 0 }
 
-  constructor(whole: Graph, store: ParameterStore, options: PlanOptions) {
+  constructor(whole: Graph, store: PlannedParameters, options: PlanOptions) {
     // Only what the wanted outputs need is planned.
     const wanted = [whole.output, ...(options.outputs ?? [])]
     const needed = new Set(wanted.flatMap((name) => upTo(whole, name).layers.map((layer) => layer.name)))

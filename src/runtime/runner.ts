@@ -7,7 +7,7 @@ import { type Call, call } from '../kernels/program.ts'
 import { type Block, channelsOf, type Place, paddedChannels, pixelsOf } from '../ops/op.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { layOut } from './layout.ts'
-import type { ParameterStore } from './parameters.ts'
+import type { ParameterStore, PlannedParameters } from './parameters.ts'
 import { makePlan, type PlanOptions } from './plan.ts'
 
 export interface RunnerOptions extends PlanOptions {
@@ -52,6 +52,16 @@ export interface Runner {
   /** Sets all gradients to zero. */
   readonly zeroGradients: RegisteredProgram | undefined
   close(): void
+}
+
+/** Bytes that a runner would take besides the parameters, as a function of its largest batch. */
+export function runnerBytes(
+  graph: Graph,
+  parameters: PlannedParameters,
+  options: PlanOptions,
+): (images: number) => number {
+  const { lifetimes } = makePlan(graph, parameters, options)
+  return (images) => layOut(lifetimes, images).totalBytes
 }
 
 /**

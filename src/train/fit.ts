@@ -32,7 +32,7 @@ export interface FitOptions {
   readonly patience: number
   readonly onNan: OnNan
   /**
-   * The batches of an epoch in its order, of `batchSize` but for the last.
+   * The batches of an epoch in its order, of `batchSize` but for the last, each whole or in parts.
    * @param from  pictures that are passed already
    */
   readonly batches: (epoch: number, from: number, signal: AbortSignal | undefined) => AsyncIterable<TrainingBatch>

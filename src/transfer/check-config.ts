@@ -39,6 +39,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   strength: between(0),
   epochs: whole(1),
   batchSize: whole(1),
+  accum: whole(1),
+  microBatch: orNull(whole(1)),
   opt: oneOf('sgd', 'momentum', 'nesterov', 'adam', 'adamw'),
   lr: between(0),
   momentum: between(0, 1),

@@ -33,13 +33,14 @@ export async function fineTune(work: Work): Promise<Outcome> {
     const statistics = batchStatistics(graph, config.bn)
     // All memory is taken before the first picture is looked at, so that too little of it is known at once.
     const watcher = await openInference(engine, session, INFERENCE_BATCH, [graph.features], signal)
+    const microBatch = config.microBatch ?? config.batchSize
     const runner = createRunner(engine, graph, session.store, {
-      images: config.batchSize,
+      images: microBatch,
       input: 'bytes',
       training: { trainable, batchStatistics: statistics },
       besideBytes:
         updaterBytes(config.opt, trainableValues(session.store, trainable)) +
-        headTrainerBytes(channelsOf(layerNamed(graph, graph.features).shape), classes, model.head, config.batchSize),
+        headTrainerBytes(channelsOf(layerNamed(graph, graph.features).shape), classes, model.head, microBatch),
     })
     const updater = createUpdater(engine, runner, session.store, {
       optimiser: config.opt,
@@ -135,7 +136,8 @@ async function* pictureBatches(work: Work, options: PictureBatches): AsyncGenera
     samples: data.train,
     order: order.subarray(from),
     preprocessing: model.preprocessing,
-    batchSize: config.batchSize,
+    batchSize: config.microBatch ?? config.batchSize,
+    endEvery: config.batchSize,
     augment: augmentations[config.augment],
     seed: config.seed,
     epoch,

@@ -13,6 +13,7 @@ import { minimise } from '../solve/lbfgs.ts'
 import { foldStandardisation, standardisationOf, standardise } from '../solve/standardise.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
+import { batchPieces } from '../train/batch-pieces.ts'
 import { type Metrics, metricsOf, softTargets } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import type { WorkOptions } from './options.ts'
@@ -33,8 +34,8 @@ export interface HeadTrainer {
   readonly graph: Graph
   readonly runner: Runner
   readonly store: ReturnType<typeof createParameters>
-  /** Batches of one epoch in the order drawn from the seed. @param from  vectors that are passed already */
-  batches(epoch: number, batchSize: number, seed: number, from: number): AsyncIterable<TrainingBatch>
+  /** Batches of one epoch in the order drawn from the seed, or parts of them. @param from  vectors that are passed already */
+  batches(epoch: number, from: number): AsyncIterable<TrainingBatch>
   /** Metrics of the folded head on raw vectors. */
   evaluate(vectors: Vectors, signal: AbortSignal | undefined): Promise<Metrics>
   /** Weights for raw features, by parameter name. */
@@ -45,14 +46,14 @@ export interface HeadTrainer {
 const CHUNK = 1024
 
 /** An upper bound of the memory that training a head takes: two copies of it, its gradients, an optimiser, and the activations. */
-export function headTrainerBytes(width: number, classes: number, head: Head, batchSize: number): number {
+export function headTrainerBytes(width: number, classes: number, head: Head, microBatch: number): number {
   const graph = headGraph(width, classes, head, 'classifier')
   const weights = graph.layers.reduce(
     (sum, layer) => sum + parametersOf(layer).reduce((own, { shape }) => own + elementCount(shape), 0),
     0,
   )
   const activations = graph.layers.reduce((sum, layer) => sum + channelsOf(layer.shape), 0)
-  return 4 * (5 * weights + 3 * activations * Math.max(batchSize, CHUNK)) + (1 << 20)
+  return 4 * (5 * weights + 3 * activations * Math.max(microBatch, CHUNK)) + (1 << 20)
 }
 
 export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
@@ -63,6 +64,8 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
   readonly classifier: string
   readonly seed: number
   readonly batchSize: number
+  /** Vectors of a batch that are computed at a time. */
+  readonly microBatch: number
 }
 
 export async function createHeadTrainer(options: HeadTrainerOptions): Promise<HeadTrainer> {
@@ -77,7 +80,7 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
     graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))),
   )
   const runner = createRunner(engine, graph, store, {
-    images: Math.max(options.batchSize, CHUNK),
+    images: Math.max(options.microBatch, CHUNK),
     input: 'floats',
     training: { trainable, batchStatistics: new Set() },
   })
@@ -104,10 +107,10 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
     runner,
     store,
     folded,
-    async *batches(epoch, batchSize, seed, from) {
-      const order = epochOrder(labels.length, seed, epoch)
-      for (let at = from; at < order.length; at += batchSize) {
-        const members = order.subarray(at, at + batchSize)
+    async *batches(epoch, from) {
+      const order = epochOrder(labels.length, options.seed, epoch)
+      for (const { start, end } of batchPieces(from, order.length, options.batchSize, options.microBatch)) {
+        const members = order.subarray(start, end)
         const batchLabels = Int32Array.from(members, (index) => labels[index] ?? 0)
         yield {
           labels: batchLabels,

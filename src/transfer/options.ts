@@ -40,6 +40,10 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly bnAffine?: 'train' | 'frozen'
   readonly epochs?: number
   readonly batchSize?: number
+  /** Batches of a step. */
+  readonly accum?: number
+  /** Pictures of a batch that are computed at a time; all, or what fits into memory, when left out. */
+  readonly microBatch?: number
   readonly opt?: 'sgd' | 'momentum' | 'nesterov' | 'adam' | 'adamw'
   readonly lr?: number
   readonly momentum?: number

@@ -97,7 +97,7 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
     epochs: config.epochs,
     pictures: trainee.pictures,
     batchSize: config.batchSize,
-    accumulate: 1,
+    accumulate: config.accum,
     rate: config.lr,
     schedule: schedules[config.sched],
     warmupEpochs: config.warmupEpochs,

@@ -20,6 +20,9 @@ export interface TrainConfig {
   readonly strength: number
   readonly epochs: number
   readonly batchSize: number
+  readonly accum: number
+  /** Pictures of a batch that are computed at a time; null: all of them. */
+  readonly microBatch: number | null
   readonly opt: NonNullable<TrainOptions['opt']>
   readonly lr: number
   readonly momentum: number
@@ -54,6 +57,7 @@ export const trainDefaults = {
   head: 'linear',
   strength: 0.1,
   batchSize: 32,
+  accum: 1,
   opt: 'adamw',
   momentum: 0.9,
   sched: 'cosine',
@@ -95,6 +99,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     strength: options.strength ?? trainDefaults.strength,
     epochs: options.epochs ?? phase.epochs,
     batchSize: options.batchSize ?? trainDefaults.batchSize,
+    accum: options.accum ?? trainDefaults.accum,
+    microBatch: options.microBatch ?? null,
     opt: options.opt ?? trainDefaults.opt,
     lr: options.lr ?? phase.lr,
     momentum: options.momentum ?? trainDefaults.momentum,
@@ -163,6 +169,8 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--smoothing', options.smoothing, smoothing, gradient)
     only('--clip-grad', options.clipGrad, clipGrad, gradient)
     only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
+    only('--accum', options.accum, trainDefaults.accum, gradient)
+    only('--micro-batch', options.microBatch, null, gradient)
     only('--patience', options.patience, trainDefaults.patience, gradient)
     only('--on-nan', options.onNan, trainDefaults.onNan, gradient)
     only('--save-every', options.saveEvery, trainDefaults.saveEvery, gradient)

@@ -24,6 +24,7 @@ function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
     classifier: architectureNamed(model.architecture).classifier,
     seed: config.seed,
     batchSize: config.batchSize,
+    microBatch: config.microBatch ?? config.batchSize,
   })
 }
 
@@ -107,7 +108,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
       changing: trainer.store.parameters,
       counters: new Map(),
       pictures: vectors.train.labels.length,
-      batches: (epoch, from) => trainer.batches(epoch, config.batchSize, config.seed, from),
+      batches: (epoch, from) => trainer.batches(epoch, from),
       validate: (signal) => trainer.evaluate(vectors.validation, signal),
       weights: async () => trainer.folded(),
     })
@@ -150,7 +151,7 @@ export async function firstHead(work: Work, vectors: BothVectors): Promise<Reado
         smoothing: config.smoothing,
         patience: 0,
         onNan: 'stop',
-        batches: (epoch, from) => trainer.batches(epoch, config.batchSize, config.seed, from),
+        batches: (epoch, from) => trainer.batches(epoch, from),
         validate: (signal) => trainer.evaluate(vectors.validation, signal),
         isFinite: () => allFinite(options.engine, trainer.store.parameters),
         // Nothing of it is kept, so there is nothing to stop for before it is done.

@@ -17,6 +17,7 @@ import { recordData } from './data-record.ts'
 import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
+import { microBatchFor } from './micro-batch.ts'
 import type { TrainOptions, TrainResult } from './options.ts'
 import {
   describeRun,
@@ -34,7 +35,6 @@ import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { completeConfig, parseHead, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
 import { trainOnFeatures } from './train-on-features.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
-import { trainableLayers } from './trainable.ts'
 
 /**
  * Trains a classifier of the folders' classes and writes a run folder.
@@ -49,19 +49,19 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   const startedAt = performance.now()
   const { signal, listener } = options
   const out = options.resume ?? options.out
-  const config =
+  const asked =
     options.resume === undefined
       ? await withAbsolutePaths(completeConfig(options))
       : await readRunConfig(options.resume)
   // What a run that goes on is told anew has to have an effect on it, too.
-  if (options.resume !== undefined) refuseWithoutEffect({ ...options, head: config.head }, config.mode)
-  const head = parseHead(config.head)
+  if (options.resume !== undefined) refuseWithoutEffect({ ...options, head: asked.head }, asked.mode)
+  const head = parseHead(asked.head)
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
-  const data = await loadData(config.data, {
-    seed: config.seed,
-    validation: validationOf(config.val),
-    ...(config.trainList === null ? {} : { trainList: config.trainList }),
-    ...(config.test === null ? {} : { test: config.test }),
+  const data = await loadData(asked.data, {
+    seed: asked.seed,
+    validation: validationOf(asked.val),
+    ...(asked.trainList === null ? {} : { trainList: asked.trainList }),
+    ...(asked.test === null ? {} : { test: asked.test }),
     signal,
   })
   for (const { path: file, reason } of data.skipped) listener?.({ type: 'bad', path: file, reason })
@@ -69,13 +69,13 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   if (data.validation.length === 0)
     throw new RegraftError(
       'data',
-      `${config.data}: there is no picture to validate with. Give --val a folder, a list or a fraction such as 0.2.`,
+      `${asked.data}: there is no picture to validate with. Give --val a folder, a list or a fraction such as 0.2.`,
     )
 
-  const changes = preprocessingChanges(config)
-  const base = config.pretrained
-    ? (await loadModel(config.model, changes)).model
-    : await freshModel(config.model, config.seed, changes)
+  const changes = preprocessingChanges(asked)
+  const base = asked.pretrained
+    ? (await loadModel(asked.model, changes)).model
+    : await freshModel(asked.model, asked.seed, changes)
   // A head for the same classes is gone on with; another one is put aside.
   const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
   const model: Model = {
@@ -85,6 +85,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     tensors: sameHead ? base.tensors : new Map(trunkTensors(base)),
   }
   const record = await recordData(data, options)
+  const config = options.resume === undefined ? withMicroBatch(model, asked, options) : asked
   const manifest: RunManifest = {
     version,
     node: process.versions.node,
@@ -96,8 +97,6 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   }
   let resumed: Checkpointed | undefined
   if (options.resume === undefined) {
-    // Whatever the options or the network refuse, they refuse before the folder is touched.
-    trainableLayers(graphOf(model), config)
     await startRun(out, options.overwrite ?? false)
   } else {
     const before = await readRunManifest(out)
@@ -132,6 +131,13 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   } finally {
     work.budget.close()
   }
+}
+
+/** Whatever the network or the memory refuse, they refuse here, before the folder is touched. */
+function withMicroBatch(model: Model, config: TrainConfig, { engine, listener }: TrainOptions): TrainConfig {
+  if (!gradual(config)) return config
+  const note = (message: string) => listener?.({ type: 'note', message })
+  return { ...config, microBatch: microBatchFor(model, config, engine.arena.limitBytes, note) }
 }
 
 /** Whether the head or more trains step by step, so that it can be left and gone on with. */

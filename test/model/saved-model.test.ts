@@ -139,6 +139,7 @@ describe('standardisation', () => {
       classifier: 'classifier',
       seed: 0,
       batchSize: 8,
+      microBatch: 8,
     })
     await solveHead(trainer, vectors, 3, 1, { engine })
     const inner = trainer.store.read('classifier.weight').data

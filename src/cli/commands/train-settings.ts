@@ -80,6 +80,22 @@ export const trainSettings = {
     { from: 1, to: 65_536 },
     { group: 'Training', help: 'pictures per step', fallback: String(trainDefaults.batchSize) },
   ),
+  accum: wholeNumber(
+    { from: 1, to: 65_536 },
+    {
+      group: 'Training',
+      help: 'batches of a step, whose gradients are added up',
+      fallback: String(trainDefaults.accum),
+    },
+  ),
+  microBatch: wholeNumber(
+    { from: 1, to: 65_536 },
+    {
+      group: 'Training',
+      help: 'pictures of a batch that are computed at a time',
+      fallback: 'all, or equal parts that fit into --max-memory',
+    },
+  ),
   opt: choice(['sgd', 'momentum', 'nesterov', 'adam', 'adamw'], {
     group: 'Training',
     help: 'optimiser',
