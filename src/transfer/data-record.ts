@@ -15,6 +15,8 @@ export interface DataRecord {
   /** The lines of split.jsonl. */
   readonly text: string
   readonly fingerprint: string
+  /** SHA-256 of the contents by path; without files that could not be read. */
+  readonly digests: ReadonlyMap<string, string>
 }
 
 /** Looks at the contents of all pictures. @throws the reason of the signal */
@@ -30,16 +32,18 @@ export async function recordData(
   const samples = parts.flatMap(([split, members]) => members.map((sample) => ({ split, sample })))
   const files = samples.map(({ sample }) => sample.file)
   const lines: string[] = []
+  const digests = new Map<string, string>()
   listener?.({ type: 'phase', phase: 'check', total: samples.length, unit: 'files' })
   for await (const digest of contentDigests(files, signal)) {
     const { split, sample } = samples[lines.length] ?? {}
     if (sample === undefined) throw new Error('a digest of no file')
+    if (digest !== undefined) digests.set(sample.file, digest.sha256)
     lines.push(lineOf(sample, data.classes[sample.label], split, digest))
     listener?.({ type: 'progress', phase: 'check', done: lines.length, total: samples.length })
   }
   listener?.({ type: 'phaseEnd', phase: 'check' })
   const text = lines.join('')
-  return { text, fingerprint: sha256(text) }
+  return { text, fingerprint: sha256(text), digests }
 }
 
 function lineOf(

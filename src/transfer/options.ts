@@ -57,6 +57,15 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
   readonly strength?: number
   readonly augment?: 'none' | 'light'
+  /**
+   * Where the activations of pictures below the first layer that trains are kept: 'off', 'memory' or a folder. Memory, as far as it goes,
+   * when left out. Changes no result.
+   */
+  readonly cache?: string
+  /** Most bytes of it. */
+  readonly cacheSize?: number
+  /** How many versions of a picture an augmentation makes; one for each epoch when left out. */
+  readonly cacheVariants?: number
   /** Fraction, folder or list file. */
   readonly val?: string
   readonly trainList?: string

@@ -8,7 +8,7 @@ import type { RunManifest } from './run-folder.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /**
- * Options that may differ: paths, because contents are compared; how often is saved; and which unreadable pictures are put up with,
+ * Options that may differ: paths, because contents are compared; how often is saved, and what is kept in caches; and which unreadable pictures are put up with,
  * because the pictures are the same.
  */
 const free: ReadonlySet<string> = new Set<keyof TrainConfig>([
@@ -18,6 +18,8 @@ const free: ReadonlySet<string> = new Set<keyof TrainConfig>([
   'trainList',
   'test',
   'saveEvery',
+  'cache',
+  'cacheSize',
   'keepCheckpoints',
   'onError',
   'maxBad',

@@ -33,6 +33,12 @@ export interface TrainConfig {
   readonly smoothing: number
   readonly clipGrad: number
   readonly augment: NonNullable<TrainOptions['augment']>
+  /** 'off', 'memory' or a folder; null: memory, as far as it goes. */
+  readonly cache: string | null
+  /** Bytes; null: the default of the kind. */
+  readonly cacheSize: number | null
+  /** How many versions of a picture an augmentation makes; null: one for each epoch. */
+  readonly cacheVariants: number | null
   readonly val: string | null
   readonly trainList: string | null
   readonly test: string | null
@@ -71,6 +77,9 @@ export const trainDefaults = {
   finetune: { epochs: 10, lr: 5e-4, weightDecay: 0.01, warmupEpochs: 1, smoothing: 0.1, clipGrad: 5 },
   scratch: { epochs: 30, lr: 3e-3, weightDecay: 0.01, warmupEpochs: 1, smoothing: 0.1, clipGrad: 5 },
 } as const
+
+/** How much a cache may keep when nobody said. */
+export const cacheDefaults = { memoryBytes: 2 ** 30, folderBytes: 10 * 2 ** 30 } as const
 
 /** Fills in what was left open. @throws RegraftError 'usage' for options that contradict each other */
 export function completeConfig(options: TrainOptions): TrainConfig {
@@ -111,6 +120,9 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     smoothing: options.smoothing ?? phase.smoothing,
     clipGrad: options.clipGrad ?? phase.clipGrad,
     augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
+    cache: options.cache ?? null,
+    cacheSize: options.cacheSize ?? null,
+    cacheVariants: options.cacheVariants ?? null,
     val: options.val ?? null,
     trainList: options.trainList ?? null,
     test: options.test ?? null,
@@ -148,6 +160,9 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--bn', options.bn, 'frozen', '--mode finetune')
     only('--bn-affine', options.bnAffine, trainDefaults.bnAffine, '--mode finetune')
     only('--warmup-head', options.warmupHead, null, '--mode finetune')
+    only('--cache', options.cache, null, '--mode finetune')
+    only('--cache-size', options.cacheSize, null, '--mode finetune')
+    only('--cache-variants', options.cacheVariants, null, '--mode finetune')
     if (options.augment !== undefined && options.augment !== 'none') {
       throw new RegraftError(
         'usage',
@@ -155,6 +170,8 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
       )
     }
   }
+  if (options.augment === 'none') only('--cache-variants', options.cacheVariants, null, '--augment')
+  if (options.cache === 'off') only('--cache-size', options.cacheSize, null, '--cache')
   const solved = mode === 'features' && parseHead(options.head ?? trainDefaults.head).kind === 'linear'
   if (solved) {
     const { epochs, lr, weightDecay, warmupEpochs, smoothing, clipGrad } = trainDefaults.head_

@@ -12,6 +12,7 @@ import { fitResumably } from './resumable-fit.ts'
 import { allFinite, INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { type BothVectors, vectorsOf } from './train-vectors.ts'
 import type { Outcome, Work } from './train-work.ts'
+import { wholePass } from './whole-network.ts'
 
 function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
   const { options, config, model } = work
@@ -37,7 +38,7 @@ export async function trainOnFeatures(work: Work): Promise<Outcome> {
     const { features } = trunk.graph
     const runner = await openInference(options.engine, trunk, INFERENCE_BATCH, [features], options.signal)
     try {
-      vectors = await vectorsOf(work, runner)
+      vectors = await vectorsOf(work, wholePass(work, runner))
     } finally {
       runner.close()
     }

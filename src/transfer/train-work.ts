@@ -26,6 +26,8 @@ export interface Work {
   /** Encoded pictures, read once for all epochs. */
   readonly kept: KeptImages
   readonly bad: BadImage[]
+  /** SHA-256 of the pictures' contents by path. */
+  readonly digests: ReadonlyMap<string, string>
   /** Writes down what happened so far. */
   readonly flushEvents: () => Promise<void>
   /** What checkpoints say of where they come from. */
@@ -59,6 +61,11 @@ export function badCollector(work: Work, total: number): (image: BadImage) => vo
       )
     }
   }
+}
+
+/** The epoch that the draws of an augmentation belong to: with variants they come again. */
+export function drawEpoch({ cacheVariants }: TrainConfig, epoch: number): number {
+  return cacheVariants === null ? epoch : epoch % cacheVariants
 }
 
 export function trainingRecord(work: Work): unknown {

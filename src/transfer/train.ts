@@ -114,6 +114,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     timing: newTiming(),
     kept: keptImages(),
     bad: [],
+    digests: record.digests,
     origin: originOf(manifest, config),
     budget: timeBudget(options.time, 'The time given with --time is over.', signal),
     resumed,
