@@ -28,6 +28,8 @@ export interface FitOptions {
   readonly schedule: Schedule
   readonly warmupEpochs: number
   readonly smoothing: number
+  /** By which the losses of the classes count; all alike when absent. */
+  readonly classWeights?: readonly number[] | undefined
   /** Epochs without a better validation before stopping; 0 never stops. */
   readonly patience: number
   readonly onNan: OnNan

@@ -14,6 +14,7 @@ export async function withAbsolutePaths(config: TrainConfig): Promise<TrainConfi
     model: await absolute(config.model),
     // A cache may be a folder that is still to be made.
     cache: config.cache === null || isWord(config.cache) ? config.cache : path.resolve(config.cache),
+    classWeights: config.classWeights === 'auto' ? 'auto' : await absolute(config.classWeights),
     val: await absolute(config.val),
     trainList: await absolute(config.trainList),
     test: await absolute(config.test),

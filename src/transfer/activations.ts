@@ -66,6 +66,8 @@ export async function* activations(
   }
   const order = Array.from(request.order ?? samples.keys()).filter((index) => !knownBad.has(index))
   const missing = new Set(order.filter((index) => !known(index)))
+  const uses = new Map<number, number>()
+  for (const index of order) uses.set(index, (uses.get(index) ?? 0) + 1)
   const coming = computed(source, request, [...missing])
   const ready = new Map<number, Float32Array>()
 
@@ -78,7 +80,10 @@ export async function* activations(
         for (const [at, values] of next.value) ready.set(at, values)
       }
       const values = ready.get(index)
-      ready.delete(index)
+      if (values === undefined && !knownBad.has(index)) throw new Error('a picture was neither computed nor bad')
+      const left = (uses.get(index) ?? 1) - 1
+      uses.set(index, left)
+      if (left === 0) ready.delete(index)
       return values
     }
     const stored = await store.get(keyOf(index) ?? '')

@@ -50,6 +50,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   warmupHead: orNull(whole(0)),
   smoothing: between(0, 1),
   clipGrad: between(0),
+  classWeights: orNull(text),
+  sampler: oneOf('all', 'balanced'),
   augment: oneOf('none', 'light'),
   cache: orNull(text),
   cacheSize: orNull(whole(0)),

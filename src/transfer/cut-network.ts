@@ -3,7 +3,6 @@
 import * as os from 'node:os'
 import { augmentations } from '../data/augmentations/index.ts'
 import { decoderVersion } from '../data/decoder-version.ts'
-import { epochOrder } from '../data/epoch-order.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
 import type { Sample } from '../data/sample.ts'
 import { sha256, sha256OfPieces } from '../files/digest.ts'
@@ -24,7 +23,7 @@ import { type ActivationSource, activations } from './activations.ts'
 import type { PictureNetwork } from './picture-network.ts'
 import { INFERENCE_BATCH, type Session } from './session.ts'
 import { cacheDefaults } from './train-defaults.ts'
-import { drawEpoch, type Work } from './train-work.ts'
+import { drawEpoch, trainingOrder, type Work } from './train-work.ts'
 
 /**
  * Opens the network in two parts.
@@ -147,7 +146,7 @@ export async function openCutNetwork(
     },
 
     async *batches(epoch, from, { badTrain }, stop) {
-      const order = epochOrder(data.train.length, config.seed, epoch).filter((index) => !badTrain.has(index))
+      const order = trainingOrder(work, badTrain, epoch)
       const pieces = new Map(
         [...batchPieces(from, order.length, config.batchSize, microBatch)].map(({ start, end }) => [
           start - from,

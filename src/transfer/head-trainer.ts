@@ -13,10 +13,11 @@ import { minimise } from '../solve/lbfgs.ts'
 import { foldStandardisation, standardisationOf, standardise } from '../solve/standardise.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
+import { balancedOrder } from '../train/balanced-order.ts'
 import { batchPieces } from '../train/batch-pieces.ts'
 import { type Metrics, metricsOf, softTargets } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
-import type { WorkOptions } from './options.ts'
+import type { Sampler, WorkOptions } from './options.ts'
 import { loadTensors } from './session.ts'
 
 /** Labelled feature vectors. */
@@ -64,6 +65,7 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
   readonly classifier: string
   readonly seed: number
   readonly batchSize: number
+  readonly sampler: Sampler
   /** Vectors of a batch that are computed at a time. */
   readonly microBatch: number
 }
@@ -108,7 +110,10 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
     store,
     folded,
     async *batches(epoch, from) {
-      const order = epochOrder(labels.length, options.seed, epoch)
+      const order =
+        options.sampler === 'balanced'
+          ? balancedOrder(labels, options.seed, epoch)
+          : epochOrder(labels.length, options.seed, epoch)
       for (const { start, end } of batchPieces(from, order.length, options.batchSize, options.microBatch)) {
         const members = order.subarray(start, end)
         const batchLabels = Int32Array.from(members, (index) => labels[index] ?? 0)
@@ -148,12 +153,14 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
 /**
  * Multinomial logistic regression on the trainer's vectors, to the optimum: mean cross-entropy + |W|²/(2·strength·n), biases free, as
  * scikit-learn's LogisticRegression(C = strength) on standardised features.
+ * @param weights  by which the losses of the classes count; all alike when absent
  */
 export async function solveHead(
   trainer: HeadTrainer,
   vectors: Vectors,
   classes: number,
   strength: number,
+  weights: readonly number[] | undefined,
   options: Pick<WorkOptions, 'engine' | 'signal' | 'listener'>,
 ): Promise<void> {
   const { runner, store, graph } = trainer
@@ -166,16 +173,16 @@ export async function solveHead(
   const weightName = `${layer.name}.weight`
   const biasName = `${layer.name}.bias`
   const inputs = await standardise(vectors.values, await standardisationOf(vectors.values, width))
-  const weights = classes * width
+  const weightCount = classes * width
   const maxIterations = 500
   listener?.({ type: 'phase', phase: 'solve', total: maxIterations, unit: 'iterations' })
 
   const put = (x: Float64Array) => {
-    store.write(weightName, { shape: [classes, width], data: Float32Array.from(x.subarray(0, weights)) })
-    store.write(biasName, { shape: [classes], data: Float32Array.from(x.subarray(weights)) })
+    store.write(weightName, { shape: [classes, width], data: Float32Array.from(x.subarray(0, weightCount)) })
+    store.write(biasName, { shape: [classes], data: Float32Array.from(x.subarray(weightCount)) })
   }
   const minimum = await minimise({
-    initial: new Float64Array(weights + classes),
+    initial: new Float64Array(weightCount + classes),
     maxIterations,
     signal,
     onIteration: ({ iteration, value }) =>
@@ -192,20 +199,18 @@ export async function solveHead(
       for (let at = 0; at < rows; at += CHUNK) {
         const count = Math.min(CHUNK, rows - at)
         runner.writeFloats(inputs.subarray(at * width, (at + count) * width))
-        // The targets' weight makes the sum of all losses the mean.
-        const targets = softTargets(vectors.labels.subarray(at, at + count), classes, 0).map(
-          (target) => (target * count) / rows,
-        )
+        // Divided by all rows, so that the sum of all losses is their mean.
+        const targets = softTargets(vectors.labels.subarray(at, at + count), classes, 0, rows, weights)
         runner.writeTargets(targets)
         await runner.run(count, { signal })
         value += runner.losses(count).reduce((sum, loss) => sum + loss, 0)
       }
-      const gradient = new Float64Array(weights + classes)
+      const gradient = new Float64Array(weightCount + classes)
       gradient.set(runner.gradient(weightName).data, 0)
-      gradient.set(runner.gradient(biasName).data, weights)
+      gradient.set(runner.gradient(biasName).data, weightCount)
       if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
       const penalty = 1 / (strength * rows)
-      for (let index = 0; index < weights; index++) {
+      for (let index = 0; index < weightCount; index++) {
         const w = x[index] ?? 0
         value += (penalty / 2) * w * w
         gradient[index] = (gradient[index] ?? 0) + penalty * w

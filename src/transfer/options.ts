@@ -19,6 +19,9 @@ export interface WorkOptions {
   readonly onError?: 'skip' | 'stop'
 }
 
+/** Which training pictures an epoch has: all of them, or as many in which all classes come equally often. */
+export type Sampler = 'all' | 'balanced'
+
 export type TrainMode = 'features' | 'head' | 'finetune'
 
 export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
@@ -53,6 +56,9 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly warmupHead?: number
   readonly smoothing?: number
   readonly clipGrad?: number
+  /** By which the losses of the classes count: 'auto' for small classes more, or a JSON file of numbers by class. */
+  readonly classWeights?: string
+  readonly sampler?: Sampler
   readonly head?: string
   /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
   readonly strength?: number

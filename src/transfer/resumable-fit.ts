@@ -102,6 +102,7 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
     schedule: schedules[config.sched],
     warmupEpochs: config.warmupEpochs,
     smoothing: config.smoothing,
+    classWeights: work.classWeights,
     patience: config.patience,
     onNan: config.onNan,
     batches: trainee.batches,

@@ -17,6 +17,7 @@ const free: ReadonlySet<string> = new Set<keyof TrainConfig>([
   'val',
   'trainList',
   'test',
+  'classWeights',
   'saveEvery',
   'cache',
   'cacheSize',
@@ -32,6 +33,7 @@ export function originOf(manifest: RunManifest, config: TrainConfig): JsonObject
     kernels: manifest.kernels.digest,
     model: manifest.model.sha256,
     data: manifest.data.fingerprint,
+    classWeights: manifest.classWeights === null ? null : manifest.classWeights.join(' '),
     config: Object.fromEntries<JsonValue>(decisive),
   }
 }
@@ -70,6 +72,8 @@ export async function checkSameRun(
       `the kernels are another build (${before.kernels.build} ${before.kernels.digest}, now ${kernels.build} ${kernels.digest}; --allow-build-change accepts it)`,
     )
   }
+  if (origin && origin['classWeights'] !== now['classWeights'])
+    differences.push(`the weights of the classes are ${now['classWeights']}, not ${origin['classWeights']}`)
   if (origin) differences.push(...configDifferences(origin['config'], now['config']))
   if (differences.length > 0)
     throw new RegraftError('usage', `${run} cannot be gone on with: ${differences.join('; ')}.`, { file: run })

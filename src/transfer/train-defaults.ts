@@ -2,7 +2,7 @@
 import { RegraftError } from '../errors.ts'
 import type { Head } from '../model/model.ts'
 import type { OnNan } from '../train/divergence.ts'
-import type { TrainMode, TrainOptions } from './options.ts'
+import type { Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseSaveEvery } from './save-every.ts'
 
 /** The options that decide the result, complete: what `config.yaml` of a run says. */
@@ -32,6 +32,8 @@ export interface TrainConfig {
   readonly warmupHead: number | null
   readonly smoothing: number
   readonly clipGrad: number
+  readonly classWeights: string | null
+  readonly sampler: Sampler
   readonly augment: NonNullable<TrainOptions['augment']>
   /** 'off', 'memory' or a folder; null: memory, as far as it goes. */
   readonly cache: string | null
@@ -67,6 +69,7 @@ export const trainDefaults = {
   opt: 'adamw',
   momentum: 0.9,
   sched: 'cosine',
+  sampler: 'all',
   patience: 10,
   onNan: 'stop',
   saveEvery: '5m',
@@ -119,6 +122,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     warmupHead: options.warmupHead ?? null,
     smoothing: options.smoothing ?? phase.smoothing,
     clipGrad: options.clipGrad ?? phase.clipGrad,
+    classWeights: options.classWeights ?? null,
+    sampler: options.sampler ?? trainDefaults.sampler,
     augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
     cache: options.cache ?? null,
     cacheSize: options.cacheSize ?? null,
@@ -185,6 +190,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
     only('--smoothing', options.smoothing, smoothing, gradient)
     only('--clip-grad', options.clipGrad, clipGrad, gradient)
+    only('--sampler', options.sampler, trainDefaults.sampler, gradient)
     only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
     only('--accum', options.accum, trainDefaults.accum, gradient)
     only('--micro-batch', options.microBatch, null, gradient)

@@ -25,6 +25,7 @@ function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
     classifier: architectureNamed(model.architecture).classifier,
     seed: config.seed,
     batchSize: config.batchSize,
+    sampler: config.sampler,
     microBatch: config.microBatch ?? config.batchSize,
   })
 }
@@ -75,7 +76,7 @@ interface HeadOutcome {
 async function solve(work: Work, trainer: HeadTrainer, vectors: BothVectors): Promise<HeadOutcome> {
   const { options, config, model } = work
   const startedAt = performance.now()
-  await solveHead(trainer, vectors.train, model.labels.length, config.strength, options)
+  await solveHead(trainer, vectors.train, model.labels.length, config.strength, work.classWeights, options)
   const training = await trainer.evaluate(vectors.train, options.signal)
   const validation = await trainer.evaluate(vectors.validation, options.signal)
   const record: EpochRecord = {
@@ -125,7 +126,7 @@ export async function firstHead(work: Work, vectors: BothVectors): Promise<Reado
   const trainer = await trainerFor(work, vectors.train)
   try {
     if (model.head.kind === 'linear' && config.warmupHead === null) {
-      await solveHead(trainer, vectors.train, model.labels.length, config.strength, options)
+      await solveHead(trainer, vectors.train, model.labels.length, config.strength, work.classWeights, options)
       return trainer.folded()
     }
     const epochs = config.warmupHead ?? 10
@@ -150,6 +151,7 @@ export async function firstHead(work: Work, vectors: BothVectors): Promise<Reado
         schedule: schedules.cosine,
         warmupEpochs: 0,
         smoothing: config.smoothing,
+        classWeights: work.classWeights,
         patience: 0,
         onNan: 'stop',
         batches: (epoch, from) => trainer.batches(epoch, from),

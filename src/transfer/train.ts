@@ -13,6 +13,7 @@ import { type Metrics, metricsOf } from '../train/classification.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { version } from '../version.ts'
 import { withAbsolutePaths } from './absolute-paths.ts'
+import { classWeightsOf } from './class-weights.ts'
 import { recordData } from './data-record.ts'
 import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
@@ -86,6 +87,14 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   }
   const record = await recordData(data, options)
   const config = options.resume === undefined ? withMicroBatch(model, asked, options) : asked
+  const classWeights =
+    config.classWeights === null
+      ? undefined
+      : await classWeightsOf(
+          config.classWeights,
+          data.classes,
+          data.train.map(({ label }) => label),
+        )
   const manifest: RunManifest = {
     version,
     node: process.versions.node,
@@ -93,6 +102,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     threads: options.engine.threads,
     model: { name: config.model, architecture: model.architecture, sha256: model.origin.sha256 ?? null },
     data: { root: data.root, classes: data.classes, fingerprint: record.fingerprint },
+    classWeights: classWeights ?? null,
     seed: config.seed,
   }
   let resumed: Checkpointed | undefined
@@ -111,6 +121,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     out,
     data,
     model,
+    classWeights,
     timing: newTiming(),
     kept: keptImages(),
     bad: [],

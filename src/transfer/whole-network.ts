@@ -1,6 +1,5 @@
 // Fine-tuning with every picture through the whole network in each epoch.
 import { augmentations } from '../data/augmentations/index.ts'
-import { epochOrder } from '../data/epoch-order.ts'
 import { loadBatches } from '../data/loader.ts'
 import type { TrainingMode } from '../runtime/plan.ts'
 import { createRunner, type Runner } from '../runtime/runner.ts'
@@ -9,7 +8,7 @@ import { imageOutputs } from './extract-features.ts'
 import type { PictureNetwork } from './picture-network.ts'
 import { INFERENCE_BATCH, openInference, type Session } from './session.ts'
 import type { FeaturePass } from './train-vectors.ts'
-import { drawEpoch, type Work } from './train-work.ts'
+import { drawEpoch, trainingOrder, type Work } from './train-work.ts'
 
 /** Bytes of decoded validation pictures that are kept in memory; beyond it they are decoded in each epoch. */
 const KEPT_PICTURES_BYTES = 1 << 30
@@ -36,7 +35,7 @@ export async function openWholeNetwork(
     training: runner,
     features: wholePass(work, watcher, kept?.add),
     async *batches(epoch, from, { badTrain }, stop) {
-      const order = epochOrder(data.train.length, config.seed, epoch).filter((index) => !badTrain.has(index))
+      const order = trainingOrder(work, badTrain, epoch)
       for await (const batch of loadBatches({
         samples: data.train,
         order: order.subarray(from),

@@ -15,12 +15,18 @@ import { resultOf } from './run-result.ts'
 const folder = temporaryFolder()
 const data = join(folder, 'data')
 const trunk = join(folder, 'trunk')
+const uneven = join(folder, 'uneven.txt')
 const engine = createEngine({ threads: 2, simd: 'baseline' })
 afterAll(() => engine.close())
 
 beforeAll(async () => {
   const [first = ''] = await drawFolder(data, 8)
   writeFileSync(join(first, '..', 'broken.png'), 'no picture')
+  // Of two classes only two pictures each.
+  const listed = ['bars', 'disc', 'stairs'].flatMap((name, at) =>
+    Array.from({ length: at === 0 ? 8 : 2 }, (_, index) => `${name}/${index}.png\n`),
+  )
+  writeFileSync(uneven, [...listed, 'bars/broken.png\n'].join(''))
   await savedModel(trunk, 'mobilenetv2_035')
 })
 
@@ -50,6 +56,7 @@ const fineTune = {
 const ways: readonly (readonly [string, Partial<TrainOptions>])[] = [
   ['without augmentation', {}],
   ['with variants', { augment: 'light', cacheVariants: 2 }],
+  ['with pictures that come several times in an epoch', { sampler: 'balanced', trainList: uneven }],
   ['with augmentation without end', { augment: 'light' }],
   ['with batch statistics above the boundary', { bn: 'train-unfrozen', accum: 2 }],
 ]
@@ -85,7 +92,8 @@ describe.each(ways)('%s', (name, way) => {
 
   test('a run goes on with another cache than it began with', async () => {
     const out = join(folder, `stopped ${name}`)
-    await interrupted({ ...fineTune, ...way, out, engine, cache: 'off' }, inEpoch('finetune', 2))
+    const options = { ...fineTune, ...way, out, engine, cache: 'off' }
+    expect(await interrupted(options, inEpoch('finetune', 2))).toMatchObject({ code: 'interrupted' })
     expect((await trained({ resume: out, cache })).bytes).toEqual(expected)
   })
 })

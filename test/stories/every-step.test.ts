@@ -31,11 +31,14 @@ beforeAll(async () => {
 
 type Way = Partial<TrainOptions>
 const fineTune: Way = { mode: 'finetune', unfreeze: 'last:1', epochs: EPOCHS, batchSize: 5, val: '0.25' }
+const uneven: Way = { classWeights: 'auto', sampler: 'balanced' }
 const ways: readonly (readonly [string, Way])[] = [
   ['a head', { mode: 'head', epochs: EPOCHS, batchSize: 5, val: '0.25' }],
   ['fine-tuning with augmentation', { ...fineTune, augment: 'light' }],
   // Two steps an epoch, of two batches and of a short one, each batch in two parts.
   ['fine-tuning with accumulated gradients', { ...fineTune, batchSize: 6, accum: 2, microBatch: 4, augment: 'light' }],
+  ['a head for classes of different size', { mode: 'head', epochs: EPOCHS, batchSize: 5, val: '0.25', ...uneven }],
+  ['fine-tuning for classes of different size', { ...fineTune, augment: 'light', ...uneven }],
   ['fine-tuning with batch statistics and momentum', { ...fineTune, bn: 'train-unfrozen', opt: 'momentum', lr: 0.01 }],
 ]
 

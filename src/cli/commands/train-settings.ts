@@ -140,6 +140,16 @@ export const trainSettings = {
     { from: 0 },
     { group: 'Training', help: 'largest norm of the gradient', fallback: byMode('clipGrad') },
   ),
+  classWeights: text('<auto|file>', {
+    group: 'Training',
+    help: 'how much the loss of each class counts: auto for small classes more, or a JSON file, {"rose": 2, "tulip": 1}',
+    fallback: 'all alike',
+  }),
+  sampler: choice(['all', 'balanced'], {
+    group: 'Training',
+    help: 'pictures of an epoch: each once, or all classes equally often',
+    fallback: trainDefaults.sampler,
+  }),
   augment: choice(['none', 'light'], {
     group: 'Training',
     help: 'random changes of the pictures',
