@@ -65,9 +65,18 @@ const FIRST_FREE = 65_536
 // About 20 µs of looking at the barrier before going to sleep; none when workers outnumber cores, where looking only steals time.
 const SPINS = 4000
 const MAX_THREADS = 64
+export const MOST_DEFAULT_THREADS = 8
 
 export function defaultThreads(): number {
-  return Math.max(1, Math.min(8, availableParallelism()))
+  return Math.max(1, Math.min(MOST_DEFAULT_THREADS, availableParallelism()))
+}
+
+/**
+ * Bytes that work may plan with under a limit of memory: what the limit leaves beside the scratch memory of as many workers as there
+ * are at most by default. What is decided by it does not depend on how many there are.
+ */
+export function plannableBytes(limitBytes: number): number {
+  return limitBytes - FIRST_FREE - MOST_DEFAULT_THREADS * SCRATCH_BYTES
 }
 
 /** Starts an engine. Its workers are unref'ed: they never keep the process alive. */

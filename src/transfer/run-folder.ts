@@ -80,6 +80,8 @@ export interface RunManifest {
   readonly model: { readonly name: string; readonly architecture: string; readonly sha256: string | null }
   /** The fingerprint is the SHA-256 of split.jsonl. */
   readonly data: { readonly root: string; readonly classes: readonly string[]; readonly fingerprint: string }
+  /** By which the losses of the classes count, in their order; null: all alike. */
+  readonly classWeights: readonly number[] | null
   readonly seed: number
 }
 
