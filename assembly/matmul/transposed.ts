@@ -1,5 +1,5 @@
-import { clamp, lowerBound, upperBound } from '../activations'
 import { IN_PAIRS, multiplyAdd } from '../lanes'
+import { scaleShiftRows } from '../normalisation/scale-shift'
 import { packB } from './pack'
 
 /** Rows of a batch that are summed in registers, from zero, before they are added to c. */
@@ -50,8 +50,12 @@ export function matmulTransposed(
     for (let m = 0; m < M; m += SUM_ROWS) {
       const rows = min(SUM_ROWS, M - m)
       let aHere = a + ((<usize>m * <usize>lda + <usize>first) << 2)
-      if (scaleShift) normalise(aHere, lda, scaleShift + ((<usize>first) << 2), activation, rows, width, scratch, step)
-      else if (wide) copy(aHere, lda, rows, width, scratch, step)
+      if (scaleShift) {
+        const ahead = (<usize>lda) << 2
+        const scale = scaleShift + ((<usize>first) << 2)
+        const end = (<usize>width) << 2
+        scaleShiftRows(aHere, ahead, scratch, (<usize>step) << 2, rows, scale, ahead, activation, 0, end)
+      } else if (wide) copy(aHere, lda, rows, width, scratch, step)
       const copied = scaleShift != 0 || wide
       if (copied) aHere = scratch
       for (let n = firstColumn; n < endColumn; n += B_COLUMNS) {
@@ -97,33 +101,6 @@ function copy(a: usize, lda: i32, rows: i32, width: i32, out: usize, step: i32):
     for (let c: usize = 0; c < bytes; c += 16) v128.store(out + c, v128.load(a + c))
     a += (<usize>lda) << 2
     out += (<usize>step) << 2
-  }
-}
-
-/** The same of act(a·scale + shift). */
-function normalise(
-  a: usize,
-  lda: i32,
-  scaleShift: usize,
-  activation: i32,
-  rows: i32,
-  width: i32,
-  out: usize,
-  step: i32,
-): void {
-  for (; rows > 0; rows--) {
-    normaliseRow(a, scaleShift, (<usize>lda) << 2, activation, (<usize>width) << 2, out)
-    a += (<usize>lda) << 2
-    out += (<usize>step) << 2
-  }
-}
-
-function normaliseRow(a: usize, scale: usize, ahead: usize, activation: i32, bytes: usize, out: usize): void {
-  const low = lowerBound(activation)
-  const high = upperBound(activation)
-  for (let c: usize = 0; c < bytes; c += 16) {
-    const s = scale + c
-    v128.store(out + c, clamp(multiplyAdd(v128.load(a + c), v128.load(s), v128.load(s + ahead)), low, high))
   }
 }
 
