@@ -15,8 +15,9 @@ import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
 import { balancedOrder } from '../train/balanced-order.ts'
 import { batchPieces } from '../train/batch-pieces.ts'
-import { type Metrics, metricsOf, softTargets } from '../train/classification.ts'
+import { type Metrics, metricsOf } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
+import { targetsOfLabels } from '../train/targets.ts'
 import type { Sampler, WorkOptions } from './options.ts'
 import { loadTensors } from './session.ts'
 
@@ -174,6 +175,7 @@ export async function solveHead(
   const biasName = `${layer.name}.bias`
   const inputs = await standardise(vectors.values, await standardisationOf(vectors.values, width))
   const weightCount = classes * width
+  const targetOptions = { loss: { kind: 'ce' }, classes, smoothing: 0, classWeights: weights, pictures: rows } as const
   const maxIterations = 500
   listener?.({ type: 'phase', phase: 'solve', total: maxIterations, unit: 'iterations' })
 
@@ -200,8 +202,8 @@ export async function solveHead(
         const count = Math.min(CHUNK, rows - at)
         runner.writeFloats(inputs.subarray(at * width, (at + count) * width))
         // Divided by all rows, so that the sum of all losses is their mean.
-        const targets = softTargets(vectors.labels.subarray(at, at + count), classes, 0, rows, weights)
-        runner.writeTargets(targets)
+        const targets = targetsOfLabels(vectors.labels.subarray(at, at + count), targetOptions)
+        runner.writeTargets(targets.values, targets.weights)
         await runner.run(count, { signal })
         value += runner.losses(count).reduce((sum, loss) => sum + loss, 0)
       }
