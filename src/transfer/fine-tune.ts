@@ -4,20 +4,24 @@ import { layerNamed } from '../graph/graph.ts'
 import { graphOf, type Model } from '../model/model.ts'
 import { channelsOf } from '../ops/op.ts'
 import { createUpdater, updaterBytes } from '../optim/updater.ts'
+import { createWeightAverage } from '../optim/weight-average.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import type { TrainingBatch } from '../train/step.ts'
+import { withAdaptedStatistics } from './adapt-statistics.ts'
 import { openCutNetwork } from './cut-network.ts'
 import { headTrainerBytes } from './head-trainer.ts'
+import { layerRates } from './layer-rates.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { saveBest } from './save-best.ts'
 import { loadTensors, openSession, readTensors, type Session } from './session.ts'
 import { firstHead } from './train-on-features.ts'
 import { vectorsOf } from './train-vectors.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
-import { batchStatistics, trainableLayers, trainableParameters, trainableValues } from './trainable.ts'
+import { averageBytes, batchStatistics, trainableLayers, trainableParameters, trainableValues } from './trainable.ts'
 import { openWholeNetwork } from './whole-network.ts'
 
-export async function fineTune(work: Work): Promise<Outcome> {
+export async function fineTune(given: Work): Promise<Outcome> {
+  const work = given.config.bn === 'adapt' ? { ...given, model: await withAdaptedStatistics(given) } : given
   const { options, config, data, model, out, resumed } = work
   const { engine, listener, signal } = options
   const plain = graphOf(model)
@@ -30,7 +34,11 @@ export async function fineTune(work: Work): Promise<Outcome> {
     const statistics = batchStatistics(graph, config.bn)
     // All memory is taken before the first picture is looked at, so that too little of it is known at once.
     const optimiser = { optimiser: config.opt, settings: { momentum: config.momentum } }
+    const changing = session.store.parameters.filter(
+      ({ name, layer, spec }) => trainable.has(name) || (spec.kind === 'statistic' && statistics.has(layer.name)),
+    )
     const besideBytes =
+      averageBytes(changing, config) +
       updaterBytes(optimiser, trainableValues(session.store, trainable), trainable.size) +
       headTrainerBytes(
         channelsOf(layerNamed(graph, graph.features).shape),
@@ -47,7 +55,9 @@ export async function fineTune(work: Work): Promise<Outcome> {
       ...optimiser,
       weightDecay: config.weightDecay,
       clipNorm: config.clipGrad,
+      ...layerRates(graph, trainable, config),
     })
+    const average = config.ema === null ? undefined : createWeightAverage(engine, session.store, changing, config.ema)
     try {
       const vectors = await vectorsOf(work, network.features)
       if (!resumed) {
@@ -61,9 +71,6 @@ export async function fineTune(work: Work): Promise<Outcome> {
       }
       await runner.prepare(signal)
       if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
-      const changing = session.store.parameters.filter(
-        ({ name, layer, spec }) => trainable.has(name) || (spec.kind === 'statistic' && statistics.has(layer.name)),
-      )
       const names = changing.map(({ name }) => name)
       const counters = new Map(model.counters)
       const trainCount = data.train.length - vectors.badTrain.size
@@ -71,6 +78,7 @@ export async function fineTune(work: Work): Promise<Outcome> {
         phase: 'finetune',
         runner,
         updater,
+        average,
         store: session.store,
         changing,
         counters,
@@ -91,6 +99,7 @@ export async function fineTune(work: Work): Promise<Outcome> {
         images: { train: trainCount, val: vectors.validation.labels.length },
       }
     } finally {
+      average?.close()
       updater.close()
       network.close()
     }

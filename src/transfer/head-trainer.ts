@@ -47,7 +47,7 @@ export interface HeadTrainer {
 
 const CHUNK = 1024
 
-/** An upper bound of the memory that training a head takes: two copies of it, its gradients, an optimiser, and the activations. */
+/** An upper bound of the memory that training a head takes: two copies of it, an average, its gradients, an optimiser, and the activations. */
 export function headTrainerBytes(width: number, classes: number, head: Head, microBatch: number): number {
   const graph = headGraph(width, classes, head, 'classifier')
   const weights = graph.layers.reduce(
@@ -55,7 +55,7 @@ export function headTrainerBytes(width: number, classes: number, head: Head, mic
     0,
   )
   const activations = graph.layers.reduce((sum, layer) => sum + channelsOf(layer.shape), 0)
-  return 4 * (5 * weights + 3 * activations * Math.max(microBatch, CHUNK)) + (1 << 20)
+  return 4 * (6 * weights + 3 * activations * Math.max(microBatch, CHUNK)) + (1 << 20)
 }
 
 export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal'> {

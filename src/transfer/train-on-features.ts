@@ -1,5 +1,6 @@
 import { architectureOf, type Model } from '../model/model.ts'
 import { createUpdater } from '../optim/updater.ts'
+import { createWeightAverage } from '../optim/weight-average.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import type { EpochRecord } from '../train/events.ts'
 import { fit } from '../train/fit.ts'
@@ -99,13 +100,17 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
     weightDecay: config.weightDecay,
     clipNorm: config.clipGrad,
   })
+  const changing = trainer.store.parameters
+  const average =
+    config.ema === null ? undefined : createWeightAverage(options.engine, trainer.store, changing, config.ema)
   try {
     const { best, progress, stopped } = await fitResumably(work, {
       phase: 'head',
       runner: trainer.runner,
       updater,
+      average,
       store: trainer.store,
-      changing: trainer.store.parameters,
+      changing,
       counters: new Map(),
       pictures: vectors.train.labels.length,
       batches: (epoch, from) => trainer.batches(epoch, from),
@@ -114,6 +119,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
     })
     return { weights: best, history: progress.history, bestEpoch: progress.bestEpoch, stopped }
   } finally {
+    average?.close()
     updater.close()
   }
 }

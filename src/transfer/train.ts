@@ -18,6 +18,7 @@ import { recordData } from './data-record.ts'
 import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
+import { checkLayerRates } from './layer-rates.ts'
 import { microBatchFor } from './micro-batch.ts'
 import type { TrainOptions, TrainResult } from './options.ts'
 import {
@@ -165,6 +166,7 @@ async function pretrainedModel(
 function withMicroBatch(model: Model, config: TrainConfig, { engine, listener }: TrainOptions): TrainConfig {
   if (!gradual(config)) return config
   const note = (message: string) => listener?.({ type: 'note', message })
+  if (config.mode === 'finetune') checkLayerRates(model, config)
   return { ...config, microBatch: microBatchFor(model, config, engine.arena.limitBytes, note) }
 }
 

@@ -39,6 +39,11 @@ const ways: readonly (readonly [string, Way])[] = [
   ['fine-tuning with accumulated gradients', { ...fineTune, batchSize: 6, accum: 2, microBatch: 4, augment: 'light' }],
   ['a head for classes of different size', { mode: 'head', epochs: EPOCHS, batchSize: 5, val: '0.25', ...uneven }],
   ['fine-tuning for classes of different size', { ...fineTune, augment: 'light', ...uneven }],
+  ['a head and the average of its weights', { mode: 'head', epochs: EPOCHS, batchSize: 5, val: '0.25', ema: 0.9 }],
+  [
+    'fine-tuning with averages, rates by layer and gradual thawing',
+    { ...fineTune, ema: 0.9, lr: '1e-4:1e-2', gradual: 1, bn: 'train-unfrozen', opt: 'nesterov' },
+  ],
   ['fine-tuning with batch statistics and momentum', { ...fineTune, bn: 'train-unfrozen', opt: 'momentum', lr: 0.01 }],
 ]
 
