@@ -298,7 +298,9 @@ function badImage(source: string | Uint8Array, reason: string, cause: unknown): 
 
 /** What sharp says about the picture, in plain words. Anything that sharp did not say is our own mistake and is thrown. */
 function blame(cause: unknown): Outcome<never> {
-  if (!(cause instanceof Error) || cause instanceof TypeError || cause instanceof RangeError) throw cause
+  // What we say ourselves is about the machine, and a sound picture is not to suffer for that.
+  if (!(cause instanceof Error) || cause instanceof RegraftError) throw cause
+  if (cause instanceof TypeError || cause instanceof RangeError) throw cause
   const lines = cause.message.replace(/^Input buffer has corrupt header:\s*/, '').split('\n')
   const detail = inertName(lines[0]?.trim() || 'the header makes no sense', 200)
   if (/out of memory|unable to allocate|cannot allocate/i.test(cause.message)) throw cause
