@@ -18,6 +18,7 @@ import { batchPieces } from '../train/batch-pieces.ts'
 import { type Metrics, metricsOf } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import { targetsOfLabels } from '../train/targets.ts'
+import { type Opened, opened } from './opened.ts'
 import type { Sampler, WorkOptions } from './options.ts'
 import { loadTensors } from './session.ts'
 
@@ -72,25 +73,42 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
 }
 
 export async function createHeadTrainer(options: HeadTrainerOptions): Promise<HeadTrainer> {
+  const all = opened()
+  try {
+    return await openHeadTrainer(options, all)
+  } catch (error) {
+    all.close()
+    throw error
+  }
+}
+
+async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promise<HeadTrainer> {
   const { engine, vectors, classes, signal } = options
   const { width, labels } = vectors
   const statistics = await standardisationOf(vectors.values, width)
   const inputs = await standardise(vectors.values, statistics)
   const graph = headGraph(width, classes, options.head, options.classifier)
-  const store = createParameters(engine, graph)
+  const parameters = () => {
+    const created = createParameters(engine, graph)
+    all.add({ close: () => created.free() })
+    return created
+  }
+  const store = parameters()
   await loadTensors(store, await initialWeights(graph, options.seed))
   const trainable = new Set(
     graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))),
   )
-  const runner = createRunner(engine, graph, store, {
-    images: Math.max(options.microBatch, CHUNK),
-    input: 'floats',
-    training: { trainable, batchStatistics: new Set() },
-  })
+  const runner = all.add(
+    createRunner(engine, graph, store, {
+      images: Math.max(options.microBatch, CHUNK),
+      input: 'floats',
+      training: { trainable, batchStatistics: new Set() },
+    }),
+  )
   await runner.prepare(signal)
   if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
-  const rawStore = createParameters(engine, graph)
-  const rawRunner = createRunner(engine, graph, rawStore, { images: CHUNK, input: 'floats' })
+  const rawStore = parameters()
+  const rawRunner = all.add(createRunner(engine, graph, rawStore, { images: CHUNK, input: 'floats' }))
   const firstLayer = graph.layers.find((layer) => layer.op === 'linear')
   if (!firstLayer) throw new Error('a head has a linear layer')
 
@@ -142,12 +160,7 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
       }
       return metricsOf(logits, raw.labels, classes)
     },
-    close() {
-      runner.close()
-      rawRunner.close()
-      store.free()
-      rawStore.free()
-    },
+    close: () => all.close(),
   }
 }
 

@@ -68,6 +68,11 @@ export async function openInference(
   signal?: AbortSignal,
 ): Promise<Runner> {
   const runner = createRunner(engine, session.graph, session.store, { images, input: 'bytes', outputs })
-  await runner.prepare(signal)
+  try {
+    await runner.prepare(signal)
+  } catch (error) {
+    runner.close()
+    throw error
+  }
   return runner
 }

@@ -7,6 +7,7 @@ import { fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { createHeadTrainer, type HeadTrainer, solveHead, type Vectors } from './head-trainer.ts'
+import { opened } from './opened.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { allFinite, INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { type BothVectors, vectorsOf } from './train-vectors.ts'
@@ -94,16 +95,21 @@ async function solve(work: Work, trainer: HeadTrainer, vectors: BothVectors): Pr
 /** Gradient training of a head on features. */
 async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): Promise<HeadOutcome> {
   const { options, config } = work
-  const updater = createUpdater(options.engine, trainer.runner, trainer.store, {
-    optimiser: config.opt,
-    settings: { momentum: config.momentum },
-    weightDecay: config.weightDecay,
-    clipNorm: config.clipGrad,
-  })
-  const changing = trainer.store.parameters
-  const average =
-    config.ema === null ? undefined : createWeightAverage(options.engine, trainer.store, changing, config.ema)
+  const all = opened()
   try {
+    const updater = all.add(
+      createUpdater(options.engine, trainer.runner, trainer.store, {
+        optimiser: config.opt,
+        settings: { momentum: config.momentum },
+        weightDecay: config.weightDecay,
+        clipNorm: config.clipGrad,
+      }),
+    )
+    const changing = trainer.store.parameters
+    const average =
+      config.ema === null
+        ? undefined
+        : all.add(createWeightAverage(options.engine, trainer.store, changing, config.ema))
     const { best, progress, stopped } = await fitResumably(work, {
       phase: 'head',
       runner: trainer.runner,
@@ -119,8 +125,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
     })
     return { weights: best, history: progress.history, bestEpoch: progress.bestEpoch, stopped }
   } finally {
-    average?.close()
-    updater.close()
+    all.close()
   }
 }
 

@@ -20,6 +20,7 @@ import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
 import { checkLayerRates } from './layer-rates.ts'
 import { microBatchFor } from './micro-batch.ts'
+import { opened } from './opened.ts'
 import type { TrainOptions, TrainResult } from './options.ts'
 import {
   describeRun,
@@ -245,9 +246,10 @@ function trunkTensors(model: Model): [string, HostTensor][] {
 
 async function testMetrics(work: Work, model: Model): Promise<Metrics> {
   const { options, data, timing } = work
-  const session = await openSession(options.engine, model)
-  const runner = await openInference(options.engine, session, INFERENCE_BATCH, [], options.signal)
+  const all = opened()
   try {
+    const session = all.add(await openSession(options.engine, model))
+    const runner = all.add(await openInference(options.engine, session, INFERENCE_BATCH, [], options.signal))
     const outputs = await imageOutputs(runner, data.test, {
       ...options,
       phase: 'evaluate',
@@ -262,7 +264,6 @@ async function testMetrics(work: Work, model: Model): Promise<Metrics> {
       data.classes.length,
     )
   } finally {
-    runner.close()
-    session.close()
+    all.close()
   }
 }
