@@ -68,6 +68,7 @@ async function execute(
       stdin: host.stdin,
       output,
       signal: interruption.signal,
+      listener,
       options: () => ({ engine: engine.get(), signal: interruption.signal, listener }),
       say: progress.say,
       hideBar: progress.hideBar,

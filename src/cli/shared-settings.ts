@@ -22,6 +22,12 @@ export const onError = choice(['skip', 'stop'], {
   fallback: 'skip',
 })
 
+export const groupBy = text('<column|regex>', {
+  group: 'Data',
+  help: 'what is never divided: a column of the manifest, or an expression on paths',
+})
+export const dedupe = onOff({ group: 'Data', help: 'leave out copies of pictures, and all of those with two labels' })
+
 export const preprocessing = {
   imgSize: wholeNumber(
     { from: 1, to: 16_384 },

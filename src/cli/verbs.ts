@@ -1,3 +1,11 @@
+import type {
+  DataOptions,
+  DataReport,
+  DataSplitOptions,
+  DataSplitResult,
+  DataStats,
+  FileStats,
+} from '../transfer/data-options.ts'
 import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
 import type {
@@ -20,6 +28,10 @@ export interface Verbs {
   evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult>
   demo(options: WorkOptions & { readonly out: string; readonly overwrite?: boolean }): Promise<DemoResult>
   doctor(options: WorkOptions): Promise<DoctorReport>
+  checkData(data: readonly string[], options: DataOptions): Promise<DataReport>
+  dataStats(inputs: readonly string[], options: DataOptions): Promise<DataStats>
+  fileStats(inputs: readonly string[], options: DataOptions): AsyncIterable<FileStats>
+  splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
@@ -32,4 +44,10 @@ export const verbs: Verbs = {
   evaluate: async (model, data, options) => (await import('../transfer/evaluate.ts')).evaluate(model, data, options),
   demo: async (options) => (await import('../transfer/demo.ts')).demo(options),
   doctor: async (options) => (await import('../transfer/doctor.ts')).doctor(options),
+  checkData: async (data, options) => (await import('../transfer/data-check.ts')).checkData(data, options),
+  dataStats: async (inputs, options) => (await import('../transfer/data-stats.ts')).dataStats(inputs, options),
+  async *fileStats(inputs, options) {
+    yield* (await import('../transfer/data-stats.ts')).fileStats(inputs, options)
+  },
+  splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
 }

@@ -51,6 +51,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   augment: oneOf('none', 'light'),
   val: orNull(text),
   trainList: orNull(text),
+  groupBy: orNull(text),
+  dedupe: flag,
   test: orNull(text),
   patience: whole(0),
   onNan: oneOf('stop', 'skip', 'lower-lr'),

@@ -60,6 +60,10 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** Fraction, folder or list file. */
   readonly val?: string
   readonly trainList?: string
+  /** A column of the manifest, or an expression on paths: what is never divided between training and validation. */
+  readonly groupBy?: string
+  /** Leave out copies of pictures, and all of those with two labels. */
+  readonly dedupe?: boolean
   readonly test?: string
   readonly patience?: number
   /** What to do when loss or gradient are not finite; the step is not made in any case. */

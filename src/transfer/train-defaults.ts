@@ -32,6 +32,8 @@ export interface TrainConfig {
   readonly augment: NonNullable<TrainOptions['augment']>
   readonly val: string | null
   readonly trainList: string | null
+  readonly groupBy: string | null
+  readonly dedupe: boolean
   readonly test: string | null
   readonly patience: number
   readonly onNan: OnNan
@@ -109,6 +111,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
     val: options.val ?? null,
     trainList: options.trainList ?? null,
+    groupBy: options.groupBy ?? null,
+    dedupe: options.dedupe ?? false,
     test: options.test ?? null,
     patience: options.patience ?? trainDefaults.patience,
     onNan: options.onNan ?? trainDefaults.onNan,

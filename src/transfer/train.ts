@@ -35,6 +35,7 @@ import { completeConfig, parseHead, refuseWithoutEffect, type TrainConfig } from
 import { trainOnFeatures } from './train-on-features.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
 import { trainableLayers } from './trainable.ts'
+import { validationChoice } from './validation-choice.ts'
 
 /**
  * Trains a classifier of the folders' classes and writes a run folder.
@@ -59,8 +60,10 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
   const data = await loadData(config.data, {
     seed: config.seed,
-    validation: validationOf(config.val),
+    validation: validationChoice(config.val),
     ...(config.trainList === null ? {} : { trainList: config.trainList }),
+    ...(config.groupBy === null ? {} : { groupBy: config.groupBy }),
+    dedupe: config.dedupe,
     ...(config.test === null ? {} : { test: config.test }),
     signal,
     onProgress: (done, total) => listener?.({ type: 'progress', phase: 'check', done, total }),
@@ -149,11 +152,6 @@ async function pretrainedModel(
 /** Whether the head or more trains step by step, so that it can be left and gone on with. */
 function gradual(config: TrainConfig): boolean {
   return config.mode !== 'features' || parseHead(config.head).kind !== 'linear'
-}
-
-function validationOf(text: string | null): number | string | undefined {
-  if (text === null) return undefined
-  return /^(0|0?\.\d+|1)$/.test(text) ? Number(text) : text
 }
 
 function preprocessingChanges(config: TrainConfig): PreprocessingChanges {

@@ -1,4 +1,5 @@
 import type { Command } from '../command.ts'
+import { data } from './data.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
@@ -7,4 +8,4 @@ import { predict } from './predict.ts'
 import { train } from './train.ts'
 
 /** All commands, in the order of the help. */
-export const commands: readonly Command[] = [train, predict, embed, evaluate, demo, doctor]
+export const commands: readonly Command[] = [train, predict, embed, evaluate, data, demo, doctor]
