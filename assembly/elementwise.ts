@@ -1,4 +1,5 @@
 import { clamp, lowerBound, upperBound } from './activations'
+import { lanesBefore } from './lanes'
 
 /** y = act(a + b).  f32, units are vectors of 4; y may be a or b. */
 export function add(a: usize, b: usize, y: usize, activation: i32, from: i32, to: i32): void {
@@ -21,4 +22,14 @@ export function fill(y: usize, value: f32, from: i32, to: i32): void {
   const lanes = f32x4.splat(value)
   const end = (<usize>to) << 4
   for (let i = (<usize>from) << 4; i < end; i += 16) v128.store(y + i, lanes)
+}
+
+/** Sets what lies behind the first C of S values to 0.  y: f32[rows, S], S < C + 4; units are rows. */
+export function clearPadding(y: usize, C: i32, S: i32, from: i32, to: i32): void {
+  const stride = (<usize>S) << 2
+  const kept = lanesBefore(S - 4, C)
+  const end = y + <usize>to * stride
+  for (let last = y + <usize>from * stride + stride - 16; last < end; last += stride) {
+    v128.store(last, v128.and(v128.load(last), kept))
+  }
 }

@@ -19,3 +19,18 @@ export function activate(x: v128, ceiling: v128): v128 {
   // The order of the operands decides what becomes of NaN: pmax(a, b) is a < b ? b : a.
   return f32x4.pmin(f32x4.pmax(x, f32x4.splat(0)), ceiling)
 }
+
+/** All bits of lanes c … c+3 that lie before C. */
+// @ts-ignore: decorator
+@inline
+export function lanesBefore(c: i32, C: i32): v128 {
+  return i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(C - c))
+}
+
+/** Sum of four lanes. */
+// @ts-ignore: decorator
+@inline
+export function laneSum(lanes: v128): f32 {
+  const a = f32x4.extract_lane(lanes, 0) + f32x4.extract_lane(lanes, 1)
+  return a + (f32x4.extract_lane(lanes, 2) + f32x4.extract_lane(lanes, 3))
+}

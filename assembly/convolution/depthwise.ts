@@ -2,11 +2,16 @@
 // geometry as in README.md. Which way a row is computed, and so the order of its sums, depends on the shape and its place in
 // the picture alone.
 
+import { clamp, lowerBound, upperBound } from '../activations'
+import { multiplyAdd } from '../lanes'
 import { slideForward, slides, slideTurned } from './depthwise-3x3'
 import { slideApart } from './depthwise-3x3-stride-2'
 import { slideWeight } from './depthwise-3x3-weight'
 import { forwardRow, gatheredRow, turnedRow } from './depthwise-taps'
 import { weightRow } from './depthwise-weight'
+
+/** Bytes of a worker's scratch memory. */
+const SCRATCH_BYTES: usize = 1 << 20
 
 /** y = act(bias + x * weight); bias may be null. Units are output rows (image·OH + row). */
 export function depthwiseForward(
@@ -88,15 +93,19 @@ function isThreeByTwo(geometry: usize): bool {
 }
 
 /**
- * dw += sum over images, output rows and their pixels of x·dy. A row (where it slides, a tile of its columns) is summed from
- * zero; rows are added in order. Units are groups of 4 channels.
+ * dw += sum over images, output rows and their pixels of x·dy, or, where scaleShift (scale[S], shift[S]) is not null, of
+ * act(x·scale + shift)·dy. A row (where it slides, a tile of its columns) is summed from zero; rows are added in order.
+ * scratch: 1 MiB, used with scaleShift only; the rows of x that a row of dy needs must fit in. Units are groups of 4 channels.
  */
 export function depthwiseBackwardWeight(
   x: usize,
+  scaleShift: usize,
+  activation: i32,
   dy: usize,
   dw: usize,
   images: i32,
   geometry: usize,
+  scratch: usize,
   from: i32,
   to: i32,
 ): void {
@@ -105,19 +114,71 @@ export function depthwiseBackwardWeight(
   const stride = (<usize>load<i32>(geometry, 12)) << 2
   const OH = load<i32>(geometry, 16)
   const OW = load<i32>(geometry, 20)
-  const input = <usize>(H * W) * stride
+  const strideH = load<i32>(geometry, 36)
+  const padTop = load<i32>(geometry, 44)
+  const extent = (load<i32>(geometry, 28) - 1) * load<i32>(geometry, 52) + 1
+  const inputRow = <usize>W * stride
   const outputRow = <usize>OW * stride
   const first = (<usize>from) << 4
   const end = (<usize>to) << 4
+  // Output rows for which scratch holds the input rows.
+  const most = scaleShift ? max(1, (<i32>(SCRATCH_BYTES / inputRow) - extent) / strideH + 1) : OH
   for (let image = 0; image < images; image++) {
-    const source = x + <usize>image * input
-    for (let oy = 0; oy < OH; oy++) {
-      const gradient = dy + <usize>(image * OH + oy) * outputRow
-      if (slides(geometry, oy, H, W, OW, load<i32>(geometry, 44), load<i32>(geometry, 48))) {
-        slideWeight(source, gradient, dw, oy, geometry, first, end)
-      } else {
-        weightRow(source, gradient, dw, oy, geometry, first, end)
+    const picture = x + <usize>(image * H) * inputRow
+    for (let top = 0; top < OH; top += most) {
+      const bottom = min(OH, top + most)
+      let source = picture
+      if (scaleShift) {
+        const row = max(0, top * strideH - padTop)
+        const rows = min(H, (bottom - 1) * strideH - padTop + extent) - row
+        const offset = <usize>row * inputRow
+        normaliseRows(picture + offset, scratch, rows * W, stride, scaleShift, activation, first, end)
+        // Where row 0 would lie.
+        source = scratch - offset
+      }
+      for (let oy = top; oy < bottom; oy++) {
+        const gradient = dy + <usize>(image * OH + oy) * outputRow
+        if (slides(geometry, oy, H, W, OW, padTop, load<i32>(geometry, 48))) {
+          slideWeight(source, gradient, dw, oy, geometry, first, end)
+        } else {
+          weightRow(source, gradient, dw, oy, geometry, first, end)
+        }
       }
     }
+  }
+}
+
+/** y = act(x·scale + shift) for channels first … end (in bytes) of so many pixels. */
+function normaliseRows(
+  x: usize,
+  y: usize,
+  pixels: i32,
+  stride: usize,
+  scaleShift: usize,
+  activation: i32,
+  first: usize,
+  end: usize,
+): void {
+  for (; pixels > 0; pixels--) {
+    normalisePixel(x, y, stride, scaleShift, activation, first, end)
+    x += stride
+    y += stride
+  }
+}
+
+function normalisePixel(
+  x: usize,
+  y: usize,
+  stride: usize,
+  scale: usize,
+  activation: i32,
+  first: usize,
+  end: usize,
+): void {
+  const low = lowerBound(activation)
+  const high = upperBound(activation)
+  for (let c = first; c < end; c += 16) {
+    const s = scale + c
+    v128.store(y + c, clamp(multiplyAdd(v128.load(x + c), v128.load(s), v128.load(s + stride)), low, high))
   }
 }

@@ -1,29 +1,129 @@
+import { clamp, lowerBound, upperBound } from '../activations'
 import { multiplyAdd } from '../lanes'
+import { packB } from './pack'
 
 /** Rows of a batch that are summed in registers, from zero, before they are added to c. */
 export const SUM_ROWS: i32 = 256
 
+/** Columns of a, and of b, that are worked on at once, and where the copy of b lies in scratch. */
+const A_COLUMNS: i32 = 256
+const B_COLUMNS: i32 = 512
+const B_OFFSET: usize = 512 * 1024
+/** From so many columns on a copy pays: cache lines that lie a power of two apart push each other out. */
+const WIDE: i32 = 64
+
 /**
  * c += aᵀ·b:  c[k, n] += sum over m of a[m, k]·b[m, n].
- * a: f32[M, lda]; b: f32[M, ldb]; c: f32[…, ldc], added to, its first N columns. lda, ldb, ldc and N are multiples of 4; c may not
- * overlap a or b. Blocks of 256 rows are summed from zero and added to c in order. Units: rows of c.
+ * a: f32[M, lda], its first K columns, or, where scaleShift (scale[lda], shift[lda]) is not null, act(a·scale + shift) in its place;
+ * b: f32[M, ldb]; c: f32[K, ldc], added to, its first N columns; scratch: 1 MiB. lda, ldb, ldc and N are multiples of 4; c may not
+ * overlap a or b. Blocks of 256 rows are summed from zero and added to c in order.
+ * Units: rows of c, or, where byColumns is not 0, groups of 4 of its columns.
  */
 export function matmulTransposed(
   a: usize,
   lda: i32,
+  scaleShift: usize,
+  activation: i32,
   b: usize,
   ldb: i32,
   c: usize,
   ldc: i32,
   M: i32,
+  K: i32,
   N: i32,
+  byColumns: i32,
+  scratch: usize,
   from: i32,
   to: i32,
 ): void {
-  for (let m = 0; m < M; m += SUM_ROWS) {
-    const rows = min(SUM_ROWS, M - m)
-    const offset = (<usize>m) << 2
-    addTransposedBlock(a + offset * lda, lda, b + offset * ldb, ldb, c, ldc, rows, N, from, to)
+  const firstRow = byColumns ? 0 : from
+  const endRow = byColumns ? K : to
+  const firstColumn = byColumns ? from << 2 : 0
+  const endColumn = byColumns ? to << 2 : N
+  const wide = endRow - firstRow >= WIDE && endColumn - firstColumn >= WIDE
+  for (let k = firstRow; k < endRow; ) {
+    const first = k & ~3
+    const end = min(first + A_COLUMNS, endRow)
+    const width = (end - first + 3) & ~3
+    // An odd number of cache lines from row to row spreads a column over all sets of the cache.
+    const step = wide ? ((width + 15) & ~15) | 16 : width
+    for (let m = 0; m < M; m += SUM_ROWS) {
+      const rows = min(SUM_ROWS, M - m)
+      let aHere = a + ((<usize>m * <usize>lda + <usize>first) << 2)
+      if (scaleShift) normalise(aHere, lda, scaleShift + ((<usize>first) << 2), activation, rows, width, scratch, step)
+      else if (wide) copy(aHere, lda, rows, width, scratch, step)
+      const copied = scaleShift != 0 || wide
+      if (copied) aHere = scratch
+      for (let n = firstColumn; n < endColumn; n += B_COLUMNS) {
+        const columns = min(B_COLUMNS, endColumn - n)
+        let bHere = b + ((<usize>m * <usize>ldb + <usize>n) << 2)
+        if (wide) {
+          packB(bHere, ldb, scratch + B_OFFSET, rows, columns, 0, (columns + 7) >> 3)
+          bHere = scratch + B_OFFSET
+        } else {
+          fetch(bHere, (<usize>ldb) << 2, (<usize>columns) << 2, rows)
+        }
+        addTransposedBlock(
+          aHere,
+          copied ? step : lda,
+          bHere,
+          wide ? 0 : ldb,
+          c + ((<usize>first * <usize>ldc + <usize>n) << 2),
+          ldc,
+          rows,
+          columns,
+          k - first,
+          end - first,
+        )
+      }
+    }
+    k = end
+  }
+}
+
+/** Brings rows of b into the caches, line by line as they lie. A load could trap, so that no optimiser removes it. */
+function fetch(b: usize, step: usize, bytes: usize, rows: i32): void {
+  for (; rows > 0; rows--) {
+    const end = b + bytes
+    for (let line = b; line < end; line += 64) load<i32>(line)
+    b += step
+  }
+}
+
+/** out = the first `width` columns of so many rows of a; out: f32[rows, step]. */
+function copy(a: usize, lda: i32, rows: i32, width: i32, out: usize, step: i32): void {
+  const bytes = (<usize>width) << 2
+  for (; rows > 0; rows--) {
+    for (let c: usize = 0; c < bytes; c += 16) v128.store(out + c, v128.load(a + c))
+    a += (<usize>lda) << 2
+    out += (<usize>step) << 2
+  }
+}
+
+/** The same of act(a·scale + shift). */
+function normalise(
+  a: usize,
+  lda: i32,
+  scaleShift: usize,
+  activation: i32,
+  rows: i32,
+  width: i32,
+  out: usize,
+  step: i32,
+): void {
+  for (; rows > 0; rows--) {
+    normaliseRow(a, scaleShift, (<usize>lda) << 2, activation, (<usize>width) << 2, out)
+    a += (<usize>lda) << 2
+    out += (<usize>step) << 2
+  }
+}
+
+function normaliseRow(a: usize, scale: usize, ahead: usize, activation: i32, bytes: usize, out: usize): void {
+  const low = lowerBound(activation)
+  const high = upperBound(activation)
+  for (let c: usize = 0; c < bytes; c += 16) {
+    const s = scale + c
+    v128.store(out + c, clamp(multiplyAdd(v128.load(a + c), v128.load(s), v128.load(s + ahead)), low, high))
   }
 }
 

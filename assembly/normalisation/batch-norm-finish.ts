@@ -1,15 +1,15 @@
-import { BLOCK_ROWS } from './batch-norm-statistics'
-
 /**
  * Statistics of the batch from those of its blocks, in f64 and in block order:
  * mean = sum of n·mean / M, squared deviations = sum of (their own + n·(mean - total mean)²) (Chan, Golub & LeVeque 1983).
- * saved = mean[S], 1/sqrt(variance/M + epsilon)[S]; scaleShift = gamma·saved[1], beta - mean·scale.
+ * scaleShift = scale[S], shift[S], with scale = gamma/sqrt(variance/M + epsilon) and shift = beta - mean·scale; saved, for backward:
+ * for each group of 4 channels mean[4], 1/sqrt(variance/M + epsilon)[4], scale[4], shift[4].
  * With update: running = (1 - momentum)·running + momentum·batch, the variance with M - 1 in place of M.
  * gamma and beta may be null (1 and 0). Units are groups of 4 channels.
  */
 export function batchNormFinish(
   partials: usize,
   M: i32,
+  blockRows: i32,
   S: i32,
   gamma: usize,
   beta: usize,
@@ -26,8 +26,8 @@ export function batchNormFinish(
   const stride = (<usize>S) << 2
   const end = (<usize>to) << 4
   for (let c = (<usize>from) << 4; c < end; c += 4) {
-    const mean = totalMean(partials + c, M, stride)
-    const squares = totalSquares(partials + c, M, stride, mean)
+    const mean = totalMean(partials + c, M, blockRows, stride)
+    const squares = totalSquares(partials + c, M, blockRows, stride, mean)
     if (update) {
       const unbiased = squares / <f64>max(M - 1, 1)
       store<f32>(runningMean + c, <f32>((1 - momentum) * <f64>load<f32>(runningMean + c) + momentum * mean))
@@ -59,20 +59,20 @@ export function batchNormFixed(
   }
 }
 
-function totalMean(partials: usize, M: i32, stride: usize): f64 {
+function totalMean(partials: usize, M: i32, blockRows: i32, stride: usize): f64 {
   let sum: f64 = 0
-  for (let start = 0; start < M; start += BLOCK_ROWS) {
-    sum += <f64>min(BLOCK_ROWS, M - start) * <f64>load<f32>(partials)
+  for (let start = 0; start < M; start += blockRows) {
+    sum += <f64>min(blockRows, M - start) * <f64>load<f32>(partials)
     partials += stride << 1
   }
   return sum / <f64>M
 }
 
-function totalSquares(partials: usize, M: i32, stride: usize, mean: f64): f64 {
+function totalSquares(partials: usize, M: i32, blockRows: i32, stride: usize, mean: f64): f64 {
   let sum: f64 = 0
-  for (let start = 0; start < M; start += BLOCK_ROWS) {
+  for (let start = 0; start < M; start += blockRows) {
     const distance = <f64>load<f32>(partials) - mean
-    sum += <f64>load<f32>(partials + stride) + <f64>min(BLOCK_ROWS, M - start) * (distance * distance)
+    sum += <f64>load<f32>(partials + stride) + <f64>min(blockRows, M - start) * (distance * distance)
     partials += stride << 1
   }
   return sum
@@ -93,8 +93,11 @@ function writeChannel(
   const scale = <f32>((gamma ? <f64>load<f32>(gamma + c) : 1) * inverse)
   // The shift belongs to the scale as rounded, so that their errors cancel at the mean.
   const shift = (beta ? <f64>load<f32>(beta + c) : 0) - mean * <f64>scale
-  store<f32>(saved + c, <f32>mean)
-  store<f32>(saved + stride + c, <f32>inverse)
   store<f32>(scaleShift + c, scale)
   store<f32>(scaleShift + stride + c, <f32>shift)
+  const table = saved + (c & ~15) * 4 + (c & 15)
+  store<f32>(table, <f32>mean)
+  store<f32>(table, <f32>inverse, 16)
+  store<f32>(table, scale, 32)
+  store<f32>(table, <f32>shift, 48)
 }

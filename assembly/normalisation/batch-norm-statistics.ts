@@ -1,17 +1,23 @@
-// Sums over the rows of a matrix x f32[M, S], by blocks of 256 rows. A block is walked in strips of 512 channels, so that its
+// Sums over the rows of a matrix x f32[M, S], by blocks of its rows. A block is walked in strips of 512 channels, so that its
 // second pass finds the strip in the cache, and eight rows at a time, added as a tree.
 
-/** Rows of a block. */
-export const BLOCK_ROWS: i32 = 256
 /** Bytes of a strip: 512 channels, so half a MiB in 256 rows (64 channels: 20 in place of 24 GB/s at 784x1280). */
 const STRIP: usize = 2048
 
-/** partials[block] = mean[S], sum of squared deviations from that mean[S].  Units are blocks of 256 rows. */
-export function batchNormStatistics(x: usize, S: i32, M: i32, partials: usize, from: i32, to: i32): void {
+/** partials[block] = mean[S], sum of squared deviations from that mean[S].  Units are blocks of `blockRows` rows. */
+export function batchNormStatistics(
+  x: usize,
+  S: i32,
+  M: i32,
+  blockRows: i32,
+  partials: usize,
+  from: i32,
+  to: i32,
+): void {
   const stride = (<usize>S) << 2
   for (let block = from; block < to; block++) {
-    const start = block * BLOCK_ROWS
-    const rows = min(BLOCK_ROWS, M - start)
+    const start = block * blockRows
+    const rows = min(blockRows, M - start)
     const source = x + <usize>start * stride
     const mean = partials + <usize>block * 2 * stride
     for (let c: usize = 0; c < stride; c += STRIP) {

@@ -32,22 +32,52 @@ function forwardRow(image: usize, y: usize, oy: i32, geometry: usize): void {
   const dilationH = load<i32>(geometry, 52)
   const dilationW = load<i32>(geometry, 56)
   const top = oy * load<i32>(geometry, 36) - load<i32>(geometry, 44)
+  const firstRow = firstInside(top, dilationH, kh)
+  const rows = endInside(top, dilationH, kh, H) - firstRow
+  const rowStart = image + <usize>((top + firstRow * dilationH) * W) * stride
+  const rowStep = <usize>(dilationH * W) * stride
+  const pixelStep = <usize>dilationW * stride
   let left = -load<i32>(geometry, 48)
   for (let ox = 0; ox < OW; ox++) {
-    for (let c: usize = 0; c < stride; c += 16) {
-      let best = f32x4.splat(-Infinity)
-      for (let ky = 0, iy = top; ky < kh; ky++, iy += dilationH) {
-        if (<u32>iy >= <u32>H) continue
-        for (let kx = 0, ix = left; kx < kw; kx++, ix += dilationW) {
-          if (<u32>ix >= <u32>W) continue
-          const value = v128.load(image + <usize>(iy * W + ix) * stride + c)
-          best = v128.bitselect(value, best, wins(value, best))
-        }
-      }
-      v128.store(y + c, best)
-    }
+    const first = firstInside(left, dilationW, kw)
+    const columns = endInside(left, dilationW, kw, W) - first
+    const start = rowStart + <usize>(left + first * dilationW) * stride
+    maxima(start, rowStep, pixelStep, rows, columns, y, stride)
     y += stride
     left += strideW
+  }
+}
+
+/** The first of `taps` positions, `dilation` apart from `start` on, that is not negative. */
+function firstInside(start: i32, dilation: i32, taps: i32): i32 {
+  return start >= 0 ? 0 : min(taps, (dilation - 1 - start) / dilation)
+}
+
+/** One past the last of them that is less than `size`. */
+function endInside(start: i32, dilation: i32, taps: i32, size: i32): i32 {
+  return start >= size ? 0 : min(taps, (size - 1 - start) / dilation + 1)
+}
+
+/** y = the maximum over a window of rows·columns pixels that all exist, for `bytes` of channels. */
+function maxima(start: usize, rowStep: usize, pixelStep: usize, rows: i32, columns: i32, y: usize, bytes: usize): void {
+  const end = y + bytes
+  for (; y < end; y += 16) {
+    let best = f32x4.splat(-Infinity)
+    let notNumbers = f32x4.splat(0)
+    let row = start
+    for (let ky = 0; ky < rows; ky++) {
+      let at = row
+      for (let kx = 0; kx < columns; kx++) {
+        const value = v128.load(at)
+        best = f32x4.pmax(best, value)
+        notNumbers = v128.or(notNumbers, f32x4.ne(value, value))
+        at += pixelStep
+      }
+      row += rowStep
+    }
+    // All bits set are a NaN, too.
+    v128.store(y, v128.or(best, notNumbers))
+    start += 16
   }
 }
 

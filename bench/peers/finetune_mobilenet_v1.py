@@ -9,15 +9,15 @@ import argparse
 import json
 import math
 import os
-import struct
 import time
 
-import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from PIL import Image
 from torchvision import transforms
+
+from networks import build, read_safetensors
 
 parser = argparse.ArgumentParser()
 parser.add_argument("weights")
@@ -36,73 +36,20 @@ torch.set_num_threads(args.threads)
 torch.manual_seed(args.seed)
 
 
-def read_safetensors(path):
-    with open(path, "rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(length))
-        data = file.read()
-    header.pop("__metadata__", None)
-    kinds = {"F32": np.float32, "F16": np.float16, "I64": np.int64}
-    return {
-        name: torch.from_numpy(np.frombuffer(data[slice(*entry["data_offsets"])], kinds[entry["dtype"]]).reshape(entry["shape"]).copy())
-        for name, entry in header.items()
-    }
-
-
-class SameConv(nn.Conv2d):
-    """TensorFlow's padding: the odd row or column at the bottom and right."""
-
-    def forward(self, x):
-        pads = []
-        for size, kernel, stride in zip(x.shape[2:], self.kernel_size, self.stride):
-            total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
-            pads.append((total // 2, total - total // 2))
-        x = F.pad(x, (*pads[1], *pads[0]))
-        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
-
-
-class Block(nn.Module):
-    def __init__(self, inputs, outputs, stride, eps):
-        super().__init__()
-        self.conv_dw = SameConv(inputs, inputs, 3, stride, groups=inputs, bias=False)
-        self.bn1 = nn.BatchNorm2d(inputs, eps=eps)
-        self.conv_pw = nn.Conv2d(inputs, outputs, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(outputs, eps=eps)
-
-    def forward(self, x):
-        x = F.relu6(self.bn1(self.conv_dw(x)))
-        return F.relu6(self.bn2(self.conv_pw(x)))
-
-
-class MobileNetV1(nn.Module):
-    def __init__(self, tensors, classes, eps):
-        super().__init__()
-        width = tensors["conv_stem.weight"].shape[0]
-        self.conv_stem = SameConv(3, width, 3, 2, bias=False)
-        self.bn1 = nn.BatchNorm2d(width, eps=eps)
-        stages = []
-        for stage, (repeats, stride) in enumerate([(1, 1), (2, 2), (2, 2), (6, 2), (2, 2)]):
-            blocks = []
-            for index in range(repeats):
-                outputs = tensors[f"blocks.{stage}.{index}.conv_pw.weight"].shape[0]
-                blocks.append(Block(width, outputs, stride if index == 0 else 1, eps))
-                width = outputs
-            stages.append(nn.Sequential(*blocks))
-        self.blocks = nn.Sequential(*stages)
-        self.classifier = nn.Linear(width, classes)
-
-    def frozen(self, x):
-        x = F.relu6(self.bn1(self.conv_stem(x)))
-        for stage in self.blocks[:3]:
+def frozen(model, x):
+    """Stem, the first three stages and the first block of the fourth."""
+    with torch.no_grad():
+        x = model.stem(x)
+        for stage in model.blocks[:3]:
             x = stage(x)
-        return self.blocks[3][0](x)
+        return model.blocks[3][0](x)
 
-    def forward(self, x):
-        with torch.no_grad():
-            x = self.frozen(x)
-        for block in [*self.blocks[3][1:], *self.blocks[4]]:
-            x = block(x)
-        return self.classifier(x.mean((2, 3)))
+
+def forward(model, x):
+    x = frozen(model, x)
+    for block in [*model.blocks[3][1:], *model.blocks[4]]:
+        x = block(x)
+    return model.head(x)
 
 
 config = json.load(open(os.path.join(args.weights, "config.json")))
@@ -132,7 +79,8 @@ loader = lambda pictures, shuffle: torch.utils.data.DataLoader(pictures, args.ba
 train, val = loader(Pictures(args.train, train_transform), True), loader(Pictures(args.val, val_transform), False)
 
 tensors = read_safetensors(os.path.join(args.weights, "model.safetensors"))
-model = MobileNetV1(tensors, len(classes), config.get("model_args", {}).get("bn_eps", 1e-5))
+model_args = config.get("model_args", {})
+model = build(config["architecture"], len(classes), model_args.get("pad_type", ""), model_args.get("bn_eps", 1e-5))
 model.load_state_dict({name: tensor for name, tensor in tensors.items() if not name.startswith("classifier.")}, strict=False)
 model.eval()  # running statistics everywhere
 
@@ -149,10 +97,10 @@ for epoch in range(1, args.epochs + 1):
         for group in optimiser.param_groups:
             group["lr"] = args.lr * rate
         optimiser.zero_grad()
-        F.cross_entropy(model(x), y, label_smoothing=0.1).backward()
+        F.cross_entropy(forward(model, x), y, label_smoothing=0.1).backward()
         nn.utils.clip_grad_norm_(parameters, 5)
         optimiser.step()
         step += 1
     with torch.inference_mode():
-        correct = sum(int((model(x).argmax(1) == y).sum()) for x, y in val)
+        correct = sum(int((forward(model, x).argmax(1) == y).sum()) for x, y in val)
     print(json.dumps({"epoch": epoch, "val_accuracy": correct / len(val.dataset), "seconds": round(time.perf_counter() - started, 2)}), flush=True)

@@ -4,8 +4,10 @@ import { pathFacts } from '../files/folder.ts'
 import { readRange, withOpenFile } from '../files/read-file.ts'
 import { recogniseContent } from '../files/recognise.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
+import type { ForeignNetwork } from './foreign-network.ts'
 import { looksLikeNpz, openNpy, openNpz } from './npy.ts'
 import { looksLikeOnnx, readOnnxFile } from './onnx-file.ts'
+import { type OnnxInputOptions, openOnnxNetwork } from './onnx-network.ts'
 import { looksLikePytorch, openPytorchLegacy, openPytorchZip } from './pytorch.ts'
 import { looksLikeSafetensors, openSafetensors } from './safetensors.ts'
 import { openShardedSafetensors } from './sharded-safetensors.ts'
@@ -31,25 +33,46 @@ export async function openCheckpoint(
     throw weightsError(file, 'this folder holds no model.safetensors.\nName the weight file itself.')
   }
   if (file.endsWith('.index.json')) return openShardedSafetensors(file, options)
-  return (await readerFor(file))(file)
+  return readers[await recogniseFormat(file)](file)
 }
 
-type Reader = (file: string) => Promise<Checkpoint>
+/**
+ * Opens a file that holds a network beside its weights; undefined for files that hold weights alone.
+ * @throws RegraftError `weights`
+ */
+export async function openNetwork(file: string, options: OnnxInputOptions): Promise<ForeignNetwork | undefined> {
+  const facts = await pathFacts(file)
+  if (facts?.kind !== 'file' || file.endsWith('.index.json')) return undefined
+  return (await recogniseFormat(file)) === 'onnx' ? openOnnxNetwork(file, options) : undefined
+}
 
-async function readerFor(file: string): Promise<Reader> {
+/** Formats that are read, told by content. */
+export type WeightFormat = 'safetensors' | 'pytorch' | 'pytorch-legacy' | 'npy' | 'npz' | 'onnx'
+
+const readers: Readonly<Record<WeightFormat, (file: string) => Promise<Checkpoint>>> = {
+  safetensors: openSafetensors,
+  pytorch: openPytorchZip,
+  'pytorch-legacy': openPytorchLegacy,
+  npy: openNpy,
+  npz: openNpz,
+  onnx: openOnnxWeights,
+}
+
+/** What a weight file is. @throws RegraftError `weights` for known formats that are not read, and for what is no weight file */
+export function recogniseFormat(file: string): Promise<WeightFormat> {
   return withOpenFile(file, { code: 'weights' }, async (handle, facts) => {
     const start = await readRange(handle, 0, Math.min(512, facts.sizeBytes))
-    if (looksLikeSafetensors(start, facts.sizeBytes)) return openSafetensors
+    if (looksLikeSafetensors(start, facts.sizeBytes)) return 'safetensors'
     const content = recogniseContent(start)
     switch (content) {
       case 'numpy':
-        return openNpy
+        return 'npy'
       case 'pickle':
-        return openPytorchLegacy
+        return 'pytorch-legacy'
       case 'zip': {
         const names = [...(await readZipDirectory(handle, { path: file, facts })).keys()]
-        if (looksLikePytorch(names)) return openPytorchZip
-        if (looksLikeNpz(names)) return openNpz
+        if (looksLikePytorch(names)) return 'pytorch'
+        if (looksLikeNpz(names)) return 'npz'
         if (names.includes('model.weights.h5')) throw unread(file, 'Keras (.keras)')
         throw weightsError(
           file,
@@ -67,7 +90,7 @@ async function readerFor(file: string): Promise<Reader> {
         )
       case undefined: {
         const ending = path.extname(file).toLowerCase()
-        if (looksLikeOnnx(start) || ending === '.onnx') return openOnnxWeights
+        if (looksLikeOnnx(start) || ending === '.onnx') return 'onnx'
         const foreign = byExtension.get(ending)
         if (foreign !== undefined && facts.sizeBytes > 0) throw unread(file, foreign)
         if (pytorchEndings.includes(ending) && facts.sizeBytes > 0) {
@@ -76,11 +99,11 @@ async function readerFor(file: string): Promise<Reader> {
             `this is not a PyTorch file (${ending}): it is neither a zip archive nor a pickle.\nDownload or copy it again.`,
           )
         }
-        return openSafetensors
+        return 'safetensors'
       }
       default:
         // It words what the file is instead.
-        return openSafetensors
+        return 'safetensors'
     }
   })
 }

@@ -4,6 +4,7 @@ import type { Graph } from '../graph/graph.ts'
 import { inertName } from '../inert-text.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
+import type { ForeignNetwork } from './foreign-network.ts'
 import { type OnnxFile, type OnnxNode, type OnnxValueInfo, readOnnxFile } from './onnx-file.ts'
 import { isKnownOperator, translateNode } from './onnx-operators.ts'
 import { Translation, Unsupported } from './onnx-translation.ts'
@@ -33,6 +34,17 @@ export interface OnnxEnd extends NetworkValue {
 
 const opsets = { from: 9, to: 21 }
 const maxShown = 40
+
+/** An ONNX model as a network. @throws RegraftError `weights` */
+export async function openOnnxNetwork(file: string, options: OnnxInputOptions): Promise<ForeignNetwork> {
+  const { graph, checkpoint, outputs } = await importOnnx(file, options)
+  const [first, ...more] = outputs
+  const remarks =
+    more.length > 0
+      ? [`Of its ${outputs.length} outputs the first is taken, '${inertName(first?.name ?? '', 100)}'.`]
+      : []
+  return { graph, checkpoint, labels: undefined, pictures: undefined, remarks }
+}
 
 /**
  * Reads an ONNX model of operator sets 9 to 21 with one input and any number of outputs.

@@ -229,13 +229,11 @@ function convolution({ node, inputs, net, attributes }: Context): OnnxValue {
     return networkValue(layer, [outChannels, ...value.dims.slice(1)], [0, -1, -1])
   }
   const window = windowOf({ net, attributes }, value, kernel)
-  if (group === 1) {
-    return picture(net, net.layer('conv2d', { outChannels, ...options, ...window }, [value.layer], hint, parameters))
-  }
-  if (perGroup === 1 && outChannels === channels) {
+  if (group > 1 && perGroup === 1 && outChannels === channels) {
     return picture(net, net.layer('depthwiseConv2d', { ...options, ...window }, [value.layer], hint, parameters))
   }
-  throw new Unsupported('Conv in groups of several channels')
+  const attrs = { outChannels, ...options, ...window, ...(group === 1 ? {} : { groups: group }) }
+  return picture(net, net.layer('conv2d', attrs, [value.layer], hint, parameters))
 }
 
 function batchNormalization({ node, inputs, net, attributes }: Context): OnnxValue {

@@ -5,7 +5,7 @@ import { RegraftError } from '../errors.ts'
 import { checkAddressSpace } from './address-space.ts'
 import { type Arena, createArena, MAX_MEMORY_BYTES } from './arena.ts'
 import { type KernelBuild, loadKernels } from './load.ts'
-import type { Call } from './program.ts'
+import { type Call, SCRATCH_BYTES, type Step } from './program.ts'
 import { CONTROL, workerSource } from './worker-source.ts'
 
 /** What `createEngine` takes. */
@@ -36,7 +36,8 @@ export interface Engine {
   bytes(address: number, length: number): Uint8Array<ArrayBufferLike>
   doubles(address: number, length: number): Float64Array<ArrayBufferLike>
   integers(address: number, length: number): Int32Array<ArrayBufferLike>
-  register(calls: readonly Call[]): RegisteredProgram
+  /** A call alone is a step of its own. */
+  register(steps: readonly (Call | Step)[]): RegisteredProgram
   forget(program: RegisteredProgram): void
   /**
    * Runs programs one after the other on a batch of `images`, without blocking this thread. Runs are queued.
@@ -49,7 +50,6 @@ export interface Engine {
 
 /** Address after the kernels' static data; they keep next to none, and 64 KiB is a page. */
 const FIRST_FREE = 65_536
-const SCRATCH_BYTES = 1 << 20
 // About 20 µs of looking at the barrier before going to sleep; none when workers outnumber cores, where looking only steals time.
 const SPINS = 4000
 const MAX_THREADS = 64
@@ -173,9 +173,9 @@ export function createEngine(options: EngineOptions = {}): Engine {
     bytes: (address, length) => new Uint8Array(arena.memory.buffer, address, length),
     doubles: (address, length) => new Float64Array(arena.memory.buffer, address, length),
     integers: (address, length) => new Int32Array(arena.memory.buffer, address, length),
-    register(calls) {
+    register(steps) {
       const id = nextProgram++
-      for (const port of ports) port.postMessage({ id, calls })
+      for (const port of ports) port.postMessage({ id, steps })
       return { id }
     },
     forget(program) {

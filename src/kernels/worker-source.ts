@@ -30,13 +30,20 @@ const programs = new Map()
 
 function accept(message) {
   if (message.forget) return void programs.delete(message.id)
-  programs.set(message.id, message.calls.map((call) => ({
+  programs.set(message.id, message.steps.map((step) =>
+    step.calls ? { ...step, calls: step.calls.map(accepted) } : { calls: [accepted(step)] }))
+}
+
+function accepted(call) {
+  return {
     kernel: exports_[call.kernel],
     args: [...call.args.map((a) => (a === 'scratch' ? scratch : typeof a === 'number' ? a : 0)), 0, 0],
     counts: call.args.map((a, at) => ({ at, count: a })).filter((a) => typeof a.count === 'object'),
+    strips: call.args.flatMap((a, at) => (a === 'strip' ? [at] : [])),
     units: call.units,
     grain: call.grain,
-  })))
+    total: 0,
+  }
 }
 
 function value(count, images) {
@@ -67,18 +74,69 @@ function barrier() {
   return Atomics.load(control, W.stop) === 0
 }
 
-function walk(calls, images) {
-  for (const call of calls) {
-    const { args, grain } = call
-    for (const { at, count: c } of call.counts) args[at] = value(c, images)
-    const units = value(call.units, images)
-    const grains = Math.ceil(units / grain)
-    const from = Math.floor((grains * index) / count) * grain
-    const to = Math.min(units, Math.floor((grains * (index + 1)) / count) * grain)
-    if (from < to) {
-      args[args.length - 2] = from
-      args[args.length - 1] = to
-      call.kernel.apply(undefined, args)
+function measure(call, images) {
+  for (const { at, count: c } of call.counts) call.args[at] = value(c, images)
+  call.total = value(call.units, images)
+}
+
+function invoke({ kernel, args }, from, to) {
+  if (from >= to) return
+  args[args.length - 2] = from
+  args[args.length - 1] = to
+  kernel.apply(undefined, args)
+}
+
+function spread(call) {
+  const { total, grain } = call
+  const grains = Math.ceil(total / grain)
+  const from = Math.floor((grains * index) / count) * grain
+  const to = Math.min(total, Math.floor((grains * (index + 1)) / count) * grain)
+  invoke(call, from, to)
+}
+
+// Into how many parts the work can be divided.
+function sharesOf(pieces, images) {
+  const periods = Math.ceil(images / pieces.images)
+  return pieces.joined ? periods : periods * pieces.ranges[0].from.length
+}
+
+// Whether some would wait for others for long.
+function lopsided(shares) {
+  return Math.ceil(shares / count) * count > shares * 1.25
+}
+
+function walkPieces(calls, pieces, strip, shares) {
+  const { ranges, together, joined } = pieces
+  const perPeriod = ranges[0].from.length
+  const perShare = joined ? perPeriod : 1
+  const end = Math.floor((shares * (index + 1)) / count) * perShare
+  for (let piece = Math.floor((shares * index) / count) * perShare; piece < end; ) {
+    const taken = perPeriod === 1 ? Math.min(together, end - piece) : 1
+    const period = Math.floor(piece / perPeriod)
+    const at = piece % perPeriod
+    let start = 0
+    for (let k = 0; k < calls.length; k++) {
+      const { from, to } = ranges[k]
+      const units = to[perPeriod - 1]
+      const first = period * units + from[at]
+      if (strip && k === 0) start = strip.place + index * strip.bytes - first * strip.unitBytes
+      for (const place of calls[k].strips) calls[k].args[place] = start
+      invoke(calls[k], first, Math.min(calls[k].total, (period + taken - 1) * units + to[at]))
+    }
+    piece += taken
+  }
+}
+
+function walk(steps, images) {
+  for (const { calls, pieces, strip } of steps) {
+    for (const call of calls) measure(call, images)
+    const shares = pieces ? sharesOf(pieces, images) : 0
+    if (pieces && (strip || !lopsided(shares))) walkPieces(calls, pieces, strip, shares)
+    else {
+      for (let k = 0; k < calls.length; k++) {
+        if (pieces && k > 0 && !barrier()) return false
+        spread(calls[k])
+      }
     }
     if (!barrier()) return false
   }

@@ -6,16 +6,13 @@ import { RegraftError } from '../errors.ts'
 import { sha256OfFile } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
-import { renameTensors } from '../formats/rename.ts'
-import { inertName } from '../inert-text.ts'
-import type { Checkpoint } from '../tensor/checkpoint.ts'
-import { type FoundModel, findModel } from './find-model.ts'
+import { findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
 import { initialWeights } from './initialise.ts'
-import { familyOf, graphOf, type Head, type Model } from './model.ts'
-import { recogniseNetwork, usualPreprocessing } from './recognise-network.ts'
-import { checkDigest, readSavedModel } from './saved-model.ts'
-import { readTimmConfig, type TimmConfig } from './timm-config.ts'
+import { graphOf, type Head, type Model } from './model.ts'
+import { readDescription } from './read-description.ts'
+import { usualPreprocessing } from './recognise-network.ts'
+import { checkDigest } from './saved-model.ts'
 
 export interface LoadedModel {
   readonly model: Model
@@ -52,8 +49,7 @@ export function changedPreprocessing(preprocessing: Preprocessing, changes: Prep
  */
 export async function loadModel(name: string, changes: PreprocessingChanges = {}): Promise<LoadedModel> {
   const found = await findModel(name)
-  const { config, stored, remarks } = await readDescription(found)
-  const saved = found.config === undefined ? undefined : await readSavedModel(path.join(found.folder, 'regraft.json'))
+  const { config, saved, graph: blueprint, weights, remarks } = await readDescription(found)
   const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
   if (saved && config.classes !== (head.kind === 'linear' ? saved.labels.length : 0)) {
     throw new RegraftError(
@@ -66,13 +62,13 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   const preprocessing = changedPreprocessing(saved?.preprocessing ?? config.preprocessing, changes)
   const shape = {
     architecture: config.architecture,
+    ...(blueprint === undefined ? {} : { graph: blueprint }),
     args: config.args,
     head,
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   }
   const graph = graphOf(shape)
-  const trunkFile = renameTensors(stored, familyOf(config.architecture))
   const headFile = path.join(found.folder, 'head.safetensors')
   const ownHead = head.kind === 'mlp'
   if (ownHead && (await pathFacts(headFile)) === undefined) {
@@ -82,7 +78,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
       { file: headFile },
     )
   }
-  const checkpoint = ownHead ? joined(trunkFile, await openCheckpoint(headFile)) : trunkFile
+  const checkpoint = ownHead ? joined(weights, await openCheckpoint(headFile)) : weights
   const sha256 = await sha256OfFile(found.weights)
   checkDigest(saved, found.weights, sha256)
   if (ownHead) checkDigest(saved, headFile, await sha256OfFile(headFile))
@@ -101,43 +97,33 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   return { model, report, remarks }
 }
 
-/** The configuration beside the weights; without one the network is recognised by them. */
-async function readDescription(found: FoundModel): Promise<{
-  config: TimmConfig
-  stored: Checkpoint
-  remarks: readonly string[]
-}> {
-  // The configuration first: it is small, and its faults are the ones to hear of.
-  const config = found.config === undefined ? undefined : await readTimmConfig(found.config)
-  const stored = await openCheckpoint(found.weights)
-  const remarks = stored.remarks.map((remark) => `${inertName(found.weights)}: ${remark}`)
-  if (config !== undefined) return { config, stored, remarks }
-  const recognised = recogniseNetwork(stored)
-  return { config: recognised.config, stored, remarks: [recognised.remark, ...remarks] }
-}
-
 /** A network of random weights, for training from nothing. `name` is an architecture, or a model whose architecture is meant. */
 export async function freshModel(name: string, seed: number, changes: PreprocessingChanges = {}): Promise<Model> {
   const isArchitecture = knownArchitectures.some((known) => known === name)
   if (!isArchitecture) {
     const found = await findModel(name)
-    const config =
-      found.config === undefined
-        ? recogniseNetwork(await openCheckpoint(found.weights)).config
-        : await readTimmConfig(found.config)
-    return random(config.architecture, config.args, changedPreprocessing(config.preprocessing, changes), name, seed)
+    const { config, graph } = await readDescription(found)
+    const shape = { ...config, ...(graph === undefined ? {} : { graph }) }
+    return random(shape, changedPreprocessing(config.preprocessing, changes), name, seed)
   }
-  return random(architectureNamed(name).name, {}, changedPreprocessing(usualPreprocessing, changes), name, seed)
+  const shape = { architecture: architectureNamed(name).name, args: {} }
+  return random(shape, changedPreprocessing(usualPreprocessing, changes), name, seed)
 }
 
 async function random(
-  architecture: string,
-  args: Readonly<Record<string, unknown>>,
+  { architecture, args, graph: blueprint }: Pick<Model, 'architecture' | 'args' | 'graph'>,
   preprocessing: Preprocessing,
   name: string,
   seed: number,
 ): Promise<Model> {
-  const shape = { architecture, args, head: { kind: 'none' } as const, labels: [], preprocessing }
+  const shape = {
+    architecture,
+    ...(blueprint === undefined ? {} : { graph: blueprint }),
+    args,
+    head: { kind: 'none' } as const,
+    labels: [],
+    preprocessing,
+  }
   const graph = graphOf(shape)
   const counters = new Map(
     graph.layers.filter((layer) => layer.op === 'batchNorm').map((layer) => [`${layer.name}.num_batches_tracked`, 0]),

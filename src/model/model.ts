@@ -1,4 +1,6 @@
 // A model: which network, its weights in file order, how pictures become its input, and what its outputs are called.
+import type { Architecture } from '../architectures/architecture.ts'
+import { architectureOfGraph } from '../architectures/from-graph.ts'
 import { architectureNamed } from '../architectures/index.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
 import type { ArchitectureFamily } from '../formats/rename.ts'
@@ -14,8 +16,10 @@ export type Head =
   | { readonly kind: 'none' }
 
 export interface Model {
-  /** timm's name. */
+  /** timm's name, or 'regraft-graph'. */
   readonly architecture: string
+  /** The network itself, as it came, where no architecture here builds it. */
+  readonly graph?: Graph
   /** timm's model_args. */
   readonly args: Readonly<Record<string, unknown>>
   readonly head: Head
@@ -44,9 +48,16 @@ export function familyOf(architecture: string): ArchitectureFamily {
   return architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
 }
 
+/** What builds the network of a model. @throws RegraftError 'weights' */
+export function architectureOf({ architecture, graph }: Pick<Model, 'architecture' | 'graph'>): Architecture {
+  return graph === undefined ? architectureNamed(architecture) : architectureOfGraph(graph)
+}
+
 /** The network of a model at its input size, with the head it has. */
-export function graphOf(model: Pick<Model, 'architecture' | 'args' | 'head' | 'labels' | 'preprocessing'>): Graph {
-  const architecture = architectureNamed(model.architecture)
+export function graphOf(
+  model: Pick<Model, 'architecture' | 'graph' | 'args' | 'head' | 'labels' | 'preprocessing'>,
+): Graph {
+  const architecture = architectureOf(model)
   const { height, width, mean, std } = model.preprocessing
   const classes = model.head.kind === 'linear' ? model.labels.length : 0
   const graph = architecture.build({ classes, height, width, mean, std, args: model.args })

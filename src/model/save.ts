@@ -1,12 +1,12 @@
 // A model as a folder that opens here and in timm.
 import * as path from 'node:path'
-import { architectureNamed } from '../architectures/index.ts'
 import { sha256OfFile } from '../files/digest.ts'
 import { createFolder } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
+import { graphToJson } from '../graph/graph-json.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import type { Model } from './model.ts'
+import { architectureOf, type Model } from './model.ts'
 import { FORMAT_VERSION } from './saved-model.ts'
 import { timmConfig } from './timm-config.ts'
 
@@ -29,7 +29,7 @@ export interface SaveExtras {
  * Nothing in the .safetensors files depends on time, threads or paths.
  */
 export async function saveModel(model: Model, folder: string, extras: SaveExtras = {}): Promise<void> {
-  const architecture = architectureNamed(model.architecture)
+  const architecture = architectureOf(model)
   await createFolder(folder)
   const dtype = extras.dtype ?? 'F32'
   const own = model.head.kind === 'mlp'
@@ -92,6 +92,7 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
     output: model.head.kind === 'none' ? 'identity' : 'softmax',
     head: model.head,
     labels: model.labels,
+    ...(model.graph === undefined ? {} : { graph: graphToJson(model.graph) }),
     training: extras.training ?? null,
     digests,
   })

@@ -4,6 +4,9 @@ import { checkPreprocessing, type Preprocessing } from '../data/preprocessing.ts
 import { RegraftError } from '../errors.ts'
 import { pathFacts } from '../files/folder.ts'
 import { type JsonObject, type JsonValue, readJson } from '../files/strict-json.ts'
+import type { Graph } from '../graph/graph.ts'
+import { graphFromJson } from '../graph/graph-json.ts'
+import { inertName } from '../inert-text.ts'
 import type { Head } from './model.ts'
 
 export const FORMAT_VERSION = 1
@@ -12,6 +15,8 @@ export interface SavedModel {
   readonly preprocessing: Preprocessing
   readonly head: Head
   readonly labels: readonly string[]
+  /** The network, where no architecture builds it. */
+  readonly graph: Graph | undefined
   /** SHA-256 of the files beside it, by their names. */
   readonly digests: ReadonlyMap<string, string>
 }
@@ -51,7 +56,17 @@ export async function readSavedModel(file: string): Promise<SavedModel | undefin
   const output = head.kind === 'none' ? 'identity' : 'softmax'
   if (root['output'] !== output)
     return fail('output', `is ${JSON.stringify(root['output'])}; for this head ${output} is understood`)
-  return { preprocessing: typed, labels: names, head, digests: readDigests(root['digests'], fail) }
+  const graph = readGraph(root['graph'], fail)
+  return { preprocessing: typed, labels: names, head, graph, digests: readDigests(root['digests'], fail) }
+}
+
+function readGraph(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Graph | undefined {
+  if (value === undefined) return undefined
+  try {
+    return graphFromJson(value)
+  } catch (error) {
+    return fail('graph', `cannot be read: ${error instanceof Error ? inertName(error.message, 400) : String(error)}`)
+  }
 }
 
 function readDigests(

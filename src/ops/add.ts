@@ -1,4 +1,4 @@
-import { ACTIVATION_CODES, channelsOf, defineOp, type FusedActivation, paddedChannels, pixelsOf } from './op.ts'
+import { ACTIVATION_CODES, channelsOf, defineOp, type FusedActivation, paddedChannels, pixelsOf, rowsOf } from './op.ts'
 
 export interface AddAttributes {
   readonly activation?: FusedActivation
@@ -19,7 +19,8 @@ export const add = defineOp<AddAttributes>({
   forward(attrs, record) {
     const [a, b] = record.inputs
     if (!a || !b) throw new Error('add has two inputs')
-    record.call(
+    record.flow(
+      { rows: rowsOf(record.output.shape) },
       'add',
       [a.place, b.place, record.output.place, ACTIVATION_CODES[attrs.activation ?? 'none']],
       vectors(record.output.shape),
@@ -32,7 +33,8 @@ export const add = defineOp<AddAttributes>({
     // The branch (second input) may take over the gradient's place; the shortcut gets a copy first.
     const shortcut = record.dInput(0)
     if (shortcut) {
-      record.call(
+      record.flow(
+        { rows: rowsOf(record.output.shape) },
         'activationBackward',
         [record.output.place, record.dOutput, shortcut.place, activation, shortcut.accumulate],
         units,
@@ -40,7 +42,8 @@ export const add = defineOp<AddAttributes>({
     }
     const branch = record.dInputInPlace(1)
     if (branch && (activation !== 0 || branch.accumulate || branch.place !== record.dOutput)) {
-      record.call(
+      record.flow(
+        { rows: rowsOf(record.output.shape) },
         'activationBackward',
         [record.output.place, record.dOutput, branch.place, activation, branch.accumulate],
         units,

@@ -1,3 +1,4 @@
+import type { Shape } from '../tensor/shape.ts'
 import {
   ACTIVATION_CODES,
   channelsOf,
@@ -9,6 +10,7 @@ import {
   paddedChannels,
   pixelsOf,
   type Recorder,
+  rowsOf,
 } from './op.ts'
 
 export interface BatchNormAttributes {
@@ -19,8 +21,9 @@ export interface BatchNormAttributes {
   readonly activation?: FusedActivation
 }
 
-/** Rows whose sums are taken together; fixed, so that results do not depend on threads. */
-const BLOCK_ROWS = 256
+/** Most rows whose sums are taken together, and the fewest, where a picture has fewer. */
+const MOST_ROWS = 256
+const FEWEST_ROWS = 32
 
 /**
  * y = act((x - mean) / sqrt(var + epsilon) · weight + bias), per channel.
@@ -50,6 +53,7 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     const pixels = pixelsOf(input.shape)
     const activation = ACTIVATION_CODES[attrs.activation ?? 'none']
     const groups = stride / 4
+    const flow = { rows: rowsOf(input.shape) }
     const parameters = [
       record.parameter('weight'),
       record.parameter('bias'),
@@ -58,15 +62,16 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     ] as const
     const { scaleShift, saved } = places(record, stride)
     if (record.batchStatistics) {
-      const partials = record.temporary('partial statistics', (Math.ceil(pixels / BLOCK_ROWS) + 1) * stride * 8)
+      const blockRows = blockOfRows(input.shape)
+      const partials = record.temporary('partial statistics', Math.ceil(pixels / blockRows) * stride * 8)
       const rows = { perImage: pixels }
-      record.call('batchNormStatistics', [input.place, stride, rows, partials], {
+      record.flow(flow, 'batchNormStatistics', [input.place, stride, rows, blockRows, partials], {
         perImage: pixels,
-        blockRows: BLOCK_ROWS,
+        blockRows,
       })
       record.call(
         'batchNormFinish',
-        [partials, rows, stride, ...parameters, attrs.momentum, attrs.epsilon, 1, scaleShift, saved],
+        [partials, rows, blockRows, stride, ...parameters, attrs.momentum, attrs.epsilon, 1, scaleShift, saved],
         groups,
       )
     } else if (record.parametersFixed) {
@@ -74,7 +79,12 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     } else {
       record.call('batchNormFixed', [...parameters, stride, attrs.epsilon, scaleShift, saved], groups)
     }
-    record.call('scaleShift', [input.place, record.output.place, stride, scaleShift, activation], { perImage: pixels })
+    // Pictures of few pixels are summed up several at a time: too few pieces for many workers.
+    const left = pixels >= FEWEST_ROWS && record.leave({ scaleShift, activation: attrs.activation ?? 'none' })
+    if (!left) {
+      const target = record.output.place
+      record.flow(flow, 'scaleShift', [input.place, target, stride, scaleShift, activation], { perImage: pixels })
+    }
   },
 
   backward(attrs, record) {
@@ -85,15 +95,18 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     const dWeight = record.gradient('weight') ?? 0
     const dBias = record.gradient('bias') ?? 0
     const { saved } = places(record, stride)
-    const partials = record.temporary('partial gradients', (Math.ceil(pixels / BLOCK_ROWS) + 1) * stride * 8)
-    const coefficients = record.temporary('coefficients', stride * 16, 'fixed')
+    const blockRows = blockOfRows(input.shape)
+    const partials = record.temporary('partial gradients', Math.ceil(pixels / blockRows) * stride * 8)
+    const coefficients = record.temporary('coefficients', stride * 24, 'fixed')
     const reduce = record.batchStatistics || dWeight !== 0 || dBias !== 0
     const rows = { perImage: pixels }
+    const flow = { rows: rowsOf(input.shape) }
     if (reduce) {
-      record.call(
+      record.flow(
+        flow,
         'batchNormReduce',
-        [input.place, record.output.place, record.dOutput, stride, rows, saved, activation, partials],
-        { perImage: pixels, blockRows: BLOCK_ROWS },
+        [input.place, record.dOutput, stride, rows, blockRows, saved, activation, partials],
+        { perImage: pixels, blockRows },
       )
     }
     record.call(
@@ -101,6 +114,7 @@ export const batchNorm = defineOp<BatchNormAttributes>({
       [
         partials,
         reduce ? rows : 0,
+        blockRows,
         stride,
         record.parameter('weight'),
         saved,
@@ -113,27 +127,37 @@ export const batchNorm = defineOp<BatchNormAttributes>({
     )
     const dInput = record.dInputInPlace(0)
     if (dInput) {
-      record.call(
+      record.flow(
+        flow,
         'batchNormBackwardInput',
-        [
-          input.place,
-          record.output.place,
-          record.dOutput,
-          dInput.place,
-          stride,
-          coefficients,
-          activation,
-          dInput.accumulate,
-        ],
+        [input.place, record.dOutput, dInput.place, stride, coefficients, activation, dInput.accumulate],
         rows,
       )
     }
   },
 })
 
-/** Scale and shift, and mean and 1/sqrt(var + epsilon): made once where nothing about the layer changes, else in each step. */
+/**
+ * Rows of pixels whose sums are taken together: whole rows of a picture, so that blocks and pictures end together, or whole
+ * pictures where they are small. It depends on the shape alone, so that results do not depend on threads.
+ */
+function blockOfRows(shape: Shape): number {
+  const pixels = pixelsOf(shape)
+  let images = 1
+  while (images * pixels < FEWEST_ROWS) images *= 2
+  if (pixels <= MOST_ROWS) return images * pixels
+  const [height = 1] = shape
+  let rows = 1
+  for (let divisor = 2; divisor <= height; divisor++) {
+    if (height % divisor === 0 && (divisor * pixels) / height <= MOST_ROWS) rows = divisor
+  }
+  return (rows * pixels) / height
+}
+
+/** Scale and shift, and the tables for backward: made once where nothing about the layer changes, else in each step. */
 function places(record: Recorder, stride: number): { scaleShift: Place; saved: Place } {
   const once = record.parametersFixed && !record.batchStatistics
-  const place = (name: string) => (once ? record.constant(name, stride * 8) : record.kept(name, stride * 8, 'fixed'))
-  return { scaleShift: place('scale and shift'), saved: place('statistics') }
+  const place = (name: string, bytes: number) =>
+    once ? record.constant(name, bytes) : record.kept(name, bytes, 'fixed')
+  return { scaleShift: place('scale and shift', stride * 8), saved: place('statistics', stride * 16) }
 }

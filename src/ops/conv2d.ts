@@ -11,8 +11,9 @@ import {
   paddedChannels,
   pixelsOf,
   type Recorder,
+  rowsOf,
 } from './op.ts'
-import { geometry, slide, type Window } from './window.ts'
+import { geometry, reachOf, slide, type Window } from './window.ts'
 import { recordWinograd, recordWinogradWeightGradient, turnedGeometry, winogradWeight } from './winograd.ts'
 
 export interface Conv2dAttributes extends Window {
@@ -23,6 +24,8 @@ export interface Conv2dAttributes extends Window {
 }
 
 const ROW_GRAIN = 4
+/** In groups of four columns: a tile of `matmulTransposed`. */
+const COLUMN_GRAIN = 2
 
 /** A 1x1 window that takes every pixel is a plain product of matrices. */
 function isMatmul(attrs: Conv2dAttributes): boolean {
@@ -131,7 +134,8 @@ export const conv2d = defineOp<Conv2dAttributes>({
     const activation = ACTIVATION_CODES[record.activation]
     const table = geometry(attrs, input.shape, attrs.outChannels)
     if (isMatmul(attrs)) {
-      record.call(
+      record.flow(
+        { rows: rowsOf(record.output.shape) },
         'matmul',
         [
           input.place,
@@ -159,7 +163,8 @@ export const conv2d = defineOp<Conv2dAttributes>({
         geometry: table,
       })
     } else {
-      record.call(
+      record.flow(
+        { rows: rowsOf(record.output.shape), reach: reachOf(attrs, input.shape) },
         'convolutionForward',
         [
           input.place,
@@ -177,6 +182,8 @@ export const conv2d = defineOp<Conv2dAttributes>({
     }
   },
 
+  normalises: (attrs) => isMatmul(attrs) && (attrs.groups ?? 1) === 1,
+
   backward(attrs, record) {
     const input = firstInput(record)
     const channels = channelsOf(input.shape)
@@ -184,7 +191,7 @@ export const conv2d = defineOp<Conv2dAttributes>({
     const columns = paddedChannels(attrs.outChannels)
 
     const dBias = attrs.bias ? record.gradient('bias') : undefined
-    if (dBias) record.call('sumRows', [record.dOutput, columns, { perImage: pixels }, dBias], columns / 4)
+    if (dBias) record.aside('sumRows', [record.dOutput, columns, { perImage: pixels }, dBias], columns / 4)
 
     const inGroups = grouped(attrs, record)
     if (inGroups) return recordGroupedBackward(record, inGroups)
@@ -194,8 +201,31 @@ export const conv2d = defineOp<Conv2dAttributes>({
     const dWeight = record.gradient('weight')
     if (dWeight && algorithm(attrs, record, 'backwardWeight') === 'winograd') {
       recordWinogradWeightGradient(record, dWeight, table)
+    } else if (dWeight && isMatmul(attrs)) {
+      // Whole columns where they are many: what is read most is then read by one worker alone.
+      const byColumns = columns > channels ? 1 : 0
+      record.aside(
+        'matmulTransposed',
+        [
+          input.place,
+          paddedChannels(channels),
+          input.pending?.scaleShift ?? 0,
+          ACTIVATION_CODES[input.pending?.activation ?? 'none'],
+          record.dOutput,
+          columns,
+          dWeight,
+          columns,
+          { perImage: pixels },
+          channels,
+          columns,
+          byColumns,
+          SCRATCH,
+        ],
+        byColumns ? columns / 4 : channels,
+        byColumns ? COLUMN_GRAIN : ROW_GRAIN,
+      )
     } else if (dWeight) {
-      record.call(
+      record.aside(
         'convolutionBackwardWeight',
         [input.place, record.dOutput, dWeight, { perImage: 1 }, record.table(table), SCRATCH],
         K,
@@ -208,7 +238,8 @@ export const conv2d = defineOp<Conv2dAttributes>({
     if (isMatmul(attrs)) {
       const stride = paddedChannels(channels)
       const packed = record.packedTransposed('weight', attrs.outChannels, stride)
-      record.call(
+      record.flow(
+        { rows: rowsOf(record.output.shape) },
         'matmul',
         [
           record.dOutput,

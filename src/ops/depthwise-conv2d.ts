@@ -1,3 +1,4 @@
+import { SCRATCH, SCRATCH_BYTES } from '../kernels/program.ts'
 import {
   ACTIVATION_CODES,
   channelsOf,
@@ -7,8 +8,9 @@ import {
   onlyInput,
   paddedChannels,
   pixelsOf,
+  rowsOf,
 } from './op.ts'
-import { geometry, slide, type Window } from './window.ts'
+import { geometry, reachBack, reachOf, slide, type Window } from './window.ts'
 
 export interface DepthwiseConv2dAttributes extends Window {
   readonly bias?: boolean
@@ -40,7 +42,8 @@ export const depthwiseConv2d = defineOp<DepthwiseConv2dAttributes>({
     const input = firstInput(record)
     const [outHeight] = record.output.shape
     const table = record.table(geometry(attrs, input.shape, channelsOf(input.shape)))
-    record.call(
+    record.flow(
+      { rows: rowsOf(record.output.shape), reach: reachOf(attrs, input.shape) },
       'depthwiseForward',
       [
         input.place,
@@ -54,6 +57,13 @@ export const depthwiseConv2d = defineOp<DepthwiseConv2dAttributes>({
     )
   },
 
+  // The gradient of the weight normalises the rows that a row of outputs needs in scratch memory.
+  normalises(attrs, inputs) {
+    const { height, width, channels } = imageShape(onlyInput(inputs))
+    const rows = Math.min(height, (attrs.kernel[0] - 1) * (attrs.dilation?.[0] ?? 1) + 1)
+    return rows * width * paddedChannels(channels) * 4 <= SCRATCH_BYTES
+  },
+
   backward(attrs, record) {
     const input = firstInput(record)
     const channels = channelsOf(input.shape)
@@ -61,14 +71,29 @@ export const depthwiseConv2d = defineOp<DepthwiseConv2dAttributes>({
     const table = record.table(geometry(attrs, input.shape, channels))
     const dBias = attrs.bias ? record.gradient('bias') : undefined
     if (dBias)
-      record.call('sumRows', [record.dOutput, groups * 4, { perImage: pixelsOf(record.output.shape) }, dBias], groups)
+      record.aside('sumRows', [record.dOutput, groups * 4, { perImage: pixelsOf(record.output.shape) }, dBias], groups)
     const dWeight = record.gradient('weight')
-    if (dWeight)
-      record.call('depthwiseBackwardWeight', [input.place, record.dOutput, dWeight, { perImage: 1 }, table], groups)
+    if (dWeight) {
+      record.aside(
+        'depthwiseBackwardWeight',
+        [
+          input.place,
+          input.pending?.scaleShift ?? 0,
+          ACTIVATION_CODES[input.pending?.activation ?? 'none'],
+          record.dOutput,
+          dWeight,
+          { perImage: 1 },
+          table,
+          SCRATCH,
+        ],
+        groups,
+      )
+    }
     const dInput = record.dInput(0)
     if (dInput) {
       const { height } = imageShape(input.shape)
-      record.call(
+      record.flow(
+        { rows: height, reach: reachBack(attrs, input.shape) },
         'depthwiseBackwardInput',
         [record.dOutput, record.parameter('weight'), dInput.place, table, dInput.accumulate],
         { perImage: height },

@@ -6,8 +6,11 @@ import { conv2d } from './conv2d.ts'
 import { depthwiseConv2d } from './depthwise-conv2d.ts'
 import { imageInput, tensorInput } from './input.ts'
 import { linear } from './linear.ts'
+import { maxout } from './maxout.ts'
 import type { Op } from './op.ts'
 import { adaptiveAveragePool, averagePool, globalAveragePool, maxPool } from './pooling.ts'
+import { prelu } from './prelu.ts'
+import { logSoftmax, softmax } from './softmax.ts'
 
 export const ops = {
   imageInput,
@@ -16,6 +19,10 @@ export const ops = {
   depthwiseConv2d,
   batchNorm,
   activation,
+  prelu,
+  maxout,
+  softmax,
+  logSoftmax,
   add,
   linear,
   maxPool,

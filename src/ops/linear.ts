@@ -1,3 +1,4 @@
+import { SCRATCH } from '../kernels/program.ts'
 import { ACTIVATION_CODES, channelsOf, defineOp, firstInput, onlyInput, paddedChannels, pixelsOf } from './op.ts'
 
 export interface LinearAttributes {
@@ -53,12 +54,26 @@ export const linear = defineOp<LinearAttributes>({
     const columns = paddedChannels(attrs.outFeatures)
     const rows = { perImage: pixelsOf(input.shape) }
     const dBias = attrs.bias ? record.gradient('bias') : undefined
-    if (dBias) record.call('sumRows', [record.dOutput, columns, rows, dBias], columns / 4)
+    if (dBias) record.aside('sumRows', [record.dOutput, columns, rows, dBias], columns / 4)
     const dWeight = record.gradient('weight')
     if (dWeight) {
-      record.call(
+      record.aside(
         'matmulTransposed',
-        [input.place, paddedChannels(features), record.dOutput, columns, dWeight, columns, rows, columns],
+        [
+          input.place,
+          paddedChannels(features),
+          0,
+          0,
+          record.dOutput,
+          columns,
+          dWeight,
+          columns,
+          rows,
+          features,
+          columns,
+          0,
+          SCRATCH,
+        ],
         features,
         4,
       )

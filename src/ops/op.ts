@@ -3,11 +3,12 @@ import type { Argument, ArgumentsOf, Count, KernelName } from '../kernels/progra
 import type { Shape } from '../tensor/shape.ts'
 import type { ConvolutionAlgorithm } from './convolution-algorithm.ts'
 
-/** A stretch of memory whose address is not known yet. `images` counts per picture of the batch. */
+/** A stretch of memory whose address is not known yet. It grows with the pictures in the batch and with the workers. */
 export interface Block {
   readonly name: string
   readonly fixedBytes: number
   readonly bytesPerImage: number
+  readonly bytesPerWorker?: number
 }
 
 /** A place inside a block. */
@@ -20,6 +21,15 @@ export interface Place {
 export interface Value {
   readonly place: Place
   readonly shape: Shape
+  /** What whoever reads the values has to do to them first. */
+  readonly pending?: Normalisation
+}
+
+/** act(x·scale + shift), per channel. */
+export interface Normalisation {
+  /** scale[S], shift[S] */
+  readonly scaleShift: Place
+  readonly activation: FusedActivation
 }
 
 export const ACTIVATION_CODES = { none: 0, relu: 1, relu6: 2 } as const
@@ -29,8 +39,11 @@ export type FusedActivation = keyof typeof ACTIVATION_CODES
 /** How a parameter's values are ordered: in files as PyTorch has them, in memory as the kernels want them. */
 export type ParameterLayout = 'vector' | 'convolution' | 'depthwise' | 'linear'
 
-/** 'norm' parameters are the scale and shift of a normalisation; 'statistic' ones are running averages, never trained. */
-export type ParameterKind = 'weight' | 'bias' | 'norm' | 'statistic'
+/**
+ * 'norm' parameters are the scale and shift of a normalisation, 'slope' ones belong to an activation; 'statistic' ones are running
+ * averages, never trained.
+ */
+export type ParameterKind = 'weight' | 'bias' | 'norm' | 'slope' | 'statistic'
 
 export interface ParameterSpec {
   /** Name after the layer's own, as in PyTorch: 'weight'. */
@@ -65,6 +78,28 @@ export function imageShape(shape: Shape): { height: number; width: number; chann
     throw new Error(`expected [height, width, channels], got [${shape.join(', ')}]`)
   }
   return { height, width, channels }
+}
+
+/** The rows of a picture that a window reads. */
+export interface Reach {
+  /** Rows of what is read. */
+  readonly rows: number
+  /** The first row, and one past the last, that row `row` of what is written needs. They grow with it and may lie outside. */
+  first(row: number): number
+  end(row: number): number
+}
+
+/** How a call goes through each picture from top to bottom. Its units are spread evenly over the rows. */
+export interface Flow {
+  /** Rows of a picture of what it writes, or of what it sums up. */
+  readonly rows: number
+  /** Which rows it reads; those that it writes when left out. */
+  readonly reach?: Reach
+}
+
+/** Rows of a picture; a vector is one. */
+export function rowsOf(shape: Shape): number {
+  return shape.length > 1 ? (shape[0] ?? 1) : 1
 }
 
 /** What forward and backward share: places to work with and the list to write calls into. */
@@ -102,6 +137,14 @@ export interface Recorder {
     units: Count,
     grain?: number,
   ): void
+  /** A call in each run that goes through pictures from top to bottom, so that it may follow others piece by piece. */
+  flow<K extends KernelName>(
+    flow: Flow,
+    kernel: K,
+    args: ArgumentsOf<K, Place> & readonly Argument<Place>[],
+    units: Count,
+    grain?: number,
+  ): void
 }
 
 export interface ForwardRecorder extends Recorder {
@@ -116,6 +159,11 @@ export interface ForwardRecorder extends Recorder {
   /** A value to add in the store, or 0. */
   readonly residual: Place | 0
   readonly activation: FusedActivation
+  /**
+   * Leaves the last step of this layer's way from its input to its output to whoever reads the output.
+   * @returns  false where the layer has to do it
+   */
+  leave(normalisation: Normalisation): boolean
   /** Calls that need repeating only when frozen weights change. */
   constantCall<K extends KernelName>(
     kernel: K,
@@ -126,6 +174,13 @@ export interface ForwardRecorder extends Recorder {
 }
 
 export interface BackwardRecorder extends Recorder {
+  /** A call in each run for which no other call of the run waits: the gradient of a parameter. */
+  aside<K extends KernelName>(
+    kernel: K,
+    args: ArgumentsOf<K, Place> & readonly Argument<Place>[],
+    units: Count,
+    grain?: number,
+  ): void
   readonly dOutput: Place
   /** The transposed matrix, rows N by columns K, packed. */
   packedTransposed(name: string, rows: number, columns: number): Place
@@ -145,6 +200,11 @@ export interface Op<A> {
   /** Multiply-adds per picture. */
   cost(attrs: A, inputs: readonly Shape[]): number
   forward(attrs: A, record: ForwardRecorder): void
+  /**
+   * Whether `backward` can do a pending normalisation of its only input itself; it finds one in the inputs' values. In `forward`
+   * it has been done. No when left out.
+   */
+  normalises?(attrs: A, inputs: readonly Shape[]): boolean
   /** Adds into the gradients of parameters; writes, or adds to, those of inputs. */
   backward(attrs: A, record: BackwardRecorder): void
 }

@@ -1,6 +1,6 @@
 // Windows that slide over pictures: convolution and pooling share their geometry.
 import type { Shape } from '../tensor/shape.ts'
-import { imageShape, paddedChannels } from './op.ts'
+import { imageShape, paddedChannels, type Reach } from './op.ts'
 
 export type Pair = readonly [number, number]
 
@@ -89,4 +89,25 @@ export function geometry(window: Window, input: Shape, outChannels: number): rea
     padLeft,
     ...(window.dilation ?? [1, 1]),
   ]
+}
+
+/** The input rows that a row of outputs needs. */
+export function reachOf(window: Window, input: Shape): Reach {
+  const { padTop } = slide(window, input)
+  const { height } = imageShape(input)
+  const [step] = window.stride
+  const extent = (window.dilation?.[0] ?? 1) * (window.kernel[0] - 1) + 1
+  return { rows: height, first: (row) => row * step - padTop, end: (row) => row * step - padTop + extent }
+}
+
+/** The output rows whose gradients a row of the input's gradient needs. */
+export function reachBack(window: Window, input: Shape): Reach {
+  const { padTop, outHeight } = slide(window, input)
+  const [step] = window.stride
+  const extent = (window.dilation?.[0] ?? 1) * (window.kernel[0] - 1) + 1
+  return {
+    rows: outHeight,
+    first: (row) => Math.ceil((row + padTop - extent + 1) / step),
+    end: (row) => Math.floor((row + padTop) / step) + 1,
+  }
 }

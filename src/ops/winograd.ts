@@ -59,7 +59,7 @@ export function winogradWeight(
     `${direction} weight for winograd`,
     weightBytes(rows, columns),
     'winogradWeight',
-    (packed) => [record.parameter('weight'), inChannels, stride, turned ? 1 : 0, packed],
+    (packed) => [record.parameter('weight'), inChannels, stride, turned ? 1 : 0, packed, SCRATCH],
     Math.ceil(columns / 8),
   )
 }

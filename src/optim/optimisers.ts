@@ -1,31 +1,68 @@
 // The optimisers: which numbers they keep per parameter, and what their kernel needs to know in each step.
 import { pow } from '../exact-math.ts'
-import type { KernelName } from '../kernels/program.ts'
+import { type Call, call } from '../kernels/program.ts'
 
 export interface OptimiserSettings {
+  /** Of momentum, nesterov, and rmsprop, which has none unless it is asked for. */
   readonly momentum: number
+  /** Of adam and adamw: how much of the averages of gradients and of their squares is kept. */
   readonly beta1: number
   readonly beta2: number
+  /** Of rmsprop: how much of the average of squares is kept. */
+  readonly alpha: number
+  /** Of rmsprop: divide by the deviation of the gradient instead of its size. */
+  readonly centred: boolean
+  /** Added to what is divided by. */
   readonly epsilon: number
 }
 
-export const defaultSettings: OptimiserSettings = { momentum: 0.9, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+const commonSettings: OptimiserSettings = {
+  momentum: 0.9,
+  beta1: 0.9,
+  beta2: 0.999,
+  alpha: 0.99,
+  centred: false,
+  epsilon: 1e-8,
+}
+
+/** Addresses that an update works on. */
+export interface UpdatePlaces {
+  readonly parameter: number
+  readonly gradient: number
+  /** Of a state by its name; 0 for one that is not kept. */
+  readonly state: (name: string) => number
+  /** The table of `hyper`. */
+  readonly hyper: number
+  /** One number to multiply gradients by, or 0. */
+  readonly scale: number
+  /** Vectors of four. */
+  readonly units: number
+  readonly grain: number
+}
 
 export interface Optimiser {
-  readonly kernel: Extract<KernelName, 'sgd' | 'adamw'>
+  /** Settings that differ from the usual ones when nobody sets them: PyTorch's. */
+  readonly defaults?: Partial<OptimiserSettings>
   /** Names of the values kept per parameter. */
-  readonly state: readonly string[]
+  state(settings: OptimiserSettings): readonly string[]
   /**
    * The table that the kernel reads.
    * @param step  steps done before this one
    */
   hyper(rate: number, weightDecay: number, step: number, settings: OptimiserSettings): readonly number[]
+  /** The settings with another momentum, for a step; unchanged where the optimiser keeps none. */
+  withMomentum(settings: OptimiserSettings, momentum: number): OptimiserSettings
+  /** The call that updates a parameter. */
+  update(places: UpdatePlaces): Call
 }
+
+/** A momentum of 0 means that no buffer was made for it. */
+const withBuffer = (settings: OptimiserSettings, momentum: number): OptimiserSettings =>
+  settings.momentum === 0 ? settings : { ...settings, momentum }
 
 function sgd(momentum: (settings: OptimiserSettings) => number, nesterov: 0 | 1): Optimiser {
   return {
-    kernel: 'sgd',
-    state: ['momentum'],
+    state: (settings) => (momentum(settings) === 0 ? [] : ['momentum']),
     hyper: (rate, weightDecay, step, settings) => [
       rate,
       momentum(settings),
@@ -34,13 +71,15 @@ function sgd(momentum: (settings: OptimiserSettings) => number, nesterov: 0 | 1)
       nesterov,
       step === 0 ? 1 : 0,
     ],
+    withMomentum: withBuffer,
+    update: ({ parameter, gradient, state, hyper, scale, units, grain }) =>
+      call<'sgd', number>('sgd', [parameter, gradient, state('momentum'), hyper, scale], units, grain),
   }
 }
 
 function adam(coupled: 0 | 1): Optimiser {
   return {
-    kernel: 'adamw',
-    state: ['mean', 'variance'],
+    state: () => ['mean', 'variance'],
     hyper: (rate, weightDecay, step, { beta1, beta2, epsilon }) => [
       rate,
       beta1,
@@ -52,7 +91,32 @@ function adam(coupled: 0 | 1): Optimiser {
       1 - pow(Math.fround(beta1), step + 1),
       Math.sqrt(1 - pow(Math.fround(beta2), step + 1)),
     ],
+    withMomentum: (settings, momentum) => ({ ...settings, beta1: momentum }),
+    update({ parameter, gradient, state, hyper, scale, units, grain }) {
+      const places: [number, number, number, number] = [parameter, gradient, state('mean'), state('variance')]
+      return call<'adamw', number>('adamw', [...places, hyper, scale], units, grain)
+    },
   }
+}
+
+const adagrad: Optimiser = {
+  defaults: { epsilon: 1e-10 },
+  state: () => ['squares'],
+  hyper: (rate, weightDecay, _step, { epsilon }) => [rate, epsilon, weightDecay],
+  withMomentum: (settings) => settings,
+  update: ({ parameter, gradient, state, hyper, scale, units, grain }) =>
+    call<'adagrad', number>('adagrad', [parameter, gradient, state('squares'), hyper, scale], units, grain),
+}
+
+const rmsprop: Optimiser = {
+  defaults: { momentum: 0 },
+  state: ({ centred, momentum }) => ['squares', ...(centred ? ['mean'] : []), ...(momentum === 0 ? [] : ['momentum'])],
+  hyper: (rate, weightDecay, _step, { alpha, epsilon, momentum }) => [rate, alpha, epsilon, momentum, weightDecay],
+  withMomentum: withBuffer,
+  update({ parameter, gradient, state, hyper, scale, units, grain }) {
+    const kept: [number, number, number] = [state('squares'), state('mean'), state('momentum')]
+    return call<'rmsprop', number>('rmsprop', [parameter, gradient, ...kept, hyper, scale], units, grain)
+  },
 }
 
 export const optimisers = {
@@ -62,6 +126,10 @@ export const optimisers = {
   momentum: sgd(({ momentum }) => momentum, 0),
   /** Looks ahead along the momentum (Sutskever et al. 2013). */
   nesterov: sgd(({ momentum }) => momentum, 1),
+  /** Divides by the root of all squares so far: Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html */
+  adagrad,
+  /** Divides by the root of a running average of squares: Tieleman & Hinton 2012. */
+  rmsprop,
   /** Kingma & Ba 2015, https://arxiv.org/abs/1412.6980; weight decay is added to the gradient. */
   adam: adam(1),
   /** Adam with decoupled weight decay: Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101 */
@@ -69,3 +137,9 @@ export const optimisers = {
 } satisfies Record<string, Optimiser>
 
 export type OptimiserName = keyof typeof optimisers
+
+/** All settings of an optimiser. @param chosen what somebody set */
+export function settingsFor(name: OptimiserName, chosen: Partial<OptimiserSettings> = {}): OptimiserSettings {
+  const optimiser: Optimiser = optimisers[name]
+  return { ...commonSettings, ...optimiser.defaults, ...chosen }
+}

@@ -1,5 +1,6 @@
 // Which layers are computed together in one kernel call: convolution, frozen batch norm, activation and residual.
 import { consumersOf, type Graph, type Layer } from '../graph/graph.ts'
+import { isFused } from '../ops/activation.ts'
 import type { FusedActivation } from '../ops/op.ts'
 
 /** Layers computed by one call, at the place of the last of them. */
@@ -58,7 +59,7 @@ export function planFusions(
       }
     }
     const alone = activation === 'none' ? onlyConsumer(tail) : undefined
-    if (alone?.op === 'activation') {
+    if (alone?.op === 'activation' && isFused(alone.attrs.kind)) {
       activation = alone.attrs.kind
       tail = alone
     }

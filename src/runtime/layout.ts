@@ -15,22 +15,24 @@ export interface Layout {
 
 const ALIGNMENT = 64
 
-export function bytesOf(block: Block, images: number): number {
-  return Math.ceil(Math.max(block.fixedBytes + block.bytesPerImage * images, 1) / ALIGNMENT) * ALIGNMENT
+export function bytesOf(block: Block, images: number, workers: number): number {
+  const { fixedBytes, bytesPerImage, bytesPerWorker = 0 } = block
+  return Math.ceil(Math.max(fixedBytes + bytesPerImage * images + bytesPerWorker * workers, 1) / ALIGNMENT) * ALIGNMENT
 }
 
 /**
  * Places the largest blocks first, each at the lowest offset where no block lies that is alive at the same time.
  * @see "greedy by size", Pisarchyk & Lee 2020, https://arxiv.org/abs/2001.03288
  */
-export function layOut(lifetimes: readonly Lifetime[], images: number): Layout {
+export function layOut(lifetimes: readonly Lifetime[], images: number, workers: number): Layout {
   const order = [...lifetimes.entries()].sort(
-    ([i, a], [j, b]) => bytesOf(b.block, images) - bytesOf(a.block, images) || a.first - b.first || i - j,
+    ([i, a], [j, b]) =>
+      bytesOf(b.block, images, workers) - bytesOf(a.block, images, workers) || a.first - b.first || i - j,
   )
   const placed: { lifetime: Lifetime; start: number; end: number }[] = []
   let totalBytes = 0
   for (const [, lifetime] of order) {
-    const size = bytesOf(lifetime.block, images)
+    const size = bytesOf(lifetime.block, images, workers)
     const rivals = placed
       .filter((other) => other.lifetime.first <= lifetime.last && lifetime.first <= other.lifetime.last)
       .sort((a, b) => a.start - b.start)

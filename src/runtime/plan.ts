@@ -1,29 +1,46 @@
-// A graph compiled into a flat list of kernel calls with symbolic places: planned from the wanted outputs backwards.
+// A graph compiled into a flat list of steps, kernel calls with symbolic places: planned from the wanted outputs backwards.
 // A layer takes part in backward when it, or anything before it, has a trainable parameter; the border is the frontier. Below it
 // nothing is kept, frozen batch norm is folded, and all runs exactly as in inference.
 import { upTo } from '../graph/edit.ts'
-import { type Graph, type Layer, layerNamed, opOf, parameterName, parametersOf } from '../graph/graph.ts'
-import { type Argument, type ArgumentsOf, type Call, type Count, call, type KernelName } from '../kernels/program.ts'
+import { consumersOf, type Graph, type Layer, layerNamed, opOf, parameterName, parametersOf } from '../graph/graph.ts'
+import {
+  type Argument,
+  type ArgumentsOf,
+  type Call,
+  type Count,
+  call,
+  type KernelName,
+  STRIP,
+  type Step,
+} from '../kernels/program.ts'
 import type { ConvolutionAlgorithm } from '../ops/convolution-algorithm.ts'
 import {
+  ACTIVATION_CODES,
   type BackwardRecorder,
   type Block,
   channelsOf,
+  type Flow,
   type ForwardRecorder,
+  type Normalisation,
   type Place,
   paddedChannels,
   pixelsOf,
+  rowsOf,
   type Value,
 } from '../ops/op.ts'
 import { type Fusion, planFusions } from './fusion.ts'
 import type { Lifetime } from './layout.ts'
+import { type Loss, lossCall } from './loss.ts'
 import type { ParameterStore } from './parameters.ts'
+import { blocksOf, Steps } from './steps.ts'
 
 export interface TrainingMode {
   /** Full names of the parameters that are updated. */
   readonly trainable: ReadonlySet<string>
   /** Names of the batch norms that use the batch's statistics and update the running ones. */
   readonly batchStatistics: ReadonlySet<string>
+  /** Cross-entropy when left out. */
+  readonly loss?: Loss
 }
 
 export interface PlanOptions {
@@ -40,22 +57,20 @@ export interface PlanOptions {
 export interface Plan {
   /** Calls that need repeating only when weights change that this plan regards as fixed: folding and packing. */
   readonly prepare: readonly Call<Place>[]
-  readonly main: readonly Call<Place>[]
+  readonly main: readonly Step<Place>[]
   readonly lifetimes: readonly Lifetime[]
   /** Contents of constant tables. */
   readonly tables: readonly { readonly block: Block; readonly values: Int32Array | Float32Array }[]
   /** Where the host writes pictures or vectors. */
   readonly input: Place
   readonly outputs: ReadonlyMap<string, Value>
-  /** Soft targets [N, S] and losses [N], in training. */
-  readonly loss?: { readonly targets: Place; readonly losses: Place; readonly classes: number }
+  /** Soft targets [N, S], the weight of each picture [N] and losses [N], in training. */
+  readonly loss?: { readonly targets: Place; readonly weights: Place; readonly losses: Place; readonly classes: number }
   /** Gradients by parameter name, in one stretch of `gradientFloats` values. */
   readonly gradients: ReadonlyMap<string, Place>
   readonly gradientBlock: Block
   readonly gradientFloats: number
 }
-
-type Section = 'prepare' | 'main'
 
 /** Plans a run. @param store gives the places of the parameters */
 export function makePlan(whole: Graph, store: ParameterStore, options: PlanOptions): Plan {
@@ -64,8 +79,20 @@ export function makePlan(whole: Graph, store: ParameterStore, options: PlanOptio
 
 /** The one place that mutates while a plan is made. */
 class Planner {
-  private readonly sections: Record<Section, Call<Place>[]> = { prepare: [], main: [] }
-  private readonly touches = new Map<Block, { section: Section; first: number; last: number; pinned: boolean }>()
+  private readonly prepare: Call<Place>[] = []
+  /** One for all steps, as large as the largest needs it. */
+  private readonly stripBlock = { name: 'strip', fixedBytes: 0, bytesPerImage: 0, bytesPerWorker: 0 }
+  private readonly strip: Place = { block: this.stripBlock, offsetBytes: 0 }
+  private readonly main = new Steps(
+    this.strip,
+    (block) => !this.parameterBlocks.has(block) && !this.pinned.has(block) && block !== this.stripBlock,
+  )
+  /** Blocks that live as long as the runner. */
+  private readonly pinned = new Set<Block>()
+  private readonly parameterBlocks = new Set<Block>()
+  /** Blocks that the main thread writes before a run, and reads after it. */
+  private readonly given = new Set<Block>()
+  private readonly wanted = new Set<Block>()
   private readonly tables: { block: Block; values: Int32Array | Float32Array }[] = []
   private readonly values = new Map<string, Value>()
   private readonly blocksByKey = new Map<string, Place>()
@@ -75,6 +102,8 @@ class Planner {
   private readonly store: ParameterStore
   private readonly options: PlanOptions
   private readonly needsGradient = new Set<string>()
+  /** Outputs that must exist by themselves. */
+  private readonly visible: ReadonlySet<string>
   private gradientFloats = 0
   private gradientBlock: Block = { name: 'gradients', fixedBytes: 0, bytesPerImage: 0 }
 
@@ -85,14 +114,14 @@ class Planner {
     this.graph = { ...whole, layers: whole.layers.filter((layer) => needed.has(layer.name)) }
     this.store = store
     this.options = options
+    this.visible = new Set(wanted)
   }
 
   plan(): Plan {
-    const { graph, options } = this
-    const training = options.training
+    const { graph } = this
+    const { training } = this.options
     if (training) this.markGradients(training)
-    const visible = new Set([graph.output, ...(options.outputs ?? [])])
-    const { byTail, absorbed } = planFusions(graph, (layer) => this.runsAsInference(layer), visible)
+    const { byTail, absorbed } = planFusions(graph, (layer) => this.runsAsInference(layer), this.visible)
 
     let input: Place | undefined
     for (const layer of graph.layers) {
@@ -101,19 +130,21 @@ class Planner {
     }
     if (!input) throw new Error('the graph has no input')
 
-    const loss = training ? this.recordLoss() : undefined
+    const loss = training ? this.recordLoss(training.loss ?? { kind: 'ce' }) : undefined
     if (training) {
       for (const layer of [...graph.layers].reverse())
         if (this.needsGradient.has(layer.name)) this.recordBackward(layer)
     }
-    const outputs = new Map([...visible].map((name) => [name, this.valueOf(name)]))
-    for (const value of outputs.values()) this.touchAtEnd(value.place)
-    if (loss) this.touchAtEnd(loss.losses)
+    const outputs = new Map([...this.visible].map((name) => [name, this.valueOf(name)]))
+    for (const value of outputs.values()) this.wanted.add(value.place.block)
+    if (loss) this.wanted.add(loss.losses.block)
+    const main = this.main.finish()
+    this.stripBlock.bytesPerWorker = Math.max(0, ...main.map((step) => step.strip?.bytes ?? 0))
 
     return {
-      prepare: this.sections.prepare,
-      main: this.sections.main,
-      lifetimes: this.lifetimes(),
+      prepare: this.prepare,
+      main,
+      lifetimes: this.lifetimes(main),
       tables: this.tables,
       input,
       outputs,
@@ -178,7 +209,7 @@ class Planner {
 
   /** Makes a block live as long as the runner. */
   private pin(block: Block): void {
-    this.touches.set(block, { section: 'prepare', first: 0, last: 0, pinned: true })
+    this.pinned.add(block)
   }
 
   private pinnedPlace(key: string, bytes: number): Place {
@@ -187,28 +218,28 @@ class Planner {
     return place
   }
 
-  private touch(block: Block, section: Section, at: number): void {
-    const known = this.touches.get(block)
-    if (!known) this.touches.set(block, { section, first: at, last: at, pinned: false })
-    else if (!known.pinned) {
-      if (known.section !== section)
+  /** First and last use of every block that is not a parameter, in steps: those of `prepare`, then those of a run. */
+  private lifetimes(main: readonly Step<Place>[]): Lifetime[] {
+    const before = this.prepare.length
+    const end = before + main.length
+    const uses = new Map<Block, { first: number; last: number }>()
+    const use = (block: Block, at: number): void => {
+      if (this.pinned.has(block) || this.parameterBlocks.has(block)) return
+      const known = uses.get(block)
+      if (known && known.first < before !== at < before)
         throw new Error(`block '${block.name}' is used before and during runs; it must be constant`)
-      known.first = Math.min(known.first, at)
-      known.last = Math.max(known.last, at)
+      if (known) known.last = Math.max(known.last, at)
+      else uses.set(block, { first: at, last: at })
     }
-  }
-
-  private touchAtEnd(place: Place): void {
-    this.touch(place.block, 'main', this.sections.main.length)
-  }
-
-  private lifetimes(): Lifetime[] {
-    const offset = this.sections.prepare.length
-    const end = offset + this.sections.main.length
-    return [...this.touches].map(([block, { section, first, last, pinned }]) => {
-      if (pinned) return { block, first: 0, last: end }
-      return section === 'prepare' ? { block, first, last } : { block, first: first + offset, last: last + offset }
-    })
+    for (const block of this.given) use(block, before)
+    for (const [at, recorded] of this.prepare.entries()) for (const block of blocksOf(recorded)) use(block, at)
+    for (const [at, { calls, strip }] of main.entries()) {
+      for (const recorded of calls) for (const block of blocksOf(recorded)) use(block, before + at)
+      if (strip) use(strip.place.block, before + at)
+    }
+    for (const block of this.wanted) use(block, end)
+    for (const block of this.pinned) uses.set(block, { first: 0, last: end })
+    return [...uses].map(([block, { first, last }]) => ({ block, first, last }))
   }
 
   private table(values: Int32Array | Float32Array, key: string): Place {
@@ -217,21 +248,6 @@ class Planner {
     const place = this.pinnedPlace(key, values.byteLength)
     this.tables.push({ block: place.block, values })
     return place
-  }
-
-  private record(section: Section, recorded: Call<Place>): void {
-    const list = this.sections[section]
-    for (const argument of recorded.args) {
-      if (typeof argument === 'object' && 'block' in argument && !this.isParameter(argument)) {
-        this.touch(argument.block, section, list.length)
-      }
-    }
-    list.push(recorded)
-  }
-
-  private readonly parameterBlocks = new Set<Block>()
-  private isParameter(place: Place): boolean {
-    return this.parameterBlocks.has(place.block)
   }
 
   private parameterPlace(name: string): Place {
@@ -250,17 +266,19 @@ class Planner {
     const output = this.outputPlace(layer)
     this.values.set(layer.name, { place: output, shape: layer.shape })
     if (layer.op !== 'imageInput' || this.options.input === 'floats') {
-      this.touch(output.block, 'main', 0)
+      this.given.add(output.block)
       return output
     }
     const pixels = pixelsOf(layer.shape)
     const bytes = this.place('picture bytes', 0, pixels * 3)
-    this.touch(bytes.block, 'main', 0)
+    this.given.add(bytes.block)
     const meanStd = this.table(
       new Float32Array([...layer.attrs.mean, ...layer.attrs.std]),
       `mean and std of ${layer.name}`,
     )
-    this.record('main', call('bytesToFloats', [bytes, output, meanStd], { perImage: pixels }))
+    this.main.addFlowing(call('bytesToFloats', [bytes, output, meanStd], { perImage: pixels }), {
+      rows: rowsOf(layer.shape),
+    })
     return bytes
   }
 
@@ -279,24 +297,56 @@ class Planner {
     const fixed = this.isFixed(head)
     const recorder: ForwardRecorder = {
       ...this.shared(head, output, parameter),
+      inputs: head.inputs.map((name) => this.normalised(name)),
+      leave: (pending) => this.leave(layer, pending),
       packed: (name, rows, columns) => {
         const key = `${head.name}.${name} packed`
         const packed = fixed ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
         const spec = parametersOf(head).find((candidate) => candidate.name === name)
         const outputs = spec?.shape[0] ?? columns
-        this.record(
-          fixed ? 'prepare' : 'main',
-          call('packB', [parameter(name), columns, packed, rows, outputs], Math.ceil(columns / 8)),
+        const packing = call<'packB', Place>(
+          'packB',
+          [parameter(name), columns, packed, rows, outputs],
+          Math.ceil(columns / 8),
         )
+        if (fixed) this.prepare.push(packing)
+        else this.main.addAhead(packing)
         return packed
       },
       bias,
       residual: fusion?.residual ? this.valueOf(fusion.residual.other).place : 0,
       activation: fusion?.activation ?? 'none',
       constantCall: (kernel, args, units, grain) =>
-        this.record('prepare', call<typeof kernel, Place>(kernel, args, units, grain)),
+        this.prepare.push(call<typeof kernel, Place>(kernel, args, units, grain)),
     }
     opOf(head).forward(head.attrs, recorder)
+  }
+
+  /** Whether the one reader of a layer does the layer's last step, piece by piece, so that its output is never written down. */
+  private leave(layer: Layer, pending: Normalisation): boolean {
+    const readers = consumersOf(this.graph).get(layer.name) ?? []
+    const [reader] = readers
+    const [input] = layer.inputs
+    if (this.runsAsInference(layer) || this.visible.has(layer.name)) return false
+    if (!reader || readers.length > 1 || this.runsAsInference(reader) || input === undefined) return false
+    if (!opOf(reader).normalises?.(reader.attrs, reader.inputShapes)) return false
+    this.values.set(layer.name, { ...this.valueOf(input), pending })
+    return true
+  }
+
+  /** A value as `forward` reads it. */
+  private normalised(name: string): Value {
+    const { place, shape, pending } = this.valueOf(name)
+    if (!pending) return { place, shape }
+    const stride = paddedChannels(channelsOf(shape))
+    const { scaleShift, activation } = pending
+    const applied = call<'scaleShift', Place>(
+      'scaleShift',
+      [place, STRIP, stride, scaleShift, ACTIVATION_CODES[activation]],
+      { perImage: pixelsOf(shape) },
+    )
+    this.main.addStrip(applied, { rows: rowsOf(shape) }, stride * 4)
+    return { place: this.strip, shape }
   }
 
   /** weight·scale and bias·scale + shift, from the running statistics of the batch norm behind a layer. */
@@ -305,14 +355,13 @@ class Planner {
     const weight = this.store.get(`${head.name}.weight`)
     const stride = paddedChannels(channelsOf(norm.shape))
     const scaleShift = this.pinnedPlace(`${norm.name} scale and shift`, stride * 8)
-    const saved = this.pinnedPlace(`${norm.name} statistics`, stride * 8)
+    const saved = this.pinnedPlace(`${norm.name} statistics`, stride * 16)
     const parameters = ['weight', 'bias', 'running_mean', 'running_var'].map((name) =>
       this.parameterPlace(`${norm.name}.${name}`),
     )
     const [gamma, beta, mean, variance] = parameters
     if (!gamma || !beta || !mean || !variance) throw new Error('a batch norm has four parameters')
-    this.record(
-      'prepare',
+    this.prepare.push(
       call('batchNormFixed', [gamma, beta, mean, variance, stride, norm.attrs.epsilon, scaleShift, saved], stride / 4),
     )
 
@@ -322,8 +371,7 @@ class Planner {
       head.op === 'depthwiseConv2d'
         ? this.pinnedPlace(key, weight.length * 4)
         : this.placeFor(key, weight.length * 4, 0)
-    this.record(
-      'prepare',
+    this.prepare.push(
       call(
         'scaleChannels',
         [this.parameterPlace(weight.name), foldedWeight, stride, scaleShift],
@@ -334,10 +382,7 @@ class Planner {
     const shift: Place = { block: scaleShift.block, offsetBytes: stride * 4 }
     if (!this.store.has(`${head.name}.bias`)) return { weight: foldedWeight, bias: shift }
     const bias = this.pinnedPlace(`${head.name}.bias folded`, stride * 4)
-    this.record(
-      'prepare',
-      call('scaleShift', [this.parameterPlace(`${head.name}.bias`), bias, stride, scaleShift, 0], 1),
-    )
+    this.prepare.push(call('scaleShift', [this.parameterPlace(`${head.name}.bias`), bias, stride, scaleShift, 0], 1))
     return { weight: foldedWeight, bias }
   }
 
@@ -365,7 +410,9 @@ class Planner {
         units: Count,
       ) => {
         const made = fixed ? this.pinnedPlace(key(name), bytes) : this.placeFor(key(name), bytes, 0)
-        this.record(fixed ? 'prepare' : 'main', call<K, Place>(kernel, args(made), units))
+        const making = call<K, Place>(kernel, args(made), units)
+        if (fixed) this.prepare.push(making)
+        else this.main.addAhead(making)
         return made
       },
       call: <K extends KernelName>(
@@ -373,27 +420,42 @@ class Planner {
         args: ArgumentsOf<K, Place> & readonly Argument<Place>[],
         units: Count,
         grain?: number,
-      ) => this.record('main', call<K, Place>(kernel, args, units, grain)),
+      ) => this.main.add(call<K, Place>(kernel, args, units, grain)),
+      flow: <K extends KernelName>(
+        flow: Flow,
+        kernel: K,
+        args: ArgumentsOf<K, Place> & readonly Argument<Place>[],
+        units: Count,
+        grain?: number,
+      ) => {
+        const recorded = this.withStrip(call<K, Place>(kernel, args, units, grain))
+        // What runs as in inference waits for no sums over the batch, and would flow from end to end. But a strip must be read.
+        if (this.runsAsInference(layer) && !recorded.args.includes(STRIP)) this.main.add(recorded)
+        else this.main.addFlowing(recorded, flow)
+      },
     }
+  }
+
+  private withStrip(recorded: Call<Place>): Call<Place> {
+    return { ...recorded, args: recorded.args.map((argument) => (argument === this.strip ? STRIP : argument)) }
   }
 
   // ── loss and backward ─────────────────────────────────────────────────────────────────────────
 
-  private recordLoss(): NonNullable<Plan['loss']> {
+  private recordLoss(loss: Loss): NonNullable<Plan['loss']> {
     const { output } = this.graph
     const logits = this.valueOf(output)
     const classes = channelsOf(logits.shape)
     const stride = paddedChannels(classes)
     const targets = this.place('targets', 0, stride * 4)
+    const weights = this.place('weights of the pictures', 0, 4)
     const losses = this.place('losses', 0, 4)
-    this.touch(targets.block, 'main', 0)
+    for (const written of [targets, weights]) this.given.add(written.block)
     const dLogits = this.place(`gradient of ${output}`, 0, stride * 4)
     this.valueGradients.set(output, dLogits)
-    this.record(
-      'main',
-      call('softmaxCrossEntropy', [logits.place, targets, losses, dLogits, classes, stride], { perImage: 1 }),
-    )
-    return { targets, losses, classes }
+    const places = { logits: logits.place, targets, weights, losses, dLogits, classes, stride }
+    this.main.add(lossCall(loss, places))
+    return { targets, weights, losses, classes }
   }
 
   private recordBackward(layer: Layer): void {
@@ -423,12 +485,16 @@ class Planner {
         const packed = fixed ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
         const spec = this.store.get(`${layer.name}.${name}`).spec
         const inner = spec.shape.slice(1).reduce((product, size) => product * size, 1)
-        this.record(
-          fixed ? 'prepare' : 'main',
-          call('packBTransposed', [parameter(name), paddedChannels(rows), packed, rows, inner], Math.ceil(columns / 8)),
+        const packing = call<'packBTransposed', Place>(
+          'packBTransposed',
+          [parameter(name), paddedChannels(rows), packed, rows, inner],
+          Math.ceil(columns / 8),
         )
+        if (fixed) this.prepare.push(packing)
+        else this.main.addAhead(packing)
         return packed
       },
+      aside: (kernel, args, units, grain) => this.main.addAside(call<typeof kernel, Place>(kernel, args, units, grain)),
       gradient: (name) => this.gradients.get(`${layer.name}.${name}`),
       dInput: (index) => dInput(index, false),
       dInputInPlace: (index) => dInput(index, true),

@@ -3,7 +3,7 @@
 import { formatBytes } from '../format-bytes.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
-import { type Call, call } from '../kernels/program.ts'
+import { type Call, call, type Step } from '../kernels/program.ts'
 import { type Block, channelsOf, type Place, paddedChannels, pixelsOf } from '../ops/op.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { layOut } from './layout.ts'
@@ -32,8 +32,11 @@ export interface Runner {
   writeBytes(pixels: Uint8Array, at?: number): void
   /** Values without padding, channels last, pictures one after the other. */
   writeFloats(values: Float32Array, at?: number): void
-  /** Soft targets, [images, classes], weights included: the loss is -sum(target·log p) over all of them. */
-  writeTargets(values: Float32Array): void
+  /**
+   * Soft targets, [images, classes].
+   * @param weights  how much each picture counts; 1 when left out, where the targets carry it
+   */
+  writeTargets(values: Float32Array, weights?: Float32Array): void
   /** Runs what was planned; `more` programs follow in the same run (an optimiser's step, say). */
   run(
     images: number,
@@ -60,7 +63,7 @@ export interface Runner {
  */
 export function createRunner(engine: Engine, graph: Graph, store: ParameterStore, options: RunnerOptions): Runner {
   const plan = makePlan(graph, store, options)
-  const layout = layOut(plan.lifetimes, options.images)
+  const layout = layOut(plan.lifetimes, options.images, engine.threads)
   const base = engine.arena.allocate(
     layout.totalBytes,
     `${options.training ? 'Training' : 'Running'} with a batch of ${options.images}`,
@@ -73,23 +76,27 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
     if (address === undefined) throw new Error(`block '${place.block.name}' has no place`)
     return address + place.offsetBytes
   }
-  const resolve = (calls: readonly Call<Place>[]): Call[] =>
-    calls.map(({ kernel, args, units, grain }) => ({
-      kernel,
-      args: args.map((argument) =>
-        typeof argument === 'object' && 'block' in argument ? addressOf(argument) : argument,
-      ),
-      units,
-      grain,
-    }))
+  const resolveStep = ({ calls, pieces, strip }: Step<Place>): Step => ({
+    calls: calls.map(resolve),
+    ...(pieces ? { pieces } : {}),
+    ...(strip ? { strip: { ...strip, place: addressOf(strip.place) } } : {}),
+  })
+  const resolve = ({ kernel, args, units, grain }: Call<Place>): Call => ({
+    kernel,
+    args: args.map((argument) =>
+      typeof argument === 'object' && 'block' in argument ? addressOf(argument) : argument,
+    ),
+    units,
+    grain,
+  })
 
   for (const { block, values } of plan.tables) {
     const address = addressOf({ block, offsetBytes: 0 })
     if (values instanceof Int32Array) engine.integers(address, values.length).set(values)
     else engine.floats(address, values.length).set(values)
   }
-  const prepareProgram = engine.register(resolve(plan.prepare))
-  const mainProgram = engine.register(resolve(plan.main))
+  const prepareProgram = engine.register(plan.prepare.map(resolve))
+  const mainProgram = engine.register(plan.main.map(resolveStep))
   const zeroGradients =
     plan.gradientFloats > 0
       ? engine.register([
@@ -121,9 +128,12 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
       const address = addressOf(plan.input) + at * pixelsOf(inputLayer.shape) * stride * 4
       pad(values, engine.floats(address, (values.length / channels) * stride), channels, stride)
     },
-    writeTargets(values) {
+    writeTargets(values, weights) {
       if (!plan.loss) throw new Error('this runner was not planned for training')
-      const { classes, targets } = plan.loss
+      const { classes, targets, weights: place } = plan.loss
+      const counts = engine.floats(addressOf(place), values.length / classes)
+      if (weights) counts.set(weights)
+      else counts.fill(1)
       const stride = paddedChannels(classes)
       pad(values, engine.floats(addressOf(targets), (values.length / classes) * stride), classes, stride)
     },
@@ -168,7 +178,7 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
 
   function memoryAdvice(): string {
     const room = engine.arena.roomBytes() - (options.besideBytes ?? 0)
-    const bytesFor = (images: number): number => layOut(plan.lifetimes, images).totalBytes
+    const bytesFor = (images: number): number => layOut(plan.lifetimes, images, engine.threads).totalBytes
     // Between a batch that fits and one that does not.
     let fits = 0
     let tooMany = options.images

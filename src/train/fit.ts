@@ -1,7 +1,7 @@
 // The loop: batches in, updates out, events for whoever listens. Between two steps all that matters is in `Progress`, the weights and
 // the optimiser's state, so it can stop and go on at any of them.
 import { RegraftError, throwIfAborted } from '../errors.ts'
-import { rateMultiplier, type Schedule } from '../optim/schedule.ts'
+import { endOf, type Moment, rateAt, type Schedule } from '../optim/schedule.ts'
 import type { Updater } from '../optim/updater.ts'
 import type { Runner } from '../runtime/runner.ts'
 import type { Metrics } from './classification.ts'
@@ -89,6 +89,8 @@ export async function fit(options: FitOptions): Promise<FitResult> {
         stopped = `no better validation for ${patience} epochs`
         break
       }
+      if (running === undefined) stopped = endOf(options.schedule, momentOf(options, progress))
+      if (stopped !== undefined) break
       try {
         await trainEpoch(options, progress, async (next) => {
           progress = next
@@ -120,10 +122,16 @@ function stepsPerEpoch({ pictures, batchSize, accumulate }: FitOptions): number 
   return Math.ceil(pictures / (batchSize * accumulate))
 }
 
-function rateOf(options: FitOptions, { stepsDone, timesLowered }: Progress): number {
-  const steps = stepsPerEpoch(options)
-  const multiplier = rateMultiplier(options.schedule, stepsDone, options.epochs * steps, options.warmupEpochs * steps)
-  return (options.rate / 10 ** timesLowered) * multiplier
+function momentOf(options: FitOptions, { stepsDone, history }: Progress): Moment {
+  const { epochs, warmupEpochs } = options
+  const validationLosses = history.map(({ validationLoss }) => validationLoss)
+  return { step: stepsDone, stepsPerEpoch: stepsPerEpoch(options), epochs, warmupEpochs, validationLosses }
+}
+
+/** Rate and momentum of the coming step. */
+function rateOf(options: FitOptions, progress: Progress): { rate: number; momentum: number | undefined } {
+  const { multiplier, momentum } = rateAt(options.schedule, momentOf(options, progress))
+  return { rate: (options.rate / 10 ** progress.timesLowered) * multiplier, momentum }
 }
 
 /** The steps of an epoch that are still to be made. `advance` hears of each, when it is made. */
@@ -142,7 +150,7 @@ async function trainEpoch(
     while (running.pictures < options.pictures) {
       throwIfAborted(budget.signal())
       const pictures = Math.min(options.batchSize * options.accumulate, options.pictures - running.pictures)
-      const rate = rateOf(options, progress)
+      const { rate, momentum } = rateOf(options, progress)
       traces.remember()
       let gathered: Awaited<ReturnType<typeof gatherGradient>>
       try {
@@ -155,7 +163,7 @@ async function trainEpoch(
       const place = { epoch, step: running.steps + 1, files: gathered.files() }
       const finding = findingOf(gathered, place)
       if (finding === undefined) {
-        updater.setStep(rate, progress.stepsDone - progress.stepsSkipped)
+        updater.setStep(rate, progress.stepsDone - progress.stepsSkipped, momentum)
         await updater.update()
       } else {
         traces.undo()

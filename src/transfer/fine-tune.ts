@@ -33,17 +33,17 @@ export async function fineTune(work: Work): Promise<Outcome> {
     const statistics = batchStatistics(graph, config.bn)
     // All memory is taken before the first picture is looked at, so that too little of it is known at once.
     const watcher = await openInference(engine, session, INFERENCE_BATCH, [graph.features], signal)
+    const optimiser = { optimiser: config.opt, settings: { momentum: config.momentum } }
     const runner = createRunner(engine, graph, session.store, {
       images: config.batchSize,
       input: 'bytes',
       training: { trainable, batchStatistics: statistics },
       besideBytes:
-        updaterBytes(config.opt, trainableValues(session.store, trainable)) +
+        updaterBytes(optimiser, trainableValues(session.store, trainable), trainable.size) +
         headTrainerBytes(channelsOf(layerNamed(graph, graph.features).shape), classes, model.head, config.batchSize),
     })
     const updater = createUpdater(engine, runner, session.store, {
-      optimiser: config.opt,
-      settings: { momentum: config.momentum },
+      ...optimiser,
       weightDecay: config.weightDecay,
       clipNorm: config.clipGrad,
     })

@@ -1,5 +1,4 @@
 // A training that can be stopped at any step and gone on with: what fine-tuning and the training of a head share.
-import { schedules } from '../optim/schedule.ts'
 import type { Updater } from '../optim/updater.ts'
 import type { Parameter, ParameterStore } from '../runtime/parameters.ts'
 import type { Runner } from '../runtime/runner.ts'
@@ -99,7 +98,7 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
     batchSize: config.batchSize,
     accumulate: 1,
     rate: config.lr,
-    schedule: schedules[config.sched],
+    schedule: { kind: config.sched },
     warmupEpochs: config.warmupEpochs,
     smoothing: config.smoothing,
     patience: config.patience,

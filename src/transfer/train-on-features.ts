@@ -1,6 +1,4 @@
-import { architectureNamed } from '../architectures/index.ts'
-import type { Model } from '../model/model.ts'
-import { schedules } from '../optim/schedule.ts'
+import { architectureOf, type Model } from '../model/model.ts'
 import { createUpdater } from '../optim/updater.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import type { EpochRecord } from '../train/events.ts'
@@ -21,7 +19,7 @@ function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
     vectors,
     classes: model.labels.length,
     head: model.head,
-    classifier: architectureNamed(model.architecture).classifier,
+    classifier: architectureOf(model).classifier,
     seed: config.seed,
     batchSize: config.batchSize,
   })
@@ -145,7 +143,7 @@ export async function firstHead(work: Work, vectors: BothVectors): Promise<Reado
         batchSize: config.batchSize,
         accumulate: 1,
         rate: 1e-3,
-        schedule: schedules.cosine,
+        schedule: { kind: 'cosine' },
         warmupEpochs: 0,
         smoothing: config.smoothing,
         patience: 0,

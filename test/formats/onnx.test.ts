@@ -135,6 +135,18 @@ describe('an ONNX model', () => {
     expectClose((await runOnnx(engine, network, x)).get('y'), convolution(x, w, { pads: [1, 1, 1, 1], group: 3 }))
   })
 
+  it('convolves in groups of several channels', async () => {
+    const first = floats([6, 3, 1, 1], 5)
+    const w = floats([9, 2, 3, 3], 6)
+    const network = await load({
+      input: ['N', 3, 5, 6],
+      nodes: [node('Conv', 'x first', 'c'), node('Conv', 'c w', 'y', { group: 3, pads: [1, 1, 1, 1] })],
+      initialisers: { first, w },
+    })
+    const expected = convolution(convolution(x, first), w, { pads: [1, 1, 1, 1], group: 3 })
+    expectClose((await runOnnx(engine, network, x)).get('y'), expected)
+  })
+
   it('takes pictures with their channels last, and gives features in the order asked for', async () => {
     const w = floats([4, 3, 3, 3], 4)
     const network = await load({

@@ -18,16 +18,16 @@ interface Settings {
   /** What dx, dGamma and dBeta are added to. */
   readonly before?: Float32Array
   readonly cuts?: readonly number[]
+  /** Rows of a block; 256 when left out. */
+  readonly block?: number
 }
-
-const BLOCK = 256
 
 /** The whole way of a layer: statistics, forward, backward. Everything without padding. */
 function train(bench: Bench, x: Float32Array, dy: Float32Array, settings: Settings) {
-  const { C, activation = 0, momentum = 0.1, cuts = [], before } = settings
+  const { C, activation = 0, momentum = 0.1, cuts = [], before, block = 256 } = settings
   const S = padded(C)
   const M = x.length / C
-  const blocks = Math.ceil(M / BLOCK)
+  const blocks = Math.ceil(M / block)
   const optional = (values?: Float32Array): number => (values ? bench.place(pad(values, C)) : 0)
   const [xAt, dyAt] = [bench.place(pad(x, C)), bench.place(pad(dy, C))]
   const [gamma, beta] = [optional(settings.gamma), optional(settings.beta)]
@@ -35,7 +35,7 @@ function train(bench: Bench, x: Float32Array, dy: Float32Array, settings: Settin
   const [partials, scaleShift, saved, y] = [
     bench.room(blocks * 2 * S),
     bench.room(2 * S),
-    bench.room(2 * S),
+    bench.room(4 * S),
     bench.room(M * S),
   ]
   const cut = (count: number, run: (from: number, to: number) => void): void => {
@@ -46,32 +46,36 @@ function train(bench: Bench, x: Float32Array, dy: Float32Array, settings: Settin
     const values = [gamma, beta, runningMean, runningVariance, S, settings.epsilon, scaleShift, saved] as const
     cut(S / 4, (from, to) => bench.run('batchNormFixed', ...values, from, to))
   } else {
-    cut(blocks, (from, to) => bench.run('batchNormStatistics', xAt, S, M, partials, from, to))
+    cut(blocks, (from, to) => bench.run('batchNormStatistics', xAt, S, M, block, partials, from, to))
     const running = [runningMean, runningVariance, momentum, settings.epsilon, 1] as const
-    const values = [partials, M, S, gamma, beta, ...running, scaleShift, saved] as const
+    const values = [partials, M, block, S, gamma, beta, ...running, scaleShift, saved] as const
     cut(S / 4, (from, to) => bench.run('batchNormFinish', ...values, from, to))
   }
   cut(M, (from, to) => bench.run('scaleShift', xAt, y, S, scaleShift, activation, from, to))
 
   const sums = bench.room(blocks * 2 * S)
-  const coefficients = bench.room(4 * S)
+  const coefficients = bench.room(6 * S)
   const start = pad(before?.subarray(0, C) ?? new Float32Array(C), C)
   const [dGamma, dBeta] = [bench.place(start), bench.place(start)]
   const dx = before ? bench.place(pad(before, C)) : bench.room(M * S)
-  cut(blocks, (from, to) => bench.run('batchNormReduce', xAt, y, dyAt, S, M, saved, activation, sums, from, to))
-  const finish = [sums, M, S, gamma, saved, dGamma, dBeta, coefficients, settings.fixed ? 0 : 1] as const
+  cut(blocks, (from, to) => bench.run('batchNormReduce', xAt, dyAt, S, M, block, saved, activation, sums, from, to))
+  const finish = [sums, M, block, S, gamma, saved, dGamma, dBeta, coefficients, settings.fixed ? 0 : 1] as const
   cut(S / 4, (from, to) => bench.run('batchNormBackwardFinish', ...finish, from, to))
-  const backward = [xAt, y, dyAt, dx, S, coefficients, activation, before ? 1 : 0] as const
+  const backward = [xAt, dyAt, dx, S, coefficients, activation, before ? 1 : 0] as const
   cut(M, (from, to) => bench.run('batchNormBackwardInput', ...backward, from, to))
 
   const [yPadded, dxPadded] = [bench.floats(y, M * S), bench.floats(dx, M * S)]
-  const vector = (pointer: number, row = 0): Float32Array => bench.floats(pointer + row * S * 4, C)
+  const vector = (pointer: number): Float32Array => bench.floats(pointer, C)
+  // Mean, inverse, scale and shift of four channels lie together.
+  const table = bench.floats(saved, 4 * S)
+  const ofTable = (row: number) =>
+    Float32Array.from({ length: C }, (_, c) => table[(c >> 2) * 16 + row * 4 + (c & 3)] ?? NaN)
   return {
     y: unpad(yPadded, C),
     dx: unpad(dxPadded, C),
     padding: [...padding(yPadded, C), ...padding(dxPadded, C)],
-    mean: vector(saved),
-    inverse: vector(saved, 1),
+    mean: ofTable(0),
+    inverse: ofTable(1),
     dGamma: vector(dGamma),
     dBeta: vector(dBeta),
     runningMean: vector(runningMean),
@@ -126,6 +130,21 @@ describe.each(builds)('batch normalisation (%s)', (build) => {
     })
     expect(excess(got.runningVariance, unbiased, 1e-6)).toBeLessThan(1e-6)
     expect(got.padding.every((value) => value === 0)).toBe(true)
+    expect(bench.guardsIntact()).toBe(true)
+  })
+
+  test.each([1, 49, 224])('blocks of %i rows agree with the plain loop', (block) => {
+    bench.clear()
+    const [M, C] = [500, 6]
+    const x = noise(M * C, 1).map((value) => value * 2 + 0.7)
+    const dy = noise(M * C, 2)
+    const settings = settingsOf(C, { block })
+    const statistics = batchStatistics(x, C)
+    const got = train(bench, x, dy, settings)
+    expect(excess(got.y, batchNorm(x, statistics, 1e-5, settings.gamma, settings.beta), 2e-6)).toBeLessThan(5e-6)
+    const gradients = batchNormGradients(x, dy, statistics, 1e-5, true, settings.gamma)
+    expect(excess(got.dx, gradients.dx, 1e-5)).toBeLessThan(1e-5)
+    expect(excess(got.dGamma, gradients.dGamma, 1e-5)).toBeLessThan(2e-5)
     expect(bench.guardsIntact()).toBe(true)
   })
 
@@ -225,11 +244,11 @@ describe.each(builds)('batch normalisation (%s)', (build) => {
   test('without x and partials, fixed statistics still give dx', () => {
     bench.clear()
     const dy = noise(5 * 4, 1)
-    const saved = bench.place(Float32Array.of(0, 0, 0, 0, 2, 3, 4, 5))
-    const coefficients = bench.room(16)
-    bench.run('batchNormBackwardFinish', 0, 5, 4, 0, saved, 0, 0, coefficients, 0, 0, 1)
+    const saved = bench.place(Float32Array.of(0, 0, 0, 0, 2, 3, 4, 5, 0, 0, 0, 0, 0, 0, 0, 0))
+    const coefficients = bench.room(24)
+    bench.run('batchNormBackwardFinish', 0, 5, 256, 4, 0, saved, 0, 0, coefficients, 0, 0, 1)
     const dx = bench.place(dy)
-    bench.run('batchNormBackwardInput', 0, 0, dx, dx, 4, coefficients, 0, 0, 0, 5)
+    bench.run('batchNormBackwardInput', 0, dx, dx, 4, coefficients, 0, 0, 0, 5)
     expect(bench.floats(dx, 20)).toEqual(dy.map((value, i) => value * (2 + (i % 4))))
   })
 })

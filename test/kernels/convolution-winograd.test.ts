@@ -80,13 +80,13 @@ describe.each(kernelBuilds)('convolution by Winograd, %s build', (build) => {
     const rows = kernels.floats(padRows(weight, O, padded(O))).pointer
     const [K, N] = turned ? [padded(O), padded(I)] : [I, padded(O)]
     const packed = kernels.floats(new Float32Array(36 * (Math.ceil((K * N) / 16) * 16 + 16)).fill(NaN)).pointer
+    const scratch = kernels.scratch()
     for (const range of ranges(Math.ceil(N / 8), [1])) {
-      kernels.call('winogradWeight', rows, I, padded(O), turned, packed, ...range)
+      kernels.call('winogradWeight', rows, I, padded(O), turned, packed, scratch, ...range)
     }
     const bias = options.bias ? kernels.floats(padRows(options.bias, options.bias.length, T)).pointer : 0
     const y = kernels.floats(options.start ?? new Float32Array(images * OH * OW * T).fill(NaN))
     const table = kernels.integers([...geometry.slice(0, 2), turned ? padded(C) : C, ...geometry.slice(3)])
-    const scratch = kernels.scratch()
     const residual = options.start ? y.pointer : 0
     const tiles = images * Math.ceil(OH / 4) * Math.ceil(OW / 4)
     const store = [y.pointer, bias, residual, options.activation ?? 0] as const

@@ -16,6 +16,8 @@ interface Options {
   readonly activation?: number
   readonly before?: Float32Array
   readonly cuts?: readonly number[]
+  /** Of x, before it is used: scales, then shifts. */
+  readonly scaleShift?: Float32Array
 }
 
 /** Rounding of a sum of K products of numbers up to 1. */
@@ -54,8 +56,11 @@ function weightGradient(bench: Bench, shape: DepthwiseShape, x: Float32Array, dy
   const [xAt, dyAt] = [bench.place(pad(x, shape.C)), bench.place(pad(dy, shape.C))]
   const geometry = bench.place(depthwiseGeometry(shape))
   const dw = bench.place(pad(options.before ?? new Float32Array(shape.kernel[0] * shape.kernel[1] * shape.C), shape.C))
+  const scratch = bench.room(1 << 18)
+  const { scaleShift, activation = 0 } = options
+  const normalisation = [scaleShift ? bench.place(pad(scaleShift, shape.C)) : 0, activation] as const
   for (const [from, to] of ranges(padded(shape.C) / 4, options.cuts ?? []))
-    bench.run('depthwiseBackwardWeight', xAt, dyAt, dw, shape.N, geometry, from, to)
+    bench.run('depthwiseBackwardWeight', xAt, ...normalisation, dyAt, dw, shape.N, geometry, scratch, from, to)
   return bench.floats(dw, count)
 }
 
@@ -177,6 +182,28 @@ describe.each(builds)('depthwise convolution (%s)', (build) => {
     const wholeGradient = inputGradient(bench, shape, dy, weight)
     const aloneGradient = inputGradient(bench, last, dy.slice(-dy.length / shape.N), weight)
     expect(aloneGradient).toEqual(wholeGradient.slice(-aloneGradient.length))
+  })
+
+  // The last ones have more rows than scratch memory holds.
+  test.each([
+    ...named,
+    { name: 'tall, stride 1', shape: shapeOf([1, 75, 61, 132], three, one, around) },
+    { name: 'tall, stride 2', shape: shapeOf([2, 75, 61, 132], [5, 5], two, [2, 2, 2, 2]) },
+  ])('$name: the gradient of the weight normalises x on the way, with the same bits', ({ shape }) => {
+    const { x, dy } = data(shape)
+    const scaleShift = noise(2 * shape.C, 7)
+    for (const activation of [0, 2]) {
+      bench.clear()
+      const S = padded(shape.C)
+      const y = bench.place(pad(x, shape.C))
+      const pixels = x.length / shape.C
+      bench.run('scaleShift', y, y, S, bench.place(pad(scaleShift, shape.C)), activation, 0, pixels)
+      const normalised = unpad(bench.floats(y, pixels * S), shape.C)
+      const expected = weightGradient(bench, shape, normalised, dy)
+      expect(weightGradient(bench, shape, x, dy, { scaleShift, activation })).toEqual(expected)
+      expect(weightGradient(bench, shape, x, dy, { scaleShift, activation, cuts: [1] })).toEqual(expected)
+      expect(bench.guardsIntact()).toBe(true)
+    }
   })
 
   test.each([

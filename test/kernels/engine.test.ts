@@ -180,6 +180,46 @@ describe('threads', () => {
     expect(own.result().some((value) => value !== 0)).toBe(true)
   })
 
+  test.each([1, 2, 3, 4, 7])('%i of them go through steps in pieces, every unit once and in order', async (threads) => {
+    const engine = open({ threads })
+    const [perImage, most] = [40, 9]
+    const bytes = perImage * most * 16
+    const [x, y, z] = ['x', 'y', 'z'].map((name) => engine.arena.allocate(bytes, name))
+    if (x === undefined || y === undefined || z === undefined) throw new Error('three addresses')
+    const units = { perImage }
+    const calls = [
+      call<'accumulate', number>('accumulate', [x, y], units),
+      call<'accumulate', number>('accumulate', [y, z], units),
+    ]
+    const ahead = { from: [0, 16, 32], to: [16, 32, 40] }
+    const whole = { from: [0], to: [perImage] }
+    for (const pieces of [
+      { images: 1, ranges: [ahead, { from: [0, 8, 24], to: [8, 24, 40] }], together: 1, joined: true },
+      { images: 1, ranges: [ahead, ahead], together: 1, joined: false },
+      { images: 1, ranges: [whole, whole], together: 3, joined: false },
+      { images: 2, ranges: [whole, whole].map(() => ({ from: [0], to: [80] })), together: 2, joined: false },
+      undefined,
+    ]) {
+      const steps = pieces ? [{ calls, pieces }] : calls
+      const program = engine.register([...steps, { calls: [...calls].reverse().slice(1) }])
+      for (let images = 1; images <= most; images++) {
+        for (const [address, value] of [
+          [x, 1],
+          [y, 10],
+          [z, 100],
+        ] as const)
+          engine.floats(address, perImage * most * 4).fill(value)
+        await engine.run([program], images)
+        const sums = (address: number) => engine.floats(address, perImage * most * 4)
+        const expected = (before: number, after: number) =>
+          Float32Array.from({ length: perImage * most * 4 }, (_, i) => (i < perImage * images * 4 ? after : before))
+        expect(sums(y)).toEqual(expected(10, 12))
+        expect(sums(z)).toEqual(expected(100, 111))
+      }
+      engine.forget(program)
+    }
+  })
+
   test.each([0, -1, 1.5, 65, Number.NaN])('%d of them are refused', (threads) => {
     expect(() => createEngine({ threads, simd: 'baseline' })).toThrow(RegraftError)
   })

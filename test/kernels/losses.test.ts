@@ -17,7 +17,7 @@ function lossOf(bench: Bench, x: Float32Array, targets: Float32Array, C: number,
   const [xAt, targetsAt] = [bench.place(pad(x, C)), bench.place(pad(targets, C))]
   const [losses, dLogits] = [bench.room(rows), bench.room(rows * S)]
   for (const [from, to] of ranges(rows, cuts)) {
-    bench.run('softmaxCrossEntropy', xAt, targetsAt, losses, dLogits, C, S, from, to)
+    bench.run('softmaxCrossEntropy', xAt, targetsAt, 0, losses, dLogits, C, S, from, to)
   }
   const gradient = bench.floats(dLogits, rows * S)
   return { losses: bench.floats(losses, rows), dLogits: unpad(gradient, C), padding: padding(gradient, C) }
@@ -58,10 +58,10 @@ describe.each(builds)('softmax and cross entropy (%s)', (build) => {
     const [x, targets] = [noise(ROWS * C, 1), targetsOf(C)]
     const expected = lossOf(bench, x, targets, C)
     const [xAt, targetsAt, losses] = [bench.place(pad(x, C)), bench.place(pad(targets, C)), bench.room(ROWS)]
-    bench.run('softmaxCrossEntropy', xAt, targetsAt, losses, 0, C, 8, 0, ROWS)
+    bench.run('softmaxCrossEntropy', xAt, targetsAt, 0, losses, 0, C, 8, 0, ROWS)
     expect(bench.floats(losses, ROWS)).toEqual(expected.losses)
     expect(unpad(bench.floats(xAt, ROWS * 8), C)).toEqual(x)
-    bench.run('softmaxCrossEntropy', xAt, targetsAt, losses, xAt, C, 8, 0, ROWS)
+    bench.run('softmaxCrossEntropy', xAt, targetsAt, 0, losses, xAt, C, 8, 0, ROWS)
     expect(bench.floats(losses, ROWS)).toEqual(expected.losses)
     expect(unpad(bench.floats(xAt, ROWS * 8), C)).toEqual(expected.dLogits)
   })

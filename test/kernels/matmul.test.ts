@@ -178,8 +178,16 @@ describe.each(kernelBuilds)('%s build', (build) => {
     }
   })
 
+  interface Transposed {
+    readonly cuts?: readonly number[]
+    readonly byColumns?: boolean
+    /** Of a normalisation of a; none when left out. */
+    readonly activation?: number
+  }
+
   /** Runs `matmulTransposed` on random data, adding to random c. */
-  function multiplyTransposed(M: number, N: number, K: number, cuts: readonly number[] = []) {
+  function multiplyTransposed(M: number, N: number, K: number, more: Transposed = {}) {
+    const { cuts = [], byColumns = false, activation } = more
     kernels.reset()
     const N4 = padded(N)
     const lda = padded(K)
@@ -190,12 +198,18 @@ describe.each(kernelBuilds)('%s build', (build) => {
     const a = kernels.floats(padRows(aValues, K, lda))
     const b = kernels.floats(padRows(bValues, N, ldb))
     const c = kernels.floats(start)
-    const bounds = [0, ...cuts, K]
+    const scale = randomFloats(K, 11)
+    const shift = randomFloats(K, 12)
+    const scaleShift = kernels.floats([...padRows(scale, K, lda), ...padRows(shift, K, lda)])
+    const scratch = kernels.scratch()
+    const bounds = [0, ...cuts, byColumns ? N4 / 4 : K]
     for (let i = 0; i + 1 < bounds.length; i++) {
-      const range = [at(bounds, i), at(bounds, i + 1)]
-      kernels.call('matmulTransposed', a.pointer, lda, b.pointer, ldb, c.pointer, ldc, M, N4, ...range)
+      const from = [a.pointer, lda, activation === undefined ? 0 : scaleShift.pointer, activation ?? 0] as const
+      const to = [c.pointer, ldc, M, K, N4, byColumns ? 1 : 0, scratch, at(bounds, i), at(bounds, i + 1)] as const
+      kernels.call('matmulTransposed', ...from, b.pointer, ldb, ...to)
     }
-    const product = matmulTransposedReference(aValues, bValues, M, N, K)
+    const normalised = aValues.map((value, i) => activate(value * at(scale, i % K) + at(shift, i % K), activation ?? 0))
+    const product = matmulTransposedReference(activation === undefined ? aValues : normalised, bValues, M, N, K)
     const expected = Float64Array.from(start)
     for (let k = 0; k < K; k++) {
       for (let n = 0; n < N; n++) expected[k * ldc + n] = at(start, k * ldc + n) + at(product, k * N + n)
@@ -230,17 +244,40 @@ describe.each(kernelBuilds)('%s build', (build) => {
     ] as const) {
       const whole = bits(multiplyTransposed(M, N, K).c)
       for (let cut = 0; cut <= K; cut++)
-        expect(bits(multiplyTransposed(M, N, K, [cut]).c), `cut at ${cut}`).toEqual(whole)
-      expect(
-        bits(
-          multiplyTransposed(
-            M,
-            N,
-            K,
-            Array.from({ length: K - 1 }, (_, i) => i + 1),
-          ).c,
-        ),
-      ).toEqual(whole)
+        expect(bits(multiplyTransposed(M, N, K, { cuts: [cut] }).c), `cut at ${cut}`).toEqual(whole)
+      expect(bits(multiplyTransposed(M, N, K, { cuts: Array.from({ length: K - 1 }, (_, i) => i + 1) }).c)).toEqual(
+        whole,
+      )
+    }
+  })
+
+  test('matmulTransposed gives the same bits by columns', () => {
+    for (const [M, N, K] of [
+      [300, 12, 17],
+      [40, 20, 9],
+      [270, 130, 70],
+    ] as const) {
+      const whole = bits(multiplyTransposed(M, N, K).c)
+      for (let cut = 0; cut <= padded(N) / 4; cut++) {
+        const byColumns = multiplyTransposed(M, N, K, { cuts: [cut], byColumns: true })
+        expect(bits(byColumns.c), `cut at ${cut}`).toEqual(whole)
+        expect(byColumns.damaged).toBe(0)
+      }
+    }
+  })
+
+  test.each([0, 1, 2])('matmulTransposed normalises a on the way, activation %i', (activation) => {
+    for (const [M, N, K] of [
+      [5, 4, 3],
+      [300, 12, 17],
+      [260, 68, 300],
+      [100, 4, 600],
+    ] as const) {
+      const result = multiplyTransposed(M, N, K, { activation })
+      expect(worstError(result.c, result.expected, roundingOfSum(M + 2))).toBeLessThanOrEqual(1)
+      expect(result.damaged).toBe(0)
+      const cut = multiplyTransposed(M, N, K, { activation, cuts: [1, 2] })
+      expect(bits(cut.c)).toEqual(bits(result.c))
     }
   })
 
@@ -308,7 +345,9 @@ describe.each(kernelBuilds)('%s build', (build) => {
         const dBias = kernels.floats(T)
         kernels.call('matmul', xBuffer.pointer, S, forward.pointer, y.pointer, T, T, I, bias, 0, 0, 0, M)
         kernels.call('matmul', dyBuffer.pointer, T, backward.pointer, dx.pointer, S, S, O, 0, 0, 0, 0, M)
-        kernels.call('matmulTransposed', xBuffer.pointer, S, dyBuffer.pointer, T, dWeight.pointer, T, M, T, 0, I)
+        const scratch = kernels.scratch()
+        const into = [dWeight.pointer, T, M, I, T, 0, scratch, 0, I] as const
+        kernels.call('matmulTransposed', xBuffer.pointer, S, 0, 0, dyBuffer.pointer, T, ...into)
         kernels.call('sumRows', dyBuffer.pointer, T, M, dBias.pointer, 0, T / 4)
 
         const transposed = new Float64Array(O * I)

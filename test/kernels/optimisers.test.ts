@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import { type AdamSettings, adamStep, type SgdSettings, sgdStep } from '../reference/optimisers.ts'
+import {
+  type AdagradSettings,
+  type AdamSettings,
+  adagradStep,
+  adamStep,
+  type RmspropSettings,
+  type RmspropState,
+  rmspropStep,
+  type SgdSettings,
+  sgdStep,
+} from '../reference/optimisers.ts'
 import { Bench, builds } from '../support/kernels.ts'
 import { hasOracle, type OracleCase, oracleCases } from '../support/oracle.ts'
 import { excess, noise, ranges } from '../support/values.ts'
@@ -48,6 +58,52 @@ function runAdam(
   })
 }
 
+function runAdagrad(
+  bench: Bench,
+  start: Float32Array,
+  gradients: readonly Float32Array[],
+  settings: (step: number) => AdagradSettings,
+  options: { scale?: number; cuts?: readonly number[]; initial?: number } = {},
+): Float32Array[] {
+  const { scale = 1, cuts = [], initial = 0 } = options
+  const [p, squares] = [bench.place(start), bench.place(new Float32Array(start.length).fill(initial))]
+  const scaleAt = scale === 1 ? 0 : bench.place(Float32Array.of(scale))
+  return gradients.map((gradient, step) => {
+    const { rate, epsilon, weightDecay } = settings(step)
+    const values = [
+      p,
+      bench.place(gradient),
+      squares,
+      bench.place(Float32Array.of(rate, epsilon, weightDecay)),
+      scaleAt,
+    ]
+    for (const [from, to] of ranges(vectors(start.length), cuts)) bench.run('adagrad', ...values, from, to)
+    return bench.floats(p, start.length)
+  })
+}
+
+function runRmsprop(
+  bench: Bench,
+  start: Float32Array,
+  gradients: readonly Float32Array[],
+  settings: RmspropSettings,
+  scale = 1,
+  cuts: readonly number[] = [],
+): Float32Array[] {
+  const { rate, alpha, epsilon, momentum, weightDecay, centred } = settings
+  const zeros = new Float32Array(start.length)
+  const [p, squares] = [bench.place(start), bench.place(zeros)]
+  const means = centred ? bench.place(zeros) : 0
+  const buffer = momentum === 0 ? 0 : bench.place(zeros)
+  const hyper = bench.place(Float32Array.of(rate, alpha, epsilon, momentum, weightDecay))
+  const scaleAt = scale === 1 ? 0 : bench.place(Float32Array.of(scale))
+  return gradients.map((gradient) => {
+    const values = [p, bench.place(gradient), squares, means, buffer, hyper, scaleAt]
+    for (const [from, to] of ranges(vectors(start.length), cuts)) bench.run('rmsprop', ...values, from, to)
+    return bench.floats(p, start.length)
+  })
+}
+
 const sgdVariants: readonly SgdSettings[] = [
   { rate: 0.1, momentum: 0, dampening: 0, weightDecay: 0, nesterov: false },
   { rate: 0.1, momentum: 0, dampening: 0, weightDecay: 0.1, nesterov: false },
@@ -59,6 +115,13 @@ const adamVariants: readonly AdamSettings[] = [
   { rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, coupled: false },
   { rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.1, coupled: false },
   { rate: 0.1, beta1: 0.8, beta2: 0.95, epsilon: 1e-3, weightDecay: 0.1, coupled: true },
+]
+
+const rmspropVariants: readonly RmspropSettings[] = [
+  { rate: 0.01, alpha: 0.99, epsilon: 1e-8, momentum: 0, weightDecay: 0, centred: false },
+  { rate: 0.01, alpha: 0.9, epsilon: 1e-3, momentum: 0.9, weightDecay: 0.1, centred: false },
+  { rate: 0.01, alpha: 0.9, epsilon: 1e-3, momentum: 0, weightDecay: 0.1, centred: true },
+  { rate: 0.01, alpha: 0.9, epsilon: 1e-3, momentum: 0.8, weightDecay: 0, centred: true },
 ]
 
 describe.each(builds)('optimisers (%s)', (build) => {
@@ -98,6 +161,62 @@ describe.each(builds)('optimisers (%s)', (build) => {
     }
   })
 
+  test.each([0, 0.1])('adagrad agrees with the formula: weight decay %d', (weightDecay) => {
+    for (const count of sizes) {
+      bench.clear()
+      const [start, gradients] = [noise(count, 1), gradientsOf(count)]
+      const settings = { rate: 0.1, epsilon: 1e-10, weightDecay }
+      const got = runAdagrad(bench, start, gradients, () => settings, { scale: 0.5 })
+      for (const i of start.keys()) {
+        let [p, squares] = [start[i] ?? 0, 0]
+        for (const [step, gradient] of gradients.entries()) {
+          ;[p, squares] = adagradStep(p, (gradient[i] ?? 0) * 0.5, squares, settings)
+          expect(Math.abs((got[step]?.[i] ?? Number.NaN) - p)).toBeLessThan(2e-6)
+        }
+      }
+      expect(bench.guardsIntact()).toBe(true)
+    }
+  })
+
+  test.each(rmspropVariants)('rmsprop agrees with the formula: %o', (settings) => {
+    for (const count of sizes) {
+      bench.clear()
+      const [start, gradients] = [noise(count, 1), gradientsOf(count)]
+      const got = runRmsprop(bench, start, gradients, settings, 0.5)
+      for (const i of start.keys()) {
+        let p = start[i] ?? 0
+        let state: RmspropState = { square: 0, mean: 0, buffer: 0 }
+        for (const [step, gradient] of gradients.entries()) {
+          ;[p, state] = rmspropStep(p, (gradient[i] ?? 0) * 0.5, state, settings)
+          expect(Math.abs((got[step]?.[i] ?? Number.NaN) - p)).toBeLessThan(5e-6)
+        }
+      }
+      expect(bench.guardsIntact()).toBe(true)
+    }
+  })
+
+  test('the gradient of a penalty is added, and 0 has no sign', () => {
+    bench.clear()
+    const p = Float32Array.of(2, -2, 0, -0, 1e-30, -1e-30, 0.5, -0.5)
+    const gradient = noise(8, 2)
+    const [pAt, at] = [bench.place(p), bench.place(gradient)]
+    for (const [from, to] of ranges(2, [1])) bench.run('penaltyGradient', pAt, at, 0.25, 0.125, from, to)
+    const expected = gradient.map((value, i) => value + 0.25 * (p[i] ?? 0) + 0.125 * Math.sign(p[i] ?? 0))
+    expect(excess(bench.floats(at, 8), expected)).toBeLessThan(1e-7)
+    expect(bench.guardsIntact()).toBe(true)
+  })
+
+  test.each([1, 4096, 4097, 9000])('the sizes of %i floats are summed in blocks', (n) => {
+    bench.clear()
+    const x = noise(n, 1)
+    const blocks = Math.ceil(n / 4096)
+    const [xAt, partials] = [bench.place(x), bench.place(new Float64Array(blocks))]
+    for (const [from, to] of ranges(blocks, [1, 2])) bench.run('sumAbsolutes', xAt, n, partials, from, to)
+    const sum = x.reduce((total, value) => total + Math.abs(value), 0)
+    expect(bench.doubles(partials, blocks).reduce((a, b) => a + b)).toBeCloseTo(sum, 9)
+    expect(bench.guardsIntact()).toBe(true)
+  })
+
   test('bits do not depend on how the parameters are cut', () => {
     bench.clear()
     const [start, gradients] = [noise(40, 1), gradientsOf(40)]
@@ -105,6 +224,14 @@ describe.each(builds)('optimisers (%s)', (build) => {
     expect(runSgd(bench, start, gradients, sgd, 0.7, [1, 2, 7])).toEqual(runSgd(bench, start, gradients, sgd, 0.7))
     const adam = () => ({ rate: 0.1, beta1: 0.9, beta2: 0.99, epsilon: 1e-8, weightDecay: 0.1, coupled: false })
     expect(runAdam(bench, start, gradients, adam, 0.7, [1, 2, 7])).toEqual(runAdam(bench, start, gradients, adam, 0.7))
+    const adagrad = () => ({ rate: 0.1, epsilon: 1e-10, weightDecay: 0.1 })
+    expect(runAdagrad(bench, start, gradients, adagrad, { scale: 0.7, cuts: [1, 2, 7] })).toEqual(
+      runAdagrad(bench, start, gradients, adagrad, { scale: 0.7 }),
+    )
+    const rmsprop = { rate: 0.1, alpha: 0.9, epsilon: 1e-8, momentum: 0.9, weightDecay: 0.1, centred: true }
+    expect(runRmsprop(bench, start, gradients, rmsprop, 0.7, [1, 2, 7])).toEqual(
+      runRmsprop(bench, start, gradients, rmsprop, 0.7),
+    )
   })
 
   test('sgd without momentum needs no buffer', () => {
@@ -158,36 +285,52 @@ describe.skipIf(!hasOracle).each(builds)('optimisers against recorded PyTorch re
     }
   }
 
-  test.each(oracleCases(/^optim_(sgd|adam(w)?(_|$))/).filter(({ config }) => config['amsgrad'] !== true))(
-    '$name',
-    (recorded) => {
-      for (const group of [0, 1]) {
-        bench.clear()
-        const init = recorded.tensor(`init_${group}`).values
-        const all = recorded.tensor(`grads_${group}`).values
-        const steps = all.length / init.length
-        const gradients = Array.from({ length: steps }, (_, step) => {
-          return padTo4(all.slice(step * init.length, (step + 1) * init.length))
-        })
-        const momentum = () => ({
-          momentum: recorded.number('momentum'),
-          dampening: recorded.number('dampening'),
-          nesterov: recorded.config['nesterov'] === true,
-        })
-        const [beta1 = 0, beta2 = 0] = recorded.numbers('betas')
-        const coupled = recorded.config['optimiser'] === 'Adam'
-        const adam = () => ({ beta1, beta2, epsilon: recorded.number('eps'), coupled })
-        const got = recorded.name.startsWith('optim_sgd')
-          ? runSgd(bench, padTo4(init), gradients, (step) => ({
-              ...momentum(),
-              ...groupSettings(recorded, group, step),
-            }))
-          : runAdam(bench, padTo4(init), gradients, (step) => ({ ...adam(), ...groupSettings(recorded, group, step) }))
-        const trajectory = got.flatMap((parameters) => [...parameters.subarray(0, init.length)])
-        expect(recorded.excess(`trajectory_${group}`, trajectory)).toBeLessThanOrEqual(0)
+  test.each(
+    oracleCases(/^optim_(sgd|adagrad|rmsprop|adam(w)?(_|$))/).filter(({ config }) => config['amsgrad'] !== true),
+  )('$name', (recorded) => {
+    for (const group of [0, 1]) {
+      bench.clear()
+      const init = recorded.tensor(`init_${group}`).values
+      const all = recorded.tensor(`grads_${group}`).values
+      const steps = all.length / init.length
+      const gradients = Array.from({ length: steps }, (_, step) => {
+        return padTo4(all.slice(step * init.length, (step + 1) * init.length))
+      })
+      const momentum = () => ({
+        momentum: recorded.number('momentum'),
+        dampening: recorded.number('dampening'),
+        nesterov: recorded.config['nesterov'] === true,
+      })
+      const [beta1 = 0, beta2 = 0] = recorded.numbers('betas')
+      const coupled = recorded.config['optimiser'] === 'Adam'
+      const adam = () => ({ beta1, beta2, epsilon: recorded.number('eps'), coupled })
+      const start = padTo4(init)
+      const own = (step: number) => groupSettings(recorded, group, step)
+      const epsilon = recorded.number('eps')
+      const run = () => {
+        switch (recorded.config['optimiser']) {
+          case 'SGD':
+            return runSgd(bench, start, gradients, (step) => ({ ...momentum(), ...own(step) }))
+          case 'Adagrad': {
+            const decayed = (step: number) => own(step).rate / (1 + step * recorded.number('lr_decay'))
+            const initial = recorded.number('initial_accumulator_value')
+            const settings = (step: number) => ({ ...own(step), rate: decayed(step), epsilon })
+            return runAdagrad(bench, start, gradients, settings, { initial })
+          }
+          case 'RMSprop': {
+            const centred = recorded.config['centered'] === true
+            const moments = { alpha: recorded.number('alpha'), momentum: recorded.number('momentum') }
+            return runRmsprop(bench, start, gradients, { ...own(0), ...moments, epsilon, centred })
+          }
+          default:
+            return runAdam(bench, start, gradients, (step) => ({ ...adam(), ...own(step) }))
+        }
       }
-    },
-  )
+      const got = run()
+      const trajectory = got.flatMap((parameters) => [...parameters.subarray(0, init.length)])
+      expect(recorded.excess(`trajectory_${group}`, trajectory)).toBeLessThanOrEqual(0)
+    }
+  })
 
   test.each(oracleCases(/^clip_grad_norm_/))('$name', (recorded) => {
     bench.clear()
@@ -205,5 +348,33 @@ describe.skipIf(!hasOracle).each(builds)('optimisers against recorded PyTorch re
       const clipped = gradient.map((value) => value * scale)
       expect(recorded.excess(`clipped_${names[i]}`, clipped)).toBeLessThanOrEqual(0)
     })
+  })
+})
+
+describe.skipIf(!hasOracle).each(builds)('penalties against recorded PyTorch results (%s)', (build) => {
+  const bench = new Bench(build)
+
+  /** λ of the squares and of the sizes, as their formulas have it. */
+  function strengthOf({ config, name }: OracleCase): [number, number] {
+    const lambda = Number(config['lambda'])
+    if (name === 'penalty_elastic') return [Number(config['l2']), Number(config['l1'])]
+    if (name === 'penalty_l1') return [0, lambda]
+    return [config['n'] === undefined ? lambda : lambda / Number(config['n']), 0]
+  }
+
+  test.each(oracleCases(/^penalty_/))('$name', (recorded) => {
+    bench.clear()
+    const { values } = recorded.tensor('w')
+    const w = new Float32Array(vectors(values.length) * 4)
+    w.set(values)
+    const [l2, l1] = strengthOf(recorded)
+    const [wAt, gradient] = [bench.place(w), bench.place(new Float32Array(w.length))]
+    bench.run('penaltyGradient', wAt, gradient, l2, l1, 0, w.length / 4)
+    expect(recorded.excess('grad_w', bench.floats(gradient, values.length))).toBeLessThanOrEqual(0)
+    const [squares, sizes] = [bench.place(new Float64Array(1)), bench.place(new Float64Array(1))]
+    bench.run('sumSquares', wAt, w.length, squares, 0, 1)
+    bench.run('sumAbsolutes', wAt, w.length, sizes, 0, 1)
+    const cost = (l2 / 2) * (bench.doubles(squares, 1)[0] ?? 0) + l1 * (bench.doubles(sizes, 1)[0] ?? 0)
+    expect(recorded.excess('output', [cost])).toBeLessThanOrEqual(0)
   })
 })

@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createEngine, type Engine } from '../../src/kernels/engine.ts'
+import { type ActivationAttributes, activationKinds } from '../../src/ops/activation.ts'
 import type { AveragePoolAttributes } from '../../src/ops/pooling.ts'
 import type { Window } from '../../src/ops/window.ts'
 import { expectedOf, expectTruth, type OpCase, variantsFor } from './check-op.ts'
@@ -127,14 +128,6 @@ const blocks: readonly OpCase[] = [
     shape: [5],
     add: (net, input) => net.layer('linear', 'op', { outFeatures: 9 }, [input]),
   },
-  ...(['relu', 'relu6'] as const).map(
-    (kind): OpCase => ({
-      name: `activation ${kind}`,
-      shape: picture,
-      gain: 8,
-      add: (net, input) => net.layer('activation', 'op', { kind }, [input]),
-    }),
-  ),
   ...(['none', 'relu', 'relu6'] as const).flatMap((activation): OpCase[] => [
     {
       name: `add, ${activation}, shortcut first`,
@@ -176,6 +169,62 @@ const blocks: readonly OpCase[] = [
     },
   },
 ]
+
+/** Every activation, with numbers of its own where it takes one; five channels, so that there is padding. */
+const activations: readonly OpCase[] = [
+  ...[
+    ...activationKinds.map((kind): ActivationAttributes => ({ kind })),
+    { kind: 'leaky-relu', slope: 0.3 } as const,
+    { kind: 'elu', alpha: 0.5 } as const,
+    { kind: 'softplus', beta: 2 } as const,
+  ].map(
+    (attrs): OpCase => ({
+      name: `activation ${Object.values(attrs).join(' ')}`,
+      shape: picture,
+      // Some saturate, and then there is no gradient left to see.
+      gain: attrs.kind === 'relu6' ? 8 : 3,
+      add: (net, input) => net.layer('activation', 'op', attrs, [input]),
+    }),
+  ),
+  ...[false, true].map(
+    (shared): OpCase => ({
+      name: `prelu, ${shared ? 'one slope' : 'a slope for each channel'}`,
+      shape: picture,
+      gain: 3,
+      add: (net, input) => net.layer('prelu', 'op', { shared }, [input]),
+    }),
+  ),
+  { name: 'prelu of a vector', shape: [6], add: (net, input) => net.layer('prelu', 'op', {}, [input]) },
+  ...[1, 2, 3, 6].map(
+    (pieces): OpCase => ({
+      name: `maxout of ${pieces}`,
+      shape: [4, 3, 6],
+      gain: 3,
+      add: (net, input) => net.layer('maxout', 'op', { pieces }, [input]),
+    }),
+  ),
+  { name: 'maxout of a vector', shape: [10], add: (net, input) => net.layer('maxout', 'op', { pieces: 2 }, [input]) },
+  ...(['softmax', 'logSoftmax'] as const).flatMap((op): OpCase[] => [
+    { name: `${op} of a picture`, shape: picture, gain: 3, add: (net, input) => net.layer(op, 'op', {}, [input]) },
+    { name: `${op} of a vector`, shape: [9], gain: 3, add: (net, input) => net.layer(op, 'op', {}, [input]) },
+  ]),
+]
+const residuals: readonly OpCase[] = [true, false].map((batchStatistics) => ({
+  name: `an inverted residual, statistics ${batchStatistics ? 'of the batch' : 'kept'}`,
+  shape: [11, 10, 5],
+  batchStatistics,
+  add(net, input) {
+    const pointwise = { kernel: one, stride: one, padding: none } as const
+    const norm = { epsilon: 1e-3, momentum: 0.1, activation: 'relu6' } as const
+    const window = { kernel: [5, 5], stride: two, padding: [2, 2, 2, 2] } as const
+    let x = net.layer('conv2d', 'op.expand', { ...pointwise, outChannels: 9 }, [input])
+    x = net.layer('batchNorm', 'op.norm1', norm, [x])
+    x = net.layer('depthwiseConv2d', 'op.depthwise', window, [x])
+    x = net.layer('batchNorm', 'op.norm2', norm, [x])
+    x = net.layer('conv2d', 'op.project', { ...pointwise, outChannels: 6 }, [x])
+    return net.layer('batchNorm', 'op', { epsilon: 1e-3, momentum: 0.1 }, [x])
+  },
+}))
 
 const poolings: readonly OpCase[] = [
   ...[
@@ -221,7 +270,16 @@ const poolings: readonly OpCase[] = [
   },
 ]
 
-const cases = [...convolutions, ...groups, ...algorithms, ...norms, ...blocks, ...poolings]
+const cases = [
+  ...convolutions,
+  ...groups,
+  ...algorithms,
+  ...norms,
+  ...blocks,
+  ...residuals,
+  ...activations,
+  ...poolings,
+]
 
 describe('every operator', () => {
   const engines: Engine[] = []

@@ -2,8 +2,10 @@
 // Values are [N, …shape] with the channels last and without padding; parameters are as in files.
 
 import type { Graph, Layer } from '../../src/graph/graph.ts'
-import { type FusedActivation, imageShape } from '../../src/ops/op.ts'
+import type { ActivationAttributes } from '../../src/ops/activation.ts'
+import { imageShape } from '../../src/ops/op.ts'
 import { slide, type Window } from '../../src/ops/window.ts'
+import { activated, kinksOf } from './activations.ts'
 
 export interface Interpretation {
   /** Output of each layer, by its name. */
@@ -85,14 +87,29 @@ function runLayer(layer: Layer, inputs: readonly Float64Array[], context: Contex
       return convolve(x, layer.attrs, imageShape(inputShape), layer.attrs.outChannels, layer.attrs.groups ?? 1, context)
     case 'depthwiseConv2d':
       return convolve(x, layer.attrs, imageShape(inputShape), inputShape.at(-1) ?? 1, inputShape.at(-1) ?? 1, context)
-    case 'batchNorm':
-      return activate(normalise(x, layer.attrs, inputShape.at(-1) ?? 1, context), layer.attrs.activation, context)
+    case 'batchNorm': {
+      const kind = layer.attrs.activation ?? 'none'
+      return activate(normalise(x, layer.attrs, inputShape.at(-1) ?? 1, context), { kind }, context)
+    }
     case 'activation':
-      return activate(x.slice(), layer.attrs.kind, context)
+      return activate(x.slice(), layer.attrs, context)
+    case 'prelu': {
+      const slopes = context.parameter('weight') ?? missing('weight')
+      return x.map((value, i) => {
+        context.sides.add(value > 0 ? 1 : 2)
+        return value > 0 ? value : value * (slopes[i % slopes.length] ?? Number.NaN)
+      })
+    }
+    case 'maxout':
+      return maxima(x, layer.attrs.pieces, context)
+    case 'softmax':
+      return overRows(x, inputShape.at(-1) ?? 1, (value, logSum) => Math.exp(value - logSum))
+    case 'logSoftmax':
+      return overRows(x, inputShape.at(-1) ?? 1, (value, logSum) => value - logSum)
     case 'add': {
       const b = other ?? missing('second input')
       const sum = x.map((value, i) => value + (b[i] ?? Number.NaN))
-      return activate(sum, layer.attrs.activation, context)
+      return activate(sum, { kind: layer.attrs.activation ?? 'none' }, context)
     }
     case 'linear':
       return multiply(x, inputShape.at(-1) ?? 1, layer.attrs.outFeatures, context)
@@ -226,14 +243,38 @@ function normalise(
 }
 
 /** In place. */
-function activate(x: Float64Array, kind: FusedActivation | undefined, context: Context): Float64Array {
-  if (kind === undefined || kind === 'none') return x
-  const ceiling = kind === 'relu6' ? 6 : Number.POSITIVE_INFINITY
+function activate(x: Float64Array, attrs: ActivationAttributes, context: Context): Float64Array {
+  const kinks = kinksOf(attrs)
   for (const [i, value] of x.entries()) {
-    context.sides.add(value <= 0 ? 1 : value >= ceiling ? 2 : 3)
-    x[i] = Math.min(Math.max(value, 0), ceiling)
+    if (kinks.length > 0) context.sides.add(kinks.filter((kink) => value > kink).length)
+    x[i] = activated(attrs, value)
   }
   return x
+}
+
+/** Largest of each group of neighbours, and which it was. */
+function maxima(x: Float64Array, pieces: number, context: Context): Float64Array {
+  return Float64Array.from({ length: x.length / pieces }, (_, i) => {
+    const group = x.subarray(i * pieces, (i + 1) * pieces)
+    const value = Math.max(...group)
+    context.sides.add(group.indexOf(value))
+    return value
+  })
+}
+
+/** Of every value and the logarithm of the sum of the exponentials of its row. */
+function overRows(x: Float64Array, channels: number, f: (value: number, logSum: number) => number): Float64Array {
+  const y = x.slice()
+  for (let start = 0; start < x.length; start += channels) {
+    const row = x.subarray(start, start + channels)
+    const top = Math.max(...row)
+    const logSum = top + Math.log(row.reduce((total, value) => total + Math.exp(value - top), 0))
+    y.set(
+      row.map((value) => f(value, logSum)),
+      start,
+    )
+  }
+  return y
 }
 
 type Pooling = (values: readonly number[], window: Window, picture: Picture, top: number, left: number) => PooledValue

@@ -1,5 +1,7 @@
 // Softmax and cross entropy with soft targets, as plain loops in float64.
 
+import type { Loss } from '../../src/runtime/loss.ts'
+
 const at = (values: ArrayLike<number>, i: number): number => values[i] ?? Number.NaN
 
 /** Rows of C. */
@@ -35,4 +37,50 @@ export function crossEntropyGradient(x: ArrayLike<number>, targets: ArrayLike<nu
     const weight = Array.from({ length: C }, (_, c) => at(targets, row + c)).reduce((a, b) => a + b, 0)
     return weight * probability - at(targets, i)
   })
+}
+
+/** The losses of `src/runtime/loss.ts`, of every row with soft targets, as sums over outputs. */
+export function rowLosses(loss: Loss, x: ArrayLike<number>, targets: ArrayLike<number>, C: number): Float64Array {
+  return Float64Array.from({ length: x.length / C }, (_, row) => {
+    const values = Array.from({ length: C }, (_, c) => at(x, row * C + c))
+    const wanted = Array.from({ length: C }, (_, c) => at(targets, row * C + c))
+    return rowLoss(loss, values, wanted)
+  })
+}
+
+function rowLoss(loss: Loss, x: readonly number[], t: readonly number[]): number {
+  const sum = (term: (value: number, target: number, c: number) => number) =>
+    x.reduce((total, value, c) => total + term(value, t[c] ?? Number.NaN, c), 0)
+  const logistic = (value: number) =>
+    value >= 0 ? 1 / (1 + Math.exp(-value)) : Math.exp(value) / (1 + Math.exp(value))
+  switch (loss.kind) {
+    case 'ce':
+      return crossEntropies(x, t, x.length)[0] ?? Number.NaN
+    case 'bce':
+      return sum((value, target) => Math.max(value, 0) + Math.log1p(Math.exp(-Math.abs(value))) - value * target)
+    case 'quadratic':
+      return sum((value, target) => (logistic(value) - target) ** 2 / 2)
+    case 'mse':
+      return sum((value, target) => (value - target) ** 2)
+    case 'hinge':
+      return sum((own, target, y) => {
+        if (target === 0) return 0
+        const others = x.filter((_, c) => c !== y)
+        return target * others.reduce((all, other) => all + Math.max(0, loss.margin - own + other) ** loss.power, 0)
+      })
+    case 'focal': {
+      const p = softmax(x, x.length)
+      const logs = x.map(
+        (_, c) =>
+          -(
+            crossEntropies(
+              x,
+              x.map((_, other) => (other === c ? 1 : 0)),
+              x.length,
+            )[0] ?? 0
+          ),
+      )
+      return sum((_, target, c) => (target === 0 ? 0 : -target * (1 - at(p, c)) ** loss.gamma * (logs[c] ?? 0)))
+    }
+  }
 }

@@ -49,3 +49,48 @@ export function adamStep(
   const root = Math.sqrt(second) / Math.sqrt(1 - beta2 ** t) + epsilon
   return [shrunk - ((rate / (1 - beta1 ** t)) * first) / root, first, second]
 }
+
+export interface AdagradSettings {
+  readonly rate: number
+  readonly epsilon: number
+  readonly weightDecay: number
+}
+
+/** The new parameter and sum of squares. */
+export function adagradStep(p: number, gradient: number, sum: number, settings: AdagradSettings): [number, number] {
+  const g = gradient + settings.weightDecay * p
+  const squares = sum + g * g
+  return [p - (settings.rate * g) / (Math.sqrt(squares) + settings.epsilon), squares]
+}
+
+export interface RmspropSettings {
+  readonly rate: number
+  readonly alpha: number
+  readonly epsilon: number
+  readonly momentum: number
+  readonly weightDecay: number
+  readonly centred: boolean
+}
+
+/** What RMSProp keeps: averages of squares and of gradients, and the momentum. */
+export interface RmspropState {
+  readonly square: number
+  readonly mean: number
+  readonly buffer: number
+}
+
+/** The new parameter and state. */
+export function rmspropStep(
+  p: number,
+  gradient: number,
+  state: RmspropState,
+  settings: RmspropSettings,
+): [number, RmspropState] {
+  const { rate, alpha, epsilon, momentum, weightDecay, centred } = settings
+  const g = gradient + weightDecay * p
+  const square = alpha * state.square + (1 - alpha) * g * g
+  const mean = alpha * state.mean + (1 - alpha) * g
+  const move = g / (Math.sqrt(centred ? square - mean * mean : square) + epsilon)
+  const buffer = momentum * state.buffer + move
+  return [p - rate * buffer, { square, mean, buffer }]
+}

@@ -24,7 +24,7 @@ interface CaseEntry {
 
 export interface OracleTensor {
   readonly shape: readonly number[]
-  readonly values: Float32Array | Int32Array
+  readonly values: Float32Array | Float64Array | Int32Array
 }
 
 /** One recorded case. */
@@ -125,8 +125,13 @@ function readSafetensors(file: URL): ReadonlyMap<string, OracleTensor> {
     const content = bytes.buffer.slice(bytes.byteOffset + data + begin, bytes.byteOffset + data + end)
     tensors.set(name, {
       shape: entry.shape,
-      values: entry.dtype === 'I32' ? new Int32Array(content) : new Float32Array(content),
+      values: arrayOf(entry.dtype, content),
     })
   }
   return tensors
+}
+
+function arrayOf(dtype: string, content: ArrayBuffer): OracleTensor['values'] {
+  if (dtype === 'I32') return new Int32Array(content)
+  return dtype === 'F64' ? new Float64Array(content) : new Float32Array(content)
 }

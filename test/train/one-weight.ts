@@ -95,7 +95,7 @@ export async function trainOneWeight(
     batchSize: 1,
     accumulate: 1,
     rate: 0.5,
-    schedule: () => 1,
+    schedule: { kind: 'constant' },
     warmupEpochs: 0,
     smoothing: 0,
     patience: 0,
