@@ -1,13 +1,18 @@
 // Activations as clamps: none is [-infinity, infinity], relu [0, infinity], relu6 [0, 6]. One code path, no branches.
 
-/** Lower bound of activation 0 none, 1 relu, 2 relu6, on four lanes. */
+import { activationCeiling } from './lanes'
+
+/** The bits of -infinity. */
+const MINUS_INFINITY: i32 = <i32>0xff800000
+
+/** Lower bound of activation 0 none, 1 relu, 2 relu6, on four lanes. From its bits, as the ceiling is. */
 export function lowerBound(activation: i32): v128 {
-  return f32x4.splat(activation == 0 ? -Infinity : 0)
+  return i32x4.splat((activation - 1) & MINUS_INFINITY)
 }
 
 /** Upper bound of activation 0 none, 1 relu, 2 relu6, on four lanes. */
 export function upperBound(activation: i32): v128 {
-  return f32x4.splat(activation == 2 ? 6 : Infinity)
+  return activationCeiling(activation)
 }
 
 /** The value between the bounds. The value stands first in both comparisons, so a NaN passes through. */

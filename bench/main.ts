@@ -37,6 +37,9 @@ const pattern = new RegExp(options.only)
 
 const startedAt = performance.now()
 const folder = mkdtempSync(join(tmpdir(), 'regraft-bench-'))
+// However it ends; contestants end with their input.
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+process.once('SIGINT', () => process.exit(130))
 const machine = thisMachine()
 const noPeers = await installPeers()
 if (noPeers !== undefined) console.log(`The peers from npm could not be installed: ${noPeers}`)
@@ -54,7 +57,6 @@ try {
   await measureNode24()
 } finally {
   await hall.empty()
-  rmSync(folder, { recursive: true, force: true })
 }
 for (const [label, why] of hall.absent) absent.set(label, why)
 for (const [label, why] of absent) console.log(`${label} did not take part: ${why}`)

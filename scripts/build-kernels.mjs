@@ -1,12 +1,13 @@
-// Compiles the kernels, both builds, and the resizing of pictures, unless the compiled files are newer than every source.
+// Compiles the kernels, all builds, and the resizing of pictures, unless the compiled files are newer than every source.
 
 import { createHash } from 'node:crypto'
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { isMainThread, Worker, workerData } from 'node:worker_threads'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
-const targets = ['baseline', 'relaxed']
+const targets = ['baseline', 'relaxed', 'relaxed-6x8', 'relaxed-256']
 const pixels = join(root, 'assembly', 'pixels-resize', 'asconfig.json')
 
 function sources(folder) {
@@ -48,24 +49,44 @@ function declareWithoutBrowserTypes(path) {
   writeFileSync(path, declarations)
 }
 
-const digest = sourceDigest()
-if (!upToDate(digest)) {
-  mkdirSync(join(root, 'wasm'), { recursive: true })
+/** What one worker does: compiles one file. */
+async function compile({ name, options }) {
   const asc = await import('assemblyscript/asc')
-  const compile = async (name, options) => {
-    const { error } = await asc.main([...options, '--baseDir', root], {
-      stdout: process.stdout,
-      stderr: process.stderr,
-    })
-    if (error) {
-      console.error(`The kernels (${name}) do not compile: ${error.message}`)
-      process.exit(1)
+  const { error } = await asc.main([...options, '--baseDir', root], { stdout: process.stdout, stderr: process.stderr })
+  if (error) throw new Error(`The kernels (${name}) do not compile: ${error.message}`)
+}
+
+/** Compiles all files at once, each in a worker: one takes ten seconds. */
+async function compileAll() {
+  const files = [
+    ...targets.map((name) => ({ name, options: ['--config', join(root, 'asconfig.json'), '--target', name] })),
+    { name: 'pixels', options: ['--config', pixels] },
+  ]
+  await Promise.all(
+    files.map(
+      (file) =>
+        new Promise((resolve, reject) => {
+          const worker = new Worker(new URL(import.meta.url), { workerData: file })
+          worker.on('error', reject)
+          worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`ended with ${code}`))))
+        }),
+    ),
+  )
+  for (const target of targets) declareWithoutBrowserTypes(join(root, 'wasm', `kernels.${target}.d.ts`))
+}
+
+if (isMainThread) {
+  const digest = sourceDigest()
+  if (!upToDate(digest)) {
+    mkdirSync(join(root, 'wasm'), { recursive: true })
+    try {
+      await compileAll()
+      writeFileSync(join(root, 'wasm', 'source.sha256'), digest)
+    } catch (error) {
+      console.error(error.message)
+      process.exitCode = 1
     }
   }
-  for (const target of targets) {
-    await compile(target, ['--config', join(root, 'asconfig.json'), '--target', target])
-    declareWithoutBrowserTypes(join(root, 'wasm', `kernels.${target}.d.ts`))
-  }
-  await compile('pixels', ['--config', pixels])
-  writeFileSync(join(root, 'wasm', 'source.sha256'), digest)
+} else {
+  await compile(workerData)
 }

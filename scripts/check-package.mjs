@@ -26,7 +26,7 @@ const stepTimeoutMs = 300_000
 const allowed = [
   /^(package\.json|README\.md|CHANGELOG\.md|DEPENDENCIES\.md|LICENSE)$/,
   /^dist\/[\w/-]+\.(js|d\.ts)$/,
-  /^wasm\/(kernels\.(baseline|relaxed)|pixels)\.wasm$/,
+  /^wasm\/(kernels\.(baseline|relaxed|relaxed-6x8|relaxed-256)|pixels)\.wasm$/,
   /^wasm\/kernels\.relaxed\.d\.ts$/,
   /^models\/README\.md$/,
   /^models\/[\w.-]+\/(README\.md|LICENSE|[\w-]+\.json|[\w-]+\.safetensors)$/,
@@ -35,6 +35,7 @@ const required = [
   ...['package.json', 'README.md', 'CHANGELOG.md', 'DEPENDENCIES.md', 'LICENSE', 'models/README.md'],
   ...['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js'],
   ...['wasm/kernels.baseline.wasm', 'wasm/kernels.relaxed.wasm', 'wasm/kernels.relaxed.d.ts', 'wasm/pixels.wasm'],
+  ...['wasm/kernels.relaxed-6x8.wasm', 'wasm/kernels.relaxed-256.wasm'],
 ]
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
@@ -231,7 +232,19 @@ async function checkUnder({ version, binary }, index, folder) {
     expect(kernels.startsWith('relaxed build'), kernels)
     return `${kernels}${standIn ? '; no default model in the package' : ''}`
   })
-  for (const build of ['relaxed', 'baseline']) {
+  await check(node, 'doctor of 256-bit vectors', async () => {
+    const { stdout, stderr } = await regraft(
+      ['doctor', '--json', '--simd', '256'],
+      shipped || existsSync(modelFolder) ? 0 : 1,
+    )
+    expect(stderr === '', `stderr: ${stderr}`)
+    const kernels = JSON.parse(stdout).checks.find(({ name }) => name === 'kernels').detail
+    const canFuse = process.arch === 'x64' && Number(version.split('.')[0]) >= 24
+    expect(kernels.startsWith('relaxed build'), kernels)
+    expect(canFuse || kernels.includes('128-bit vectors: '), kernels)
+    return /\d+-bit vectors: .*/.exec(kernels)?.[0]
+  })
+  for (const build of ['relaxed', 'baseline', '256']) {
     await check(node, `train, ${build} kernels`, async () => {
       const fresh = ['--model', 'mobilenetv1_025', '--no-pretrained', '--mode', 'finetune', '--unfreeze', 'all']
       const size = ['--epochs', '1', '--img-size', '32', '--batch-size', '8']
@@ -324,7 +337,9 @@ try {
   facts.digests = digests
   for (const training of ['relaxed', 'baseline', 'features']) {
     await check('all Nodes', `the same bits, ${training}`, () => {
-      const found = new Set(Object.values(digests).map((of) => of[training]))
+      // Wide registers are to change nothing.
+      const alike = training === 'relaxed' ? ['relaxed', '256'] : [training]
+      const found = new Set(Object.values(digests).flatMap((of) => alike.map((one) => of[one])))
       expect(found.size === 1 && !found.has(undefined), JSON.stringify(digests, null, 2))
       return `${Object.keys(digests).length} of them`
     })

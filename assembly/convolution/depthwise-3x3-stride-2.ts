@@ -1,12 +1,15 @@
 // Gradient of the input of a depthwise 3x3 with stride 2. In input row iy, iy + padTop even: two output rows reach it (taps of
 // rows 0 and 2); odd: one (row 1). Along the row likewise: pixels come in pairs, the first of which has two output columns.
 
-import { multiplyAdd } from '../lanes'
-import { No, pixelAt, Yes } from './depthwise-3x3'
+import { IN_PAIRS, multiplyAdd, ZEROS } from '../lanes'
+import { besidesAt, No, pixelAt, Yes } from './depthwise-3x3'
 import { gatherPixel } from './depthwise-taps'
 
-/** Pairs j = first … end - 1; dy and second: output column `first` of the one or two rows; dx: the first pixel of the first pair. */
-function pairs<SECOND>(
+/**
+ * Pairs j = first … end - 1; dy and second: output column `first` of the one or two rows; dx: the first pixel of the first pair.
+ * With TWO eight channels, in two vectors side by side (see depthwise-3x3.ts).
+ */
+function pairs<SECOND, TWO>(
   dy: usize,
   second: usize,
   weight: usize,
@@ -19,15 +22,28 @@ function pairs<SECOND>(
   const k0 = v128.load(weight)
   const k1 = v128.load(weight + stride)
   const k2 = v128.load(weight + stride * 2)
+  const l0 = besidesAt<Yes, TWO>(weight)
+  const l1 = besidesAt<Yes, TWO>(weight + stride)
+  const l2 = besidesAt<Yes, TWO>(weight + stride * 2)
   const m0 = pixelAt<SECOND>(secondWeight)
   const m1 = pixelAt<SECOND>(secondWeight + stride)
   const m2 = pixelAt<SECOND>(secondWeight + stride * 2)
+  const n0 = besidesAt<SECOND, TWO>(secondWeight)
+  const n1 = besidesAt<SECOND, TWO>(secondWeight + stride)
+  const n2 = besidesAt<SECOND, TWO>(secondWeight + stride * 2)
   let p = v128.load(dy - stride)
+  let r = besidesAt<Yes, TWO>(dy - stride)
   let q = pixelAt<SECOND>(second - stride)
-  const zero = f32x4.splat(0)
+  let s = besidesAt<SECOND, TWO>(second - stride)
+  // What dx starts from, read without a branch, for the sake of TWO.
+  let start = accumulate ? dx : ZEROS
+  const startStep: usize = accumulate ? stride : 0
   for (; pairCount > 0; pairCount--) {
-    let even = accumulate ? v128.load(dx) : zero
-    let odd = accumulate ? v128.load(dx + stride) : zero
+    let even = v128.load(start)
+    let odd = v128.load(start + startStep)
+    let even2 = besidesAt<Yes, TWO>(start)
+    let odd2 = besidesAt<Yes, TWO>(start + startStep)
+    start += startStep << 1
     even = multiplyAdd(p, k2, even)
     p = v128.load(dy)
     even = multiplyAdd(p, k0, even)
@@ -38,8 +54,22 @@ function pairs<SECOND>(
       even = multiplyAdd(q, m0, even)
       odd = multiplyAdd(q, m1, odd)
     }
+    if (isInteger<TWO>()) {
+      even2 = multiplyAdd(r, l2, even2)
+      r = v128.load(dy, 16)
+      even2 = multiplyAdd(r, l0, even2)
+      odd2 = multiplyAdd(r, l1, odd2)
+    }
+    if (isInteger<TWO>() && isInteger<SECOND>()) {
+      even2 = multiplyAdd(s, n2, even2)
+      s = v128.load(second, 16)
+      even2 = multiplyAdd(s, n0, even2)
+      odd2 = multiplyAdd(s, n1, odd2)
+    }
     v128.store(dx, even)
+    if (isInteger<TWO>()) v128.store(dx, even2, 16)
     v128.store(dx + stride, odd)
+    if (isInteger<TWO>()) v128.store(dx + stride, odd2, 16)
     dy += stride
     second += stride
     dx += stride << 1
@@ -70,11 +100,21 @@ export function slideApart(dy: usize, weight: usize, dx: usize, iy: i32, geometr
   const target = dx + <usize>head * stride
   const k = weight + (bottom & 1 ? 3 * stride : 0)
   const m = weight + 6 * stride
-  for (let c: usize = 0; c < stride; c += 16) {
+  const secondRow = hasFirst && hasSecond
+  const onlyRow = hasFirst ? row : above
+  const onlyWeight = hasFirst ? k : m
+  let c: usize = 0
+  if (IN_PAIRS) {
+    for (; c + 32 <= stride; c += 32) {
+      const t = target + c
+      if (secondRow) pairs<Yes, Yes>(row + c, above + c, k + c, m + c, t, end - first, stride, accumulate)
+      else pairs<No, Yes>(onlyRow + c, 0, onlyWeight + c, 0, t, end - first, stride, accumulate)
+    }
+  }
+  for (; c < stride; c += 16) {
     const t = target + c
-    if (hasFirst && hasSecond) pairs<Yes>(row + c, above + c, k + c, m + c, t, end - first, stride, accumulate)
-    else if (hasFirst) pairs<No>(row + c, 0, k + c, 0, t, end - first, stride, accumulate)
-    else pairs<No>(above + c, 0, m + c, 0, t, end - first, stride, accumulate)
+    if (secondRow) pairs<Yes, No>(row + c, above + c, k + c, m + c, t, end - first, stride, accumulate)
+    else pairs<No, No>(onlyRow + c, 0, onlyWeight + c, 0, t, end - first, stride, accumulate)
   }
   for (let ix = 2 * end - padLeft; ix < W; ix++) {
     gatherPixel(dy, weight, dx + <usize>ix * stride, bottom, ix + padLeft, stride, geometry, accumulate)

@@ -3,10 +3,12 @@
 // (Unrolling the slide by three, to save the moves, was slower: 34 -> 29 GFLOP/s at 14x14x576.)
 
 import { clamp, lowerBound, upperBound } from '../activations'
-import { multiplyAdd } from '../lanes'
+import { IN_PAIRS, multiplyAdd, ZEROS } from '../lanes'
 
-// Flags for the compiler: a function is compiled once for each combination of TOP and BOTTOM (the row above, below exists)
-// and GRADIENT, where isInteger<Yes>() is true and isInteger<No>() false.
+// Flags for the compiler: a function is compiled once for each combination of TOP and BOTTOM (the row above, below exists),
+// GRADIENT and TWO, where isInteger<Yes>() is true and isInteger<No>() false. With TWO it works on eight channels, in two vectors
+// side by side, which V8 can fuse: only in the wide build, as 128-bit registers hold the weights of four. What k, p, q, r, a and b
+// are to the first vector, l, s, t, u, c and d are to the second; README.md, "What V8 fuses", says what they must keep to.
 export type Yes = i32
 export type No = f32
 
@@ -30,12 +32,21 @@ function column<TOP, BOTTOM>(p: v128, q: v128, r: v128, k0: v128, k1: v128, k2: 
   return sum
 }
 
-/** Writes act(value), or with GRADIENT the value itself, added to what is there if asked. */
+/** Writes act(value), or with GRADIENT the value itself, added to what is there if asked; with TWO act(other) behind it. */
 // @ts-ignore: decorator
 @inline
-function put<GRADIENT>(y: usize, value: v128, low: v128, high: v128, accumulate: i32): void {
-  if (isInteger<GRADIENT>()) v128.store(y, accumulate ? f32x4.add(v128.load(y), value) : value)
-  else v128.store(y, clamp(value, low, high))
+function put<GRADIENT, TWO>(y: usize, value: v128, other: v128, low: v128, high: v128, accumulate: i32): void {
+  if (isInteger<GRADIENT>()) {
+    if (accumulate) {
+      value = f32x4.add(v128.load(y), value)
+      if (isInteger<TWO>()) other = f32x4.add(v128.load(y, 16), other)
+    }
+  } else {
+    value = clamp(value, low, high)
+    if (isInteger<TWO>()) other = clamp(other, low, high)
+  }
+  v128.store(y, value)
+  if (isInteger<TWO>()) v128.store(y, other, 16)
 }
 
 /** A pixel of a row that may be absent. */
@@ -45,12 +56,26 @@ export function pixelAt<PRESENT>(x: usize): v128 {
   return isInteger<PRESENT>() ? v128.load(x) : f32x4.splat(0)
 }
 
+/** The four channels behind those of `pixelAt`, where they are worked on. */
+// @ts-ignore: decorator
+@inline
+export function besidesAt<PRESENT, TWO>(x: usize): v128 {
+  return isInteger<TWO>() ? pixelAt<PRESENT>(x + 16) : f32x4.splat(0)
+}
+
+/** What a sum starts from: the bias, or with GRADIENT nothing. */
+// @ts-ignore: decorator
+@inline
+function startAt<GRADIENT>(bias: usize, none: v128): v128 {
+  return isInteger<GRADIENT>() ? none : v128.load(bias)
+}
+
 /**
- * `count` outputs of stride 1, four channels. x: the pixel under the middle tap of the first; up: bytes of an input row;
+ * `count` outputs of stride 1, four channels, with TWO eight. x: the pixel under the middle tap of the first; up: bytes of an input row;
  * weight: the first tap, `tap` bytes from one to the next; left, right: whether the pixels before the first middle and behind
  * the last one exist.
  */
-function slideOne<TOP, BOTTOM, GRADIENT>(
+function slideOne<TOP, BOTTOM, GRADIENT, TWO>(
   x: usize,
   up: usize,
   stride: usize,
@@ -61,10 +86,11 @@ function slideOne<TOP, BOTTOM, GRADIENT>(
   count: i32,
   left: bool,
   right: bool,
-  low: v128,
-  high: v128,
+  activation: i32,
   accumulate: i32,
 ): void {
+  const low = lowerBound(activation)
+  const high = upperBound(activation)
   const k0 = v128.load(weight)
   const k1 = v128.load(weight + tap)
   const k2 = v128.load(weight + tap * 2)
@@ -74,20 +100,45 @@ function slideOne<TOP, BOTTOM, GRADIENT>(
   const k6 = v128.load(weight + tap * 6)
   const k7 = v128.load(weight + tap * 7)
   const k8 = v128.load(weight + tap * 8)
+  const l0 = besidesAt<Yes, TWO>(weight)
+  const l1 = besidesAt<Yes, TWO>(weight + tap)
+  const l2 = besidesAt<Yes, TWO>(weight + tap * 2)
+  const l3 = besidesAt<Yes, TWO>(weight + tap * 3)
+  const l4 = besidesAt<Yes, TWO>(weight + tap * 4)
+  const l5 = besidesAt<Yes, TWO>(weight + tap * 5)
+  const l6 = besidesAt<Yes, TWO>(weight + tap * 6)
+  const l7 = besidesAt<Yes, TWO>(weight + tap * 7)
+  const l8 = besidesAt<Yes, TWO>(weight + tap * 8)
+  // Zero, which the compiler may not see: it makes constants where they are used, and V8 fuses nothing from two blocks of code.
+  const none = isInteger<TWO>() ? i32x4.splat(count >> 31) : f32x4.splat(0)
   let above = x - up
   let below = x + up
-  let a = bias ? v128.load(bias) : f32x4.splat(0)
+  let a = startAt<GRADIENT>(bias, none)
   let b = a
+  let c = startAt<GRADIENT>(bias + 16, none)
+  let d = c
   if (left) {
     const p = pixelAt<TOP>(above - stride)
+    const q = v128.load(x - stride)
     const r = pixelAt<BOTTOM>(below - stride)
-    a = column<TOP, BOTTOM>(p, v128.load(x - stride), r, k0, k3, k6, a)
+    a = column<TOP, BOTTOM>(p, q, r, k0, k3, k6, a)
+    if (isInteger<TWO>()) {
+      const s = besidesAt<TOP, TWO>(above - stride)
+      const t = v128.load(x - stride, 16)
+      const u = besidesAt<BOTTOM, TWO>(below - stride)
+      c = column<TOP, BOTTOM>(s, t, u, l0, l3, l6, c)
+    }
   }
   let p = pixelAt<TOP>(above)
   let q = v128.load(x)
   let r = pixelAt<BOTTOM>(below)
-  a = column<TOP, BOTTOM>(p, q, r, k1, k4, k7, a)
+  let s = besidesAt<TOP, TWO>(above)
+  let t = besidesAt<Yes, TWO>(x)
+  let u = besidesAt<BOTTOM, TWO>(below)
   b = column<TOP, BOTTOM>(p, q, r, k0, k3, k6, b)
+  if (isInteger<TWO>()) d = column<TOP, BOTTOM>(s, t, u, l0, l3, l6, d)
+  a = column<TOP, BOTTOM>(p, q, r, k1, k4, k7, a)
+  if (isInteger<TWO>()) c = column<TOP, BOTTOM>(s, t, u, l1, l4, l7, c)
   while (--count > 0) {
     above += stride
     x += stride
@@ -97,20 +148,34 @@ function slideOne<TOP, BOTTOM, GRADIENT>(
     r = pixelAt<BOTTOM>(below)
     const done = column<TOP, BOTTOM>(p, q, r, k2, k5, k8, a)
     a = column<TOP, BOTTOM>(p, q, r, k1, k4, k7, b)
-    b = column<TOP, BOTTOM>(p, q, r, k0, k3, k6, bias ? v128.load(bias) : f32x4.splat(0))
-    put<GRADIENT>(y, done, low, high, accumulate)
+    b = column<TOP, BOTTOM>(p, q, r, k0, k3, k6, startAt<GRADIENT>(bias, none))
+    let other = done
+    if (isInteger<TWO>()) {
+      s = besidesAt<TOP, TWO>(above)
+      t = besidesAt<Yes, TWO>(x)
+      u = besidesAt<BOTTOM, TWO>(below)
+      other = column<TOP, BOTTOM>(s, t, u, l2, l5, l8, c)
+      c = column<TOP, BOTTOM>(s, t, u, l1, l4, l7, d)
+      d = column<TOP, BOTTOM>(s, t, u, l0, l3, l6, startAt<GRADIENT>(bias + 16, none))
+    }
+    put<GRADIENT, TWO>(y, done, other, low, high, accumulate)
     y += stride
   }
   if (right) {
     p = pixelAt<TOP>(above + stride)
     r = pixelAt<BOTTOM>(below + stride)
     a = column<TOP, BOTTOM>(p, v128.load(x + stride), r, k2, k5, k8, a)
+    if (isInteger<TWO>()) {
+      s = besidesAt<TOP, TWO>(above + stride)
+      u = besidesAt<BOTTOM, TWO>(below + stride)
+      c = column<TOP, BOTTOM>(s, v128.load(x + stride, 16), u, l2, l5, l8, c)
+    }
   }
-  put<GRADIENT>(y, a, low, high, accumulate)
+  put<GRADIENT, TWO>(y, a, c, low, high, accumulate)
 }
 
 /** The same with stride 2: neighbouring outputs share one column. */
-function slideTwo<TOP, BOTTOM>(
+function slideTwo<TOP, BOTTOM, TWO>(
   x: usize,
   up: usize,
   stride: usize,
@@ -120,9 +185,10 @@ function slideTwo<TOP, BOTTOM>(
   count: i32,
   left: bool,
   right: bool,
-  low: v128,
-  high: v128,
+  activation: i32,
 ): void {
+  const low = lowerBound(activation)
+  const high = upperBound(activation)
   const k0 = v128.load(weight)
   const k1 = v128.load(weight + stride)
   const k2 = v128.load(weight + stride * 2)
@@ -132,14 +198,31 @@ function slideTwo<TOP, BOTTOM>(
   const k6 = v128.load(weight + stride * 6)
   const k7 = v128.load(weight + stride * 7)
   const k8 = v128.load(weight + stride * 8)
+  const l0 = besidesAt<Yes, TWO>(weight)
+  const l1 = besidesAt<Yes, TWO>(weight + stride)
+  const l2 = besidesAt<Yes, TWO>(weight + stride * 2)
+  const l3 = besidesAt<Yes, TWO>(weight + stride * 3)
+  const l4 = besidesAt<Yes, TWO>(weight + stride * 4)
+  const l5 = besidesAt<Yes, TWO>(weight + stride * 5)
+  const l6 = besidesAt<Yes, TWO>(weight + stride * 6)
+  const l7 = besidesAt<Yes, TWO>(weight + stride * 7)
+  const l8 = besidesAt<Yes, TWO>(weight + stride * 8)
   const step = stride << 1
   let above = x - up
   let below = x + up
-  let a = bias ? v128.load(bias) : f32x4.splat(0)
+  let a = v128.load(bias)
+  let c = besidesAt<Yes, TWO>(bias)
   if (left) {
     const p = pixelAt<TOP>(above - stride)
+    const q = v128.load(x - stride)
     const r = pixelAt<BOTTOM>(below - stride)
-    a = column<TOP, BOTTOM>(p, v128.load(x - stride), r, k0, k3, k6, a)
+    a = column<TOP, BOTTOM>(p, q, r, k0, k3, k6, a)
+    if (isInteger<TWO>()) {
+      const s = besidesAt<TOP, TWO>(above - stride)
+      const t = v128.load(x - stride, 16)
+      const u = besidesAt<BOTTOM, TWO>(below - stride)
+      c = column<TOP, BOTTOM>(s, t, u, l0, l3, l6, c)
+    }
   }
   while (--count > 0) {
     a = column<TOP, BOTTOM>(pixelAt<TOP>(above), v128.load(x), pixelAt<BOTTOM>(below), k1, k4, k7, a)
@@ -147,20 +230,42 @@ function slideTwo<TOP, BOTTOM>(
     const q = v128.load(x + stride)
     const r = pixelAt<BOTTOM>(below + stride)
     const done = column<TOP, BOTTOM>(p, q, r, k2, k5, k8, a)
-    a = column<TOP, BOTTOM>(p, q, r, k0, k3, k6, bias ? v128.load(bias) : f32x4.splat(0))
-    put<No>(y, done, low, high, 0)
+    a = column<TOP, BOTTOM>(p, q, r, k0, k3, k6, v128.load(bias))
+    let other = done
+    if (isInteger<TWO>()) {
+      let s = besidesAt<TOP, TWO>(above)
+      let t = v128.load(x, 16)
+      let u = besidesAt<BOTTOM, TWO>(below)
+      c = column<TOP, BOTTOM>(s, t, u, l1, l4, l7, c)
+      s = besidesAt<TOP, TWO>(above + stride)
+      t = v128.load(x + stride, 16)
+      u = besidesAt<BOTTOM, TWO>(below + stride)
+      other = column<TOP, BOTTOM>(s, t, u, l2, l5, l8, c)
+      c = column<TOP, BOTTOM>(s, t, u, l0, l3, l6, v128.load(bias, 16))
+    }
+    put<No, TWO>(y, done, other, low, high, 0)
     above += step
     x += step
     below += step
     y += stride
   }
   a = column<TOP, BOTTOM>(pixelAt<TOP>(above), v128.load(x), pixelAt<BOTTOM>(below), k1, k4, k7, a)
+  if (isInteger<TWO>()) {
+    const s = besidesAt<TOP, TWO>(above)
+    const u = besidesAt<BOTTOM, TWO>(below)
+    c = column<TOP, BOTTOM>(s, v128.load(x, 16), u, l1, l4, l7, c)
+  }
   if (right) {
     const p = pixelAt<TOP>(above + stride)
     const r = pixelAt<BOTTOM>(below + stride)
     a = column<TOP, BOTTOM>(p, v128.load(x + stride), r, k2, k5, k8, a)
+    if (isInteger<TWO>()) {
+      const s = besidesAt<TOP, TWO>(above + stride)
+      const u = besidesAt<BOTTOM, TWO>(below + stride)
+      c = column<TOP, BOTTOM>(s, v128.load(x + stride, 16), u, l2, l5, l8, c)
+    }
   }
-  put<No>(y, a, low, high, 0)
+  put<No, TWO>(y, a, c, low, high, 0)
 }
 
 /**
@@ -200,8 +305,6 @@ export function slideForward(
   const OW = load<i32>(geometry, 20)
   const step = load<i32>(geometry, 36)
   const stride = (<usize>S) << 2
-  const low = lowerBound(activation)
-  const high = upperBound(activation)
   const middle = oy * step + 1 - load<i32>(geometry, 44)
   const padLeft = load<i32>(geometry, 48)
   const tile = tileColumns(S, step)
@@ -213,22 +316,73 @@ export function slideForward(
     const pixel = x + <usize>(middle * W + start) * stride
     const target = y + <usize>first * stride
     const up = <usize>W * stride
-    for (let c: usize = 0; c < stride; c += 16) {
-      const p = pixel + c
-      const k = weight + c
-      const b = bias ? bias + c : 0
-      const t = target + c
-      if (step == 2) {
-        if (middle == 0) slideTwo<No, Yes>(p, up, stride, k, b, t, count, left, right, low, high)
-        else if (middle < H - 1) slideTwo<Yes, Yes>(p, up, stride, k, b, t, count, left, right, low, high)
-        else slideTwo<Yes, No>(p, up, stride, k, b, t, count, left, right, low, high)
-      } else {
-        if (middle == 0) slideOne<No, Yes, No>(p, up, stride, k, stride, b, t, count, left, right, low, high, 0)
-        else if (middle < H - 1)
-          slideOne<Yes, Yes, No>(p, up, stride, k, stride, b, t, count, left, right, low, high, 0)
-        else slideOne<Yes, No, No>(p, up, stride, k, stride, b, t, count, left, right, low, high, 0)
+    let c: usize = 0
+    if (IN_PAIRS) {
+      for (; c + 32 <= stride; c += 32) {
+        forwardAt<Yes>(
+          pixel + c,
+          up,
+          stride,
+          weight + c,
+          bias ? bias + c : ZEROS,
+          target + c,
+          count,
+          left,
+          right,
+          step,
+          middle,
+          H,
+          activation,
+        )
       }
     }
+    for (; c < stride; c += 16) {
+      forwardAt<No>(
+        pixel + c,
+        up,
+        stride,
+        weight + c,
+        bias ? bias + c : ZEROS,
+        target + c,
+        count,
+        left,
+        right,
+        step,
+        middle,
+        H,
+        activation,
+      )
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function forwardAt<TWO>(
+  x: usize,
+  up: usize,
+  stride: usize,
+  weight: usize,
+  bias: usize,
+  y: usize,
+  count: i32,
+  left: bool,
+  right: bool,
+  step: i32,
+  middle: i32,
+  H: i32,
+  activation: i32,
+): void {
+  if (step == 2) {
+    if (middle == 0) slideTwo<No, Yes, TWO>(x, up, stride, weight, bias, y, count, left, right, activation)
+    else if (middle < H - 1) slideTwo<Yes, Yes, TWO>(x, up, stride, weight, bias, y, count, left, right, activation)
+    else slideTwo<Yes, No, TWO>(x, up, stride, weight, bias, y, count, left, right, activation)
+  } else {
+    if (middle == 0)
+      slideOne<No, Yes, No, TWO>(x, up, stride, weight, stride, bias, y, count, left, right, activation, 0)
+    else if (middle < H - 1)
+      slideOne<Yes, Yes, No, TWO>(x, up, stride, weight, stride, bias, y, count, left, right, activation, 0)
+    else slideOne<Yes, No, No, TWO>(x, up, stride, weight, stride, bias, y, count, left, right, activation, 0)
   }
 }
 
@@ -240,7 +394,6 @@ export function slideTurned(dy: usize, weight: usize, dx: usize, iy: i32, geomet
   const OW = load<i32>(geometry, 20)
   const stride = (<usize>S) << 2
   const up = <usize>OW * stride
-  const none = f32x4.splat(0)
   // The turned kernel has 2 - padTop rows and 2 - padLeft columns outside.
   const middle = iy - 1 + load<i32>(geometry, 44)
   const shift = load<i32>(geometry, 48) - 1
@@ -252,15 +405,37 @@ export function slideTurned(dy: usize, weight: usize, dx: usize, iy: i32, geomet
     const right = start + count < OW
     const pixel = dy + <usize>(middle * OW + start) * stride
     const target = dx + <usize>first * stride
-    for (let c: usize = 0; c < stride; c += 16) {
-      const p = pixel + c
-      const k = weight + 8 * stride + c
-      const tap: usize = 0 - stride
-      const t = target + c
-      if (middle == 0) slideOne<No, Yes, Yes>(p, up, stride, k, tap, 0, t, count, left, right, none, none, accumulate)
-      else if (middle < OH - 1)
-        slideOne<Yes, Yes, Yes>(p, up, stride, k, tap, 0, t, count, left, right, none, none, accumulate)
-      else slideOne<Yes, No, Yes>(p, up, stride, k, tap, 0, t, count, left, right, none, none, accumulate)
+    let c: usize = 0
+    const last = weight + 8 * stride
+    if (IN_PAIRS) {
+      for (; c + 32 <= stride; c += 32) {
+        turnedAt<Yes>(pixel + c, up, stride, last + c, target + c, count, left, right, middle, OH, accumulate)
+      }
+    }
+    for (; c < stride; c += 16) {
+      turnedAt<No>(pixel + c, up, stride, last + c, target + c, count, left, right, middle, OH, accumulate)
     }
   }
+}
+
+// @ts-ignore: decorator
+@inline
+function turnedAt<TWO>(
+  dy: usize,
+  up: usize,
+  stride: usize,
+  weight: usize,
+  dx: usize,
+  count: i32,
+  left: bool,
+  right: bool,
+  middle: i32,
+  OH: i32,
+  accumulate: i32,
+): void {
+  const tap: usize = 0 - stride
+  if (middle == 0) slideOne<No, Yes, Yes, TWO>(dy, up, stride, weight, tap, 0, dx, count, left, right, 0, accumulate)
+  else if (middle < OH - 1)
+    slideOne<Yes, Yes, Yes, TWO>(dy, up, stride, weight, tap, 0, dx, count, left, right, 0, accumulate)
+  else slideOne<Yes, No, Yes, TWO>(dy, up, stride, weight, tap, 0, dx, count, left, right, 0, accumulate)
 }

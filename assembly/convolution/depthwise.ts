@@ -2,8 +2,7 @@
 // geometry as in README.md. Which way a row is computed, and so the order of its sums, depends on the shape and its place in
 // the picture alone.
 
-import { clamp, lowerBound, upperBound } from '../activations'
-import { multiplyAdd } from '../lanes'
+import { scaleShiftRows } from '../normalisation/scale-shift'
 import { slideForward, slides, slideTurned } from './depthwise-3x3'
 import { slideApart } from './depthwise-3x3-stride-2'
 import { slideWeight } from './depthwise-3x3-weight'
@@ -132,7 +131,8 @@ export function depthwiseBackwardWeight(
         const row = max(0, top * strideH - padTop)
         const rows = min(H, (bottom - 1) * strideH - padTop + extent) - row
         const offset = <usize>row * inputRow
-        normaliseRows(picture + offset, scratch, rows * W, stride, scaleShift, activation, first, end)
+        const pixels = rows * W
+        scaleShiftRows(picture + offset, stride, scratch, stride, pixels, scaleShift, stride, activation, first, end)
         // Where row 0 would lie.
         source = scratch - offset
       }
@@ -145,40 +145,5 @@ export function depthwiseBackwardWeight(
         }
       }
     }
-  }
-}
-
-/** y = act(x·scale + shift) for channels first … end (in bytes) of so many pixels. */
-function normaliseRows(
-  x: usize,
-  y: usize,
-  pixels: i32,
-  stride: usize,
-  scaleShift: usize,
-  activation: i32,
-  first: usize,
-  end: usize,
-): void {
-  for (; pixels > 0; pixels--) {
-    normalisePixel(x, y, stride, scaleShift, activation, first, end)
-    x += stride
-    y += stride
-  }
-}
-
-function normalisePixel(
-  x: usize,
-  y: usize,
-  stride: usize,
-  scale: usize,
-  activation: i32,
-  first: usize,
-  end: usize,
-): void {
-  const low = lowerBound(activation)
-  const high = upperBound(activation)
-  for (let c = first; c < end; c += 16) {
-    const s = scale + c
-    v128.store(y + c, clamp(multiplyAdd(v128.load(x + c), v128.load(s), v128.load(s + stride)), low, high))
   }
 }

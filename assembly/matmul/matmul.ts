@@ -1,11 +1,14 @@
-import { tile4, tile8 } from './tile'
+import { multiplyPanels } from './panels'
 
 /** Longest stretch of k taken at once: 8 columns of it (16 KiB) and four rows of a stay in a 32 KiB L1. */
 export const LONGEST_DEPTH: i32 = 512
 
-/** Bytes of a and c that a block of rows may touch, for the sake of L1 and L2; but a block has 32 rows, to make use of b. */
+/**
+ * Bytes of a and c that a block of rows may touch, for the sake of L1 and L2; but a block has 36 rows, to make use of b. Rows of a
+ * block are a multiple of twelve, so that tiles of four and of six rows fill it.
+ */
 const BLOCK_BYTES: i32 = 64 * 1024
-const FEWEST_ROWS: i32 = 32
+const FEWEST_ROWS: i32 = 36
 
 /**
  * From this depth on a block of a is read through once before it is used: tiles read four rows at a time, which the hardware does not
@@ -36,7 +39,7 @@ export function matmul(
   // Stretches of equal length: 576 as 288 + 288, not 512 + 64.
   const stretches = max(1, (K + LONGEST_DEPTH - 1) / LONGEST_DEPTH)
   const depth = (K + stretches - 1) / stretches
-  const blockRows = max(FEWEST_ROWS, (BLOCK_BYTES / ((depth + N + 1) << 2)) & ~3)
+  const blockRows = max(FEWEST_ROWS, (BLOCK_BYTES / ((depth + N + 1) << 2) / 12) * 12)
   for (let row = from; row < to; row += blockRows) {
     const rows = min(blockRows, to - row)
     const aBlock = a + ((<usize>row * <usize>lda) << 2)
@@ -91,51 +94,7 @@ export function multiplyBlock(
   if (k + depth < K) activation = 0
   const aStep = (<usize>lda) << 2
   const cStep = (<usize>ldc) << 2
-  for (let n = 0; n < N; n += 8) {
-    const panel = packed + ((<usize>n * <usize>K) << 2)
-    const column = (<usize>n) << 2
-    const biasHere = bias ? bias + column : 0
-    let aHere = a
-    let cHere = c + column
-    const ahead = residual - c
-    if (N - n >= 8) {
-      for (let row = 0; row < rows; row += 4) {
-        tile8(
-          aHere,
-          aStep,
-          rows - row,
-          panel,
-          k,
-          depth,
-          cHere,
-          cStep,
-          biasHere,
-          residual ? cHere + ahead : 0,
-          activation,
-        )
-        aHere += aStep << 2
-        cHere += cStep << 2
-      }
-    } else {
-      for (let row = 0; row < rows; row += 4) {
-        tile4(
-          aHere,
-          aStep,
-          rows - row,
-          panel,
-          k,
-          depth,
-          cHere,
-          cStep,
-          biasHere,
-          residual ? cHere + ahead : 0,
-          activation,
-        )
-        aHere += aStep << 2
-        cHere += cStep << 2
-      }
-    }
-  }
+  multiplyPanels(a, aStep, rows, packed, K, k, depth, c, cStep, N, bias, residual, activation)
 }
 
 /** Brings memory into the caches. A load could trap, so that no optimiser removes it. */

@@ -72,8 +72,10 @@ function copyPanel(source: usize, rowStep: usize, panel: usize, K: i32, width: i
     }
   } else {
     for (; panel < end; panel += 32) {
-      v128.store(panel, v128.load(source))
-      v128.store(panel, v128.load(source, 16), 16)
+      const first = v128.load(source)
+      const second = v128.load(source, 16)
+      v128.store(panel, first)
+      v128.store(panel, second, 16)
       source += rowStep
     }
   }

@@ -33,10 +33,14 @@ function addLine(x: usize, end: usize, step: usize, out: usize): void {
     s2 = f32x4.add(s2, v128.load(x, 32))
     s3 = f32x4.add(s3, v128.load(x, 48))
   }
-  v128.store(out, f32x4.add(v128.load(out), s0))
-  v128.store(out, f32x4.add(v128.load(out, 16), s1), 16)
-  v128.store(out, f32x4.add(v128.load(out, 32), s2), 32)
-  v128.store(out, f32x4.add(v128.load(out, 48), s3), 48)
+  s0 = f32x4.add(v128.load(out), s0)
+  s1 = f32x4.add(v128.load(out, 16), s1)
+  s2 = f32x4.add(v128.load(out, 32), s2)
+  s3 = f32x4.add(v128.load(out, 48), s3)
+  v128.store(out, s0)
+  v128.store(out, s1, 16)
+  v128.store(out, s2, 32)
+  v128.store(out, s3, 48)
 }
 
 function addGroup(x: usize, end: usize, step: usize, out: usize): void {

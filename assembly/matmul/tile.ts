@@ -11,7 +11,7 @@ import { activate, activationCeiling, multiplyAdd } from '../lanes'
  * a: rows lda bytes apart, of which the columns k … k + depth - 1 count; b: a packed panel of 8 columns, from its row 0;
  * c and residual: rows ldc bytes apart; bias: 8 floats. A sum starts at bias + residual and takes k in order, so its bits do not
  * depend on the tile. Of the four rows only the first `rows` (1…4) exist: the missing ones repeat the last, reading and writing what it does.
- * bias and residual may be null; residual may be c.
+ * residual may be null, or c.
  */
 export function tile8(
   a: usize,
@@ -36,12 +36,8 @@ export function tile8(
   const o2 = rows > 2 ? o1 + ldc : o1
   const o3 = rows > 3 ? o2 + ldc : o2
 
-  let c00 = f32x4.splat(0)
-  let c01 = c00
-  if (bias) {
-    c00 = v128.load(bias)
-    c01 = v128.load(bias, 16)
-  }
+  let c00 = v128.load(bias)
+  let c01 = v128.load(bias, 16)
   let c10 = c00
   let c11 = c01
   let c20 = c00
@@ -146,7 +142,7 @@ export function tile4(
   const o2 = rows > 2 ? o1 + ldc : o1
   const o3 = rows > 3 ? o2 + ldc : o2
 
-  let c0 = bias ? v128.load(bias) : f32x4.splat(0)
+  let c0 = v128.load(bias)
   let c1 = c0
   let c2 = c0
   let c3 = c0

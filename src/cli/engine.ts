@@ -9,9 +9,9 @@ export const machineSettings = {
     { from: 1, to: 64 },
     { group: 'Machine', help: 'computing workers; results do not depend on it', fallback: 'the cores, at most 8' },
   ),
-  simd: choice(['auto', 'baseline', 'relaxed'], {
+  simd: choice(['auto', 'baseline', 'relaxed', '256'], {
     group: 'Machine',
-    help: 'build of the kernels; baseline gives the same bits on every machine',
+    help: 'build of the kernels; baseline gives the same bits on every machine, 256 is relaxed in 256-bit registers where Node can (24 to 26)',
     fallback: 'auto',
   }),
   maxMemory: size(
@@ -26,7 +26,7 @@ export interface LazyEngine {
   close(): Promise<void>
 }
 
-/** The engine as the options want it. The process is ours alone, so the V8 flag of Node 20 may be set. */
+/** The engine as the options want it. The process is ours alone, so V8's flags may be set. */
 export function lazyEngine(host: Host, { threads, simd, maxMemory }: Values<typeof machineSettings>): LazyEngine {
   let engine: Engine | undefined
   return {

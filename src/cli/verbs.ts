@@ -8,6 +8,7 @@ import type {
 } from '../transfer/data-options.ts'
 import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
+import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type {
   EmbedOptions,
   EmbedResult,
@@ -32,6 +33,7 @@ export interface Verbs {
   dataStats(inputs: readonly string[], options: DataOptions): Promise<DataStats>
   fileStats(inputs: readonly string[], options: DataOptions): AsyncIterable<FileStats>
   splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
+  inspect(file: string, options: InspectOptions): Promise<Inspection>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
@@ -50,4 +52,5 @@ export const verbs: Verbs = {
     yield* (await import('../transfer/data-stats.ts')).fileStats(inputs, options)
   },
   splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
+  inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
 }

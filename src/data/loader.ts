@@ -44,6 +44,8 @@ export interface LoadOptions {
   readonly order?: ArrayLike<number> | undefined
   readonly preprocessing: Preprocessing
   readonly batchSize: number
+  /** A batch also ends where a multiple of so many pictures is full. */
+  readonly endEvery?: number | undefined
   /** Changes each picture by draws from (seed, epoch, index of the sample). */
   readonly augment?: Augmentation | undefined
   readonly seed?: number | undefined
@@ -66,7 +68,7 @@ export interface LoadOptions {
 }
 
 /**
- * Batches of decoded pictures in exactly the order asked for; only the last may be smaller. While one batch is used the
+ * Batches of decoded pictures in exactly the order asked for; only the last, and those before an `endEvery`, may be smaller. While one batch is used the
  * next pictures are decoded. What is in a batch depends on the list of good pictures alone, never on timing.
  * @throws 'data' for a bad picture with onError: 'stop'; 'interrupted' when the signal fires
  */
@@ -74,6 +76,7 @@ export async function* loadBatches(options: LoadOptions): AsyncGenerator<Batch, 
   const { samples, preprocessing, batchSize, signal } = options
   checkPreprocessing(preprocessing)
   if (!(Number.isInteger(batchSize) && batchSize >= 1)) throw new RangeError(`A batch of ${batchSize} is not possible.`)
+  const { endEvery = batchSize } = options
   const { knownBad = new Set<number>(), statistics = noLoadStatistics() } = options
   const imageBytes = preprocessing.width * preprocessing.height * 3
   const concurrency = Math.max(1, options.concurrency ?? availableParallelism() + 1)
@@ -84,6 +87,7 @@ export async function* loadBatches(options: LoadOptions): AsyncGenerator<Batch, 
 
   let batch = emptyBatch(Math.min(batchSize, wanted.length), imageBytes)
   let position = 0
+  let given = 0
   let waitingSince = performance.now()
   for await (const outcome of inOrder(wanted.length, decode, { concurrency, ahead, signal })) {
     const index = wanted[position++] ?? 0
@@ -96,7 +100,8 @@ export async function* loadBatches(options: LoadOptions): AsyncGenerator<Batch, 
     batch.bytes.set(outcome.value, batch.indices.length * imageBytes)
     batch.labels[batch.indices.length] = samples[index]?.label ?? -1
     batch.indices.push(index)
-    if (batch.indices.length === batchSize) {
+    if (batch.indices.length === batchSize || (given + batch.indices.length) % endEvery === 0) {
+      given += batch.indices.length
       statistics.waitMilliseconds += performance.now() - waitingSince
       yield finished(batch, imageBytes)
       batch = emptyBatch(Math.min(batchSize, wanted.length - position), imageBytes)

@@ -1,3 +1,4 @@
+import { RegraftError } from '../errors.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 
@@ -13,6 +14,9 @@ export interface ForeignNetwork {
   /** What was chosen, assumed or left out, in sentences for people. */
   readonly remarks: readonly string[]
 }
+
+/** A file that is in order and whose network cannot be built here; its weights can be read all the same. */
+export class UnsupportedNetworkError extends RegraftError {}
 
 export interface ForeignPictures {
   readonly mean: readonly [number, number, number]

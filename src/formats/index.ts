@@ -12,6 +12,8 @@ import { looksLikePytorch, openPytorchLegacy, openPytorchZip } from './pytorch.t
 import { looksLikeSafetensors, openSafetensors } from './safetensors.ts'
 import { openShardedSafetensors } from './sharded-safetensors.ts'
 import { checkpointOf, weightsError } from './stored-tensors.ts'
+import { isLayersModel, openTfjsWeights } from './tfjs.ts'
+import { openLayersModel } from './tfjs-network.ts'
 import { readZipDirectory } from './zip.ts'
 
 /**
@@ -43,11 +45,13 @@ export async function openCheckpoint(
 export async function openNetwork(file: string, options: OnnxInputOptions): Promise<ForeignNetwork | undefined> {
   const facts = await pathFacts(file)
   if (facts?.kind !== 'file' || file.endsWith('.index.json')) return undefined
-  return (await recogniseFormat(file)) === 'onnx' ? openOnnxNetwork(file, options) : undefined
+  const format = await recogniseFormat(file)
+  if (format === 'onnx') return openOnnxNetwork(file, options)
+  return format === 'tfjs' && (await isLayersModel(file)) ? openLayersModel(file, options.size) : undefined
 }
 
 /** Formats that are read, told by content. */
-export type WeightFormat = 'safetensors' | 'pytorch' | 'pytorch-legacy' | 'npy' | 'npz' | 'onnx'
+export type WeightFormat = 'safetensors' | 'pytorch' | 'pytorch-legacy' | 'npy' | 'npz' | 'onnx' | 'tfjs'
 
 const readers: Readonly<Record<WeightFormat, (file: string) => Promise<Checkpoint>>> = {
   safetensors: openSafetensors,
@@ -56,6 +60,7 @@ const readers: Readonly<Record<WeightFormat, (file: string) => Promise<Checkpoin
   npy: openNpy,
   npz: openNpz,
   onnx: openOnnxWeights,
+  tfjs: openTfjsWeights,
 }
 
 /** What a weight file is. @throws RegraftError `weights` for known formats that are not read, and for what is no weight file */
@@ -73,16 +78,16 @@ export function recogniseFormat(file: string): Promise<WeightFormat> {
         const names = [...(await readZipDirectory(handle, { path: file, facts })).keys()]
         if (looksLikePytorch(names)) return 'pytorch'
         if (looksLikeNpz(names)) return 'npz'
-        if (names.includes('model.weights.h5')) throw unread(file, 'Keras (.keras)')
+        if (names.includes('model.weights.h5')) throw unread(file, keras)
         throw weightsError(
           file,
           'this zip archive is neither a PyTorch file (it has no data.pkl) nor a NumPy archive (.npz).',
         )
       }
       case 'hdf5':
-        throw unread(file, 'HDF5 (Keras .h5)')
+        throw unread(file, hdf5)
       case 'tflite':
-        throw unread(file, 'TensorFlow Lite')
+        throw unread(file, tensorflowLite)
       case 'tar':
         throw weightsError(
           file,
@@ -91,12 +96,13 @@ export function recogniseFormat(file: string): Promise<WeightFormat> {
       case undefined: {
         const ending = path.extname(file).toLowerCase()
         if (looksLikeOnnx(start) || ending === '.onnx') return 'onnx'
+        if (/^\s*[{[]/.test(Buffer.from(start).toString('latin1'))) return 'tfjs'
         const foreign = byExtension.get(ending)
         if (foreign !== undefined && facts.sizeBytes > 0) throw unread(file, foreign)
         if (pytorchEndings.includes(ending) && facts.sizeBytes > 0) {
           throw weightsError(
             file,
-            `this is not a PyTorch file (${ending}): it is neither a zip archive nor a pickle.\nDownload or copy it again.`,
+            `this is not a PyTorch file (${ending}): it is neither a zip archive nor a pickle.\nDownload or copy it again; of a TensorFlow.js model name the model.json.`,
           )
         }
         return 'safetensors'
@@ -112,18 +118,40 @@ async function openOnnxWeights(file: string): Promise<Checkpoint> {
   return checkpointOf(file, (await readOnnxFile(file)).initialisers)
 }
 
-function unread(file: string, format: string): RegraftError {
-  const advice = 'Convert it to safetensors first, for example in Python with safetensors.torch.save_file.'
-  return weightsError(file, `${format} is not supported yet.\n${advice}`)
+function unread(file: string, { name, way }: UnreadFormat): RegraftError {
+  return weightsError(file, `this is ${name}, which is not supported.\n${way}`)
+}
+
+/** A format that is known by name only, and how its models get here. */
+interface UnreadFormat {
+  readonly name: string
+  readonly way: string
+}
+
+const keras: UnreadFormat = {
+  name: 'a Keras archive (.keras)',
+  way: 'Convert it to ONNX in Python: model.export("model.onnx", format="onnx"), from Keras 3.7 on.',
+}
+const hdf5: UnreadFormat = {
+  name: 'HDF5 (Keras .h5)',
+  way: 'Convert it: tensorflowjs_converter --input_format keras FILE FOLDER (then use FOLDER/model.json), or to ONNX with tf2onnx.',
+}
+const tensorflowLite: UnreadFormat = {
+  name: 'a TensorFlow Lite model (.tflite)',
+  way: 'Convert it to ONNX: python -m tf2onnx.convert --tflite FILE --output model.onnx.',
+}
+const tensorflowGraph: UnreadFormat = {
+  name: 'a TensorFlow graph (.pb)',
+  way: 'Convert it to ONNX: python -m tf2onnx.convert --saved-model FOLDER --output model.onnx, or --graphdef FILE for a frozen graph.',
 }
 
 const pytorchEndings: readonly string[] = ['.pth', '.pt', '.bin', '.ckpt']
 
 /** Formats that their first bytes do not tell. */
-const byExtension: ReadonlyMap<string, string> = new Map([
-  ['.h5', 'Keras HDF5 (.h5)'],
-  ['.hdf5', 'Keras HDF5 (.hdf5)'],
-  ['.keras', 'a Keras archive (.keras)'],
-  ['.tflite', 'TensorFlow Lite'],
-  ['.pb', 'a TensorFlow graph (.pb)'],
+const byExtension: ReadonlyMap<string, UnreadFormat> = new Map([
+  ['.h5', hdf5],
+  ['.hdf5', hdf5],
+  ['.keras', keras],
+  ['.tflite', tensorflowLite],
+  ['.pb', tensorflowGraph],
 ])

@@ -3,11 +3,12 @@ import { RegraftError } from '../errors.ts'
 import type { Graph } from '../graph/graph.ts'
 import { inertName } from '../inert-text.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
-import { elementCount, type Shape } from '../tensor/shape.ts'
-import type { ForeignNetwork } from './foreign-network.ts'
+import { checkedElementCount, type Shape } from '../tensor/shape.ts'
+import { type ForeignNetwork, UnsupportedNetworkError } from './foreign-network.ts'
+import { Unsupported } from './network-draft.ts'
 import { type OnnxFile, type OnnxNode, type OnnxValueInfo, readOnnxFile } from './onnx-file.ts'
 import { isKnownOperator, translateNode } from './onnx-operators.ts'
-import { Translation, Unsupported } from './onnx-translation.ts'
+import { Translation } from './onnx-translation.ts'
 import { constantOfTensor, type NetworkValue, networkValue } from './onnx-values.ts'
 import { weightsError } from './stored-tensors.ts'
 
@@ -58,7 +59,7 @@ export async function importOnnx(file: string, options: OnnxInputOptions): Promi
   }
   const net = new Translation(file, model.opset, usesOf(model))
   for (const tensor of model.initialisers) net.define(tensor.name, await constantOfTensor(tensor))
-  const inputs = model.inputs.filter(({ name }) => net.valueOf(name) === undefined)
+  const inputs = model.inputs.filter(({ name }) => net.valueNamed(name) === undefined)
   const [info] = inputs
   if (info === undefined || inputs.length > 1) {
     throw weightsError(file, `the ONNX model has ${inputs.length} inputs, exactly one is expected.`)
@@ -69,12 +70,12 @@ export async function importOnnx(file: string, options: OnnxInputOptions): Promi
   if (model.outputs.length === 0) throw weightsError(file, 'the ONNX model has no output.')
   if (unsupported.size > 0) throw unsupportedError(file, unsupported)
   const outputs = model.outputs.map(({ name }): OnnxEnd => {
-    const value = net.valueOf(name)
+    const value = net.valueNamed(name)
     if (value?.kind === 'network') return { ...value, name }
     const problem = value === undefined ? 'is not produced by any node (missing)' : 'is a constant'
     throw weightsError(file, `the output '${inertName(name, 200)}' of the ONNX model ${problem}.`, name)
   })
-  return { ...(await net.finish(outputs)), input, outputs }
+  return { ...(await net.finish(outputs.map(({ layer }) => layer))), input, outputs }
 }
 
 function usesOf({ nodes, outputs }: OnnxFile): ReadonlyMap<string, number> {
@@ -99,7 +100,8 @@ function addInput(net: Translation, info: OnnxValueInfo, options: OnnxInputOptio
     if (known >= 1) return known
     throw fail(`has a dimension of size ${known}`)
   })
-  if (!(elementCount(dims) <= 2 ** 28)) throw fail('is too large')
+  const elements = checkedElementCount(dims)
+  if (elements === undefined || elements > 2 ** 28) throw fail('is too large')
   if (!picture)
     return networkValue(
       net.layer('tensorInput', { shape: dims }, [], 'input'),
@@ -125,7 +127,7 @@ async function addNodes(net: Translation, nodes: readonly OnnxNode[]): Promise<R
   for (const node of nodes) {
     const operator = node.domain === '' ? node.op : `${node.domain}.${node.op}`
     const known = node.domain === '' && isKnownOperator(node.op)
-    const missing = node.inputs.find((name) => name !== '' && net.valueOf(name) === undefined && !unknown.has(name))
+    const missing = node.inputs.find((name) => name !== '' && net.valueNamed(name) === undefined && !unknown.has(name))
     if (missing !== undefined) {
       const problem = `it reads '${inertName(missing, 200)}', which is undefined before it: the order is wrong, or there is a cycle`
       throw net.nodeError(node, problem)
@@ -134,14 +136,14 @@ async function addNodes(net: Translation, nodes: readonly OnnxNode[]): Promise<R
     if (!known) count(operator)
     if (!known || node.inputs.some((name) => unknown.has(name))) {
       for (const name of node.outputs) {
-        if (net.valueOf(name) !== undefined) throw net.duplicate(name)
+        if (net.valueNamed(name) !== undefined) throw net.duplicate(name)
         unknown.add(name)
       }
       continue
     }
     if (output === undefined) throw net.nodeError(node, 'it has no output')
     try {
-      const inputs = node.inputs.map((name) => (name === '' ? undefined : net.valueOf(name)))
+      const inputs = node.inputs.map((name) => (name === '' ? undefined : net.valueNamed(name)))
       net.define(output, await translateNode(node, inputs, net))
     } catch (error) {
       if (error instanceof RegraftError || !(error instanceof Error)) throw error
@@ -162,5 +164,6 @@ function unsupportedError(file: string, unsupported: ReadonlyMap<string, number>
   const list = [...unsupported].map(([what, times]) => `${inertName(what, 200)}${times > 1 ? ` (${times} times)` : ''}`)
   const more = list.length > maxShown ? ` and ${list.length - maxShown} more` : ''
   const shown = list.slice(0, maxShown).join(', ') + more
-  return weightsError(file, `the ONNX model uses operators that are not supported: ${shown}.`)
+  const message = `${inertName(file)}: the ONNX model uses operators that are not supported: ${shown}.`
+  return new UnsupportedNetworkError('weights', message, { file })
 }

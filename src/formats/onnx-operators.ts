@@ -2,10 +2,11 @@
 import type { FusedActivation } from '../ops/op.ts'
 import type { Padding, Pair, Window } from '../ops/window.ts'
 import { elementCount, formatShape, type Shape } from '../tensor/shape.ts'
+import { type ParameterSource, Unsupported } from './network-draft.ts'
 import { Attributes } from './onnx-attributes.ts'
 import { foldings, numbersOf, permutationOf, permutedConstant } from './onnx-constants.ts'
 import type { OnnxNode } from './onnx-file.ts'
-import { type ParameterSource, type Translation, Unsupported } from './onnx-translation.ts'
+import type { Translation } from './onnx-translation.ts'
 import {
   type ConstantValue,
   constantOf,
@@ -69,7 +70,7 @@ export function translateNode(
     return folding({ inputs: constants, attributes, opset: net.opset })
   }
   const translate = operators.get(node.op)
-  if (translate === undefined) throw new Unsupported(`${node.op} of constants and of the picture`)
+  if (translate === undefined) throw new Unsupported(node.op)
   return translate({ node, inputs, net, attributes })
 }
 

@@ -4,19 +4,27 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import { RegraftError } from '../errors.ts'
 import { checkAddressSpace } from './address-space.ts'
 import { type Arena, createArena, MAX_MEMORY_BYTES } from './arena.ts'
-import { type KernelBuild, loadKernels } from './load.ts'
+import { type KernelBuild, loadKernels, type Simd } from './load.ts'
 import { type Call, SCRATCH_BYTES, type Step } from './program.ts'
+import { loadNarrow, widest } from './wide.ts'
 import { CONTROL, workerSource } from './worker-source.ts'
 
 /** What `createEngine` takes. */
 export interface EngineOptions {
   /** Computing workers; default: the cores this process may use, at most 8. Results do not depend on it. */
   readonly threads?: number
-  /** Which build of the kernels; 'auto' takes relaxed SIMD where the host has it. */
-  readonly simd?: 'auto' | KernelBuild
+  /**
+   * Which build of the kernels; 'auto' takes relaxed SIMD where the host has it. '256' is the relaxed build in 256-bit registers where
+   * V8 can be made to use them (Node 24 to 26 on x64 with `allowV8Flags`, experimental), else the relaxed build as it is; it takes
+   * some 150 ms to prove that it gives the same bits and is faster.
+   */
+  readonly simd?: Simd
   /** Upper limit of the WebAssembly memory in bytes, at most 4 GiB. */
   readonly maxMemoryBytes?: number
-  /** Node 20 needs a V8 flag for relaxed SIMD, set for the moment of compiling. It concerns the whole process, so it must be asked for. */
+  /**
+   * Node 20 needs a V8 flag for relaxed SIMD, and '256' needs some everywhere, set for the moment of compiling. They concern the whole
+   * process, so they must be asked for.
+   */
   readonly allowV8Flags?: boolean
 }
 
@@ -29,6 +37,10 @@ export interface Engine {
   readonly build: KernelBuild
   /** Digest of the compiled kernels. */
   readonly digest: string
+  /** Width of the registers that the kernels use. Results do not depend on it. */
+  readonly vectorBits: 128 | 256
+  /** Asked for '256': whether it is in use, and why. */
+  readonly simdNote: string | undefined
   readonly threads: number
   readonly arena: Arena
   /** A fresh view of f32 values; take it anew after anything was allocated. */
@@ -53,9 +65,18 @@ const FIRST_FREE = 65_536
 // About 20 µs of looking at the barrier before going to sleep; none when workers outnumber cores, where looking only steals time.
 const SPINS = 4000
 const MAX_THREADS = 64
+export const MOST_DEFAULT_THREADS = 8
 
 export function defaultThreads(): number {
-  return Math.max(1, Math.min(8, availableParallelism()))
+  return Math.max(1, Math.min(MOST_DEFAULT_THREADS, availableParallelism()))
+}
+
+/**
+ * Bytes that work may plan with under a limit of memory: what the limit leaves beside the scratch memory of as many workers as there
+ * are at most by default. What is decided by it does not depend on how many there are.
+ */
+export function plannableBytes(limitBytes: number): number {
+  return limitBytes - FIRST_FREE - MOST_DEFAULT_THREADS * SCRATCH_BYTES
 }
 
 /** Starts an engine. Its workers are unref'ed: they never keep the process alive. */
@@ -64,9 +85,11 @@ export function createEngine(options: EngineOptions = {}): Engine {
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
     throw new RegraftError('usage', `--threads must be a whole number from 1 to ${MAX_THREADS}, not ${threads}.`)
   }
-  const kernels = loadKernels(options.simd ?? 'auto', options.allowV8Flags ?? false)
+  const { simd = 'auto', allowV8Flags = false } = options
+  const narrow = simd === '256' ? loadNarrow(allowV8Flags) : loadKernels(simd, allowV8Flags)
   checkAddressSpace(threads)
   const arena = createArena(options.maxMemoryBytes ?? MAX_MEMORY_BYTES, FIRST_FREE)
+  const kernels = simd === '256' ? widest(narrow, arena, allowV8Flags) : { ...narrow, simdNote: undefined }
   const control = new Int32Array(new SharedArrayBuffer(CONTROL.words * 4))
   const spins = threads > availableParallelism() ? 0 : SPINS
 
@@ -167,6 +190,8 @@ export function createEngine(options: EngineOptions = {}): Engine {
   return {
     build: kernels.build,
     digest: kernels.digest,
+    vectorBits: kernels.vectorBits,
+    simdNote: kernels.simdNote,
     threads,
     arena,
     floats: (address, length) => new Float32Array(arena.memory.buffer, address, length),

@@ -8,6 +8,10 @@ declare namespace WebAssembly {
     readonly buffer: SharedArrayBuffer
     grow(pages: number): number
   }
+  class Instance {
+    constructor(module: object, imports: { env: { memory: object; abort: () => never } })
+    readonly exports: object
+  }
   function validate(bytes: BufferSource): boolean
 }
 type BufferSource = ArrayBufferView | ArrayBuffer

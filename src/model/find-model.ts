@@ -46,7 +46,10 @@ export async function findModel(name: string): Promise<FoundModel> {
     for (const best of own ? [] : ['best', 'best.old'].map((folder) => path.join(name, folder))) {
       if ((await pathFacts(best))?.kind === 'folder') return complete(best, path.join(best, 'model.safetensors'), name)
     }
-    return complete(name, await weightsIn(name), name)
+    const weights = await weightsIn(name)
+    // These tell the network themselves.
+    if (!own && networkFiles.includes(path.basename(weights))) return { folder: name, weights, config: undefined }
+    return complete(name, weights, name)
   }
   const embedded = name === 'default' ? DEFAULT_MODEL : name
   if (embeddedModels().includes(embedded)) {
@@ -63,7 +66,12 @@ const weightNames = [
   'pytorch_model.bin',
   'pytorch_model.pth',
   'model.pth',
+  'model.onnx',
+  'model.json',
+  'weights_manifest.json',
 ]
+
+const networkFiles: readonly string[] = ['model.onnx', 'model.json', 'weights_manifest.json']
 
 async function weightsIn(folder: string): Promise<string> {
   for (const name of weightNames) {

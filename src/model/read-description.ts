@@ -5,12 +5,13 @@ import { RegraftError } from '../errors.ts'
 import type { ForeignNetwork } from '../formats/foreign-network.ts'
 import { openCheckpoint, openNetwork } from '../formats/index.ts'
 import { renameTensors } from '../formats/rename.ts'
+import { fromSlimMobileNet } from '../formats/slim.ts'
 import { type Graph, layerNamed } from '../graph/graph.ts'
 import { inertName } from '../inert-text.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import type { FoundModel } from './find-model.ts'
 import { familyOf } from './model.ts'
-import { recogniseNetwork, usualPreprocessing } from './recognise-network.ts'
+import { pytorchConventions, recogniseNetwork, tensorflowConventions, usualPreprocessing } from './recognise-network.ts'
 import { readSavedModel, type SavedModel } from './saved-model.ts'
 import { readTimmConfig, type TimmConfig } from './timm-config.ts'
 
@@ -44,8 +45,13 @@ export async function readDescription(found: FoundModel): Promise<ModelDescripti
     const file = path.join(found.folder, 'regraft.json')
     throw new RegraftError('weights', `${file}: the graph of the network is missing.\nCopy the whole folder.`, { file })
   }
-  const { config: known, remark } = config === undefined ? recogniseNetwork(stored) : { config, remark: undefined }
-  const weights = renameTensors(stored, familyOf(known.architecture))
+  const slim = fromSlimMobileNet(stored)
+  const named = slim ?? stored
+  const { config: known, remark } =
+    config === undefined
+      ? recogniseNetwork(named, slim === undefined ? pytorchConventions : tensorflowConventions)
+      : { config, remark: undefined }
+  const weights = renameTensors(named, familyOf(known.architecture))
   return {
     config: known,
     saved,

@@ -27,6 +27,27 @@ const otherWidths = ['mobilenetv1', 'mobilenetv2'].flatMap((family) =>
   Array.from({ length: 40 }, (_, step) => `${family}_${String((step + 1) * 5).padStart(3, '0')}`),
 )
 
+/** What a family of files has in common, that weights do not tell. */
+export interface Conventions {
+  /** timm's model_args. */
+  readonly args: Readonly<Record<string, unknown>>
+  readonly preprocessing: Preprocessing
+  /** The same in words. */
+  readonly words: string
+}
+
+export const pytorchConventions: Conventions = {
+  args: {},
+  preprocessing: usualPreprocessing,
+  words: 'mean and std of ImageNet, padding and batch norm as in PyTorch',
+}
+
+export const tensorflowConventions: Conventions = {
+  args: { pad_type: 'same', bn_eps: 1e-3 },
+  preprocessing: { ...usualPreprocessing, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+  words: 'values from -1 to 1, padding and batch norm as in TensorFlow',
+}
+
 export interface RecognisedNetwork {
   readonly config: TimmConfig
   /** What was recognised and what was assumed, in sentences for people. */
@@ -38,22 +59,23 @@ export interface RecognisedNetwork {
  * none over. The classifier tells the number of classes.
  * @throws RegraftError 'weights' when no architecture fits
  */
-export function recogniseNetwork(checkpoint: Checkpoint): RecognisedNetwork {
+export function recogniseNetwork(checkpoint: Checkpoint, conventions: Conventions): RecognisedNetwork {
   const { source } = checkpoint
+  const { args, preprocessing, words } = conventions
   for (const architecture of new Set([...knownArchitectures, ...otherWidths])) {
     const classes = classesIfFits(architecture, checkpoint)
     if (classes === undefined) continue
     const head = classes === 0 ? 'without a classifier' : `with ${classes} classes`
     const remark =
       `${inertName(source)}: there is no config.json beside it. By names and shapes it is ${architecture} ${head}. ` +
-      'Assumed: pictures of 224 pixels, crop_pct 0.875, bilinear, mean and std of ImageNet, padding and batch norm as in PyTorch. ' +
+      `Assumed: pictures of 224 pixels, crop_pct 0.875, bilinear, ${words}. ` +
       'If it was trained otherwise, put a timm config.json beside it.'
     const config: TimmConfig = {
       architecture,
-      args: {},
+      args,
       classes,
       labels: undefined,
-      preprocessing: usualPreprocessing,
+      preprocessing,
       labelOffset: 0,
       tag: undefined,
       license: undefined,

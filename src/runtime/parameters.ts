@@ -5,17 +5,29 @@ import { type Block, type ParameterSpec, type Place, paddedChannels } from '../o
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount, type Shape, shapesEqual } from '../tensor/shape.ts'
 
-export interface Parameter {
+/** A parameter before it has an address: what planning needs to know of it. */
+export interface PlannedParameter {
   readonly name: string
   readonly layer: Layer
   readonly spec: ParameterSpec
   readonly place: Place
-  readonly address: number
   /** f32 values as they lie in memory, padding included; a multiple of four. */
   readonly length: number
 }
 
-export interface ParameterStore {
+export interface PlannedParameters {
+  /** Bytes that they take in memory together. */
+  readonly bytes: number
+  readonly parameters: readonly PlannedParameter[]
+  get(name: string): PlannedParameter
+  has(name: string): boolean
+}
+
+export interface Parameter extends PlannedParameter {
+  readonly address: number
+}
+
+export interface ParameterStore extends PlannedParameters {
   readonly parameters: readonly Parameter[]
   get(name: string): Parameter
   has(name: string): boolean
@@ -45,6 +57,18 @@ function storedLength(spec: ParameterSpec): number {
   }
 }
 
+function named<P extends PlannedParameter>(parameters: readonly P[]) {
+  const byName = new Map(parameters.map((parameter) => [parameter.name, parameter]))
+  return {
+    get(name: string): P {
+      const parameter = byName.get(name)
+      if (!parameter) throw new Error(`the network has no parameter '${name}'`)
+      return parameter
+    },
+    has: (name: string) => byName.has(name),
+  }
+}
+
 /** Calls `visit(fileIndex, storedIndex)` for every value of a parameter. */
 function forEachValue(
   shape: Shape,
@@ -66,35 +90,40 @@ function forEachValue(
   }
 }
 
+/** The parameters of a graph, without memory for them. */
+export function planParameters(graph: Graph): PlannedParameters {
+  const parameters = graph.layers.flatMap((layer) =>
+    parametersOf(layer).map((spec): PlannedParameter => {
+      const name = parameterName(layer, spec)
+      const length = storedLength(spec)
+      const block: Block = { name, fixedBytes: length * 4, bytesPerImage: 0 }
+      return { name, layer, spec, place: { block, offsetBytes: 0 }, length }
+    }),
+  )
+  const bytes = parameters.reduce((sum, { length }) => sum + length * 4 + 64, 0)
+  return { ...named(parameters), bytes, parameters }
+}
+
 /** Reserves memory for the parameters of a graph, filled with zeros. */
 export function createParameters(engine: Engine, graph: Graph): ParameterStore {
-  const entries = graph.layers.flatMap((layer) =>
-    parametersOf(layer).map((spec) => ({ layer, spec, length: storedLength(spec) })),
-  )
-  const total = entries.reduce((sum, entry) => sum + entry.length * 4 + 64, 0)
+  const planned = planParameters(graph)
   const base = engine.arena.allocate(
-    total,
+    planned.bytes,
     'The parameters of the network',
     'Raise --max-memory or choose a smaller network.',
   )
-  const byName = new Map<string, Parameter>()
-  let offset = 0
-  for (const { layer, spec, length } of entries) {
-    const name = parameterName(layer, spec)
-    const address = base + offset
-    const block: Block = { name, fixedBytes: length * 4, bytesPerImage: 0 }
-    byName.set(name, { name, layer, spec, place: { block, offsetBytes: 0 }, address, length })
-    offset += Math.ceil((length * 4) / 64) * 64
-  }
-  const get = (name: string): Parameter => {
-    const parameter = byName.get(name)
-    if (!parameter) throw new Error(`the network has no parameter '${name}'`)
-    return parameter
-  }
+  let next = base
+  const parameters = planned.parameters.map((parameter): Parameter => {
+    const address = next
+    next += Math.ceil((parameter.length * 4) / 64) * 64
+    return { ...parameter, address }
+  })
+  const { get, has } = named(parameters)
   return {
-    parameters: [...byName.values()],
+    bytes: planned.bytes,
+    parameters,
     get,
-    has: (name) => byName.has(name),
+    has,
     write(name, tensor) {
       const { address, length } = get(name)
       this.writeAs(name, tensor, engine.floats(address, length))

@@ -31,7 +31,7 @@ import {
 import { type Fusion, planFusions } from './fusion.ts'
 import type { Lifetime } from './layout.ts'
 import { type Loss, lossCall } from './loss.ts'
-import type { ParameterStore } from './parameters.ts'
+import type { PlannedParameters } from './parameters.ts'
 import { blocksOf, Steps } from './steps.ts'
 
 export interface TrainingMode {
@@ -72,8 +72,8 @@ export interface Plan {
   readonly gradientFloats: number
 }
 
-/** Plans a run. @param store gives the places of the parameters */
-export function makePlan(whole: Graph, store: ParameterStore, options: PlanOptions): Plan {
+/** Plans a run. @param store  gives the places of the parameters; they need no memory yet */
+export function makePlan(whole: Graph, store: PlannedParameters, options: PlanOptions): Plan {
   return new Planner(whole, store, options).plan()
 }
 
@@ -99,7 +99,7 @@ class Planner {
   private readonly gradients = new Map<string, Place>()
   private readonly valueGradients = new Map<string, Place>()
   private readonly graph: Graph
-  private readonly store: ParameterStore
+  private readonly store: PlannedParameters
   private readonly options: PlanOptions
   private readonly needsGradient = new Set<string>()
   /** Outputs that must exist by themselves. */
@@ -107,7 +107,7 @@ class Planner {
   private gradientFloats = 0
   private gradientBlock: Block = { name: 'gradients', fixedBytes: 0, bytesPerImage: 0 }
 
-  constructor(whole: Graph, store: ParameterStore, options: PlanOptions) {
+  constructor(whole: Graph, store: PlannedParameters, options: PlanOptions) {
     // Only what the wanted outputs need is planned.
     const wanted = [whole.output, ...(options.outputs ?? [])]
     const needed = new Set(wanted.flatMap((name) => upTo(whole, name).layers.map((layer) => layer.name)))
@@ -429,8 +429,8 @@ class Planner {
         grain?: number,
       ) => {
         const recorded = this.withStrip(call<K, Place>(kernel, args, units, grain))
-        // What runs as in inference waits for no sums over the batch, and would flow from end to end. But a strip must be read.
-        if (this.runsAsInference(layer) && !recorded.args.includes(STRIP)) this.main.add(recorded)
+        // What runs as in inference waits for no sums over the batch, and would flow from end to end.
+        if (this.runsAsInference(layer)) this.main.add(recorded)
         else this.main.addFlowing(recorded, flow)
       },
     }

@@ -2,12 +2,12 @@
 
 import { formatBytes } from '../format-bytes.ts'
 import type { Graph } from '../graph/graph.ts'
-import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
+import { type Engine, MOST_DEFAULT_THREADS, type RegisteredProgram } from '../kernels/engine.ts'
 import { type Call, call, type Step } from '../kernels/program.ts'
 import { type Block, channelsOf, type Place, paddedChannels, pixelsOf } from '../ops/op.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { layOut } from './layout.ts'
-import type { ParameterStore } from './parameters.ts'
+import type { ParameterStore, PlannedParameters } from './parameters.ts'
 import { makePlan, type PlanOptions } from './plan.ts'
 
 export interface RunnerOptions extends PlanOptions {
@@ -55,6 +55,16 @@ export interface Runner {
   /** Sets all gradients to zero. */
   readonly zeroGradients: RegisteredProgram | undefined
   close(): void
+}
+
+/** Bytes that a runner would take besides the parameters, as a function of its largest batch; as if there were as many workers as can be by default. */
+export function runnerBytes(
+  graph: Graph,
+  parameters: PlannedParameters,
+  options: PlanOptions,
+): (images: number) => number {
+  const { lifetimes } = makePlan(graph, parameters, options)
+  return (images) => layOut(lifetimes, images, MOST_DEFAULT_THREADS).totalBytes
 }
 
 /**

@@ -13,16 +13,20 @@ export interface Metrics {
  * Soft targets [count, classes], each row divided by the pictures of the step, so that the sum of the losses is the step's mean.
  * @param smoothing  share of the target that is spread evenly over all classes (Szegedy et al. 2016)
  * @param pictures   of the step, which may have several batches
+ * @param weights    by which the losses of the classes count; all alike when left out
  */
 export function softTargets(
   labels: Int32Array,
   classes: number,
   smoothing: number,
   pictures = labels.length,
+  weights?: readonly number[],
 ): Float32Array {
-  const targets = new Float32Array(labels.length * classes).fill(smoothing / classes / pictures)
+  const targets = new Float32Array(labels.length * classes)
   for (const [row, label] of labels.entries()) {
-    targets[row * classes + label] = (1 - smoothing + smoothing / classes) / pictures
+    const weight = weights?.[label] ?? 1
+    targets.fill((smoothing / classes / pictures) * weight, row * classes, (row + 1) * classes)
+    targets[row * classes + label] = ((1 - smoothing + smoothing / classes) / pictures) * weight
   }
   return targets
 }

@@ -28,11 +28,13 @@ export interface FitOptions {
   readonly schedule: Schedule
   readonly warmupEpochs: number
   readonly smoothing: number
+  /** By which the losses of the classes count; all alike when absent. */
+  readonly classWeights?: readonly number[] | undefined
   /** Epochs without a better validation before stopping; 0 never stops. */
   readonly patience: number
   readonly onNan: OnNan
   /**
-   * The batches of an epoch in its order, of `batchSize` but for the last.
+   * The batches of an epoch in its order, of `batchSize` but for the last, each whole or in parts.
    * @param from  pictures that are passed already
    */
   readonly batches: (epoch: number, from: number, signal: AbortSignal | undefined) => AsyncIterable<TrainingBatch>

@@ -25,6 +25,8 @@ export interface StepOptions {
   readonly updater: Updater
   readonly classes: number
   readonly smoothing: number
+  /** By which the losses of the classes count; all alike when absent. */
+  readonly classWeights?: readonly number[] | undefined
   readonly signal: AbortSignal | undefined
 }
 
@@ -37,7 +39,7 @@ export interface StepOptions {
 export async function gatherGradient(
   batches: AsyncIterator<TrainingBatch>,
   pictures: number,
-  { runner, updater, classes, smoothing, signal }: StepOptions,
+  { runner, updater, classes, smoothing, classWeights, signal }: StepOptions,
 ): Promise<StepGradient & { readonly computedMs: number }> {
   const taken: TrainingBatch[] = []
   let seen = 0
@@ -53,7 +55,7 @@ export async function gatherGradient(
     seen += count
     taken.push(next.value)
     next.value.write()
-    runner.writeTargets(softTargets(labels, classes, smoothing, pictures))
+    runner.writeTargets(softTargets(labels, classes, smoothing, pictures, classWeights))
     const computingSince = performance.now()
     await runner.run(count, { signal, more: seen < pictures ? [] : [updater.measure] })
     computedMs += performance.now() - computingSince

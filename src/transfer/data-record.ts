@@ -14,6 +14,8 @@ export interface DataRecord {
   /** The lines of split.jsonl. */
   readonly text: string
   readonly fingerprint: string
+  /** SHA-256 of the contents by path; without files that could not be read. */
+  readonly digests: ReadonlyMap<string, string>
 }
 
 /** The pictures with their contents, as `loadData` has seen them. */
@@ -24,15 +26,17 @@ export async function recordData(data: DataSplit): Promise<DataRecord> {
     ['test', data.test],
   ]
   const lines: string[] = []
+  const digests = new Map<string, string>()
   const breath = breathing()
   for (const [split, samples] of parts) {
     for (const sample of samples) {
+      if (sample.contents) digests.set(sample.file, sample.contents.sha256)
       lines.push(lineOf(sample, data.classes[sample.label], split))
       if (breath.due()) await breath.pause()
     }
   }
   const text = lines.join('')
-  return { text, fingerprint: sha256(text) }
+  return { text, fingerprint: sha256(text), digests }
 }
 
 function lineOf({ path: name, contents }: Sample, label: string | undefined, split: string): string {

@@ -40,10 +40,12 @@ export async function doctor(options: WorkOptions): Promise<DoctorReport> {
     () =>
       `${formatBytes(freemem())} free of ${formatBytes(totalmem())}; kernels may use up to ${formatBytes(engine.arena.limitBytes)}`,
   )
-  await check(
-    'kernels',
-    () =>
-      `${engine.build} build, digest ${engine.digest}; relaxed SIMD ${relaxedAvailable(true) ? 'available' : 'not available on this Node'}`,
+  await check('kernels', () =>
+    [
+      `${engine.build} build, digest ${engine.digest}`,
+      `relaxed SIMD ${relaxedAvailable(true) ? 'available' : 'not available on this Node'}`,
+      ...(engine.simdNote === undefined ? [] : [engine.simdNote]),
+    ].join('; '),
   )
   await check('arithmetic', async () => multiplyAdds(options))
   await check(

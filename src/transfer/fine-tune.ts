@@ -1,27 +1,24 @@
-import { augmentations } from '../data/augmentations/index.ts'
-import { epochOrder } from '../data/epoch-order.ts'
-import { loadBatches } from '../data/loader.ts'
 import { freezeExcept } from '../graph/freeze.ts'
 import type { Graph } from '../graph/graph.ts'
 import { layerNamed } from '../graph/graph.ts'
 import { graphOf, type Model } from '../model/model.ts'
 import { channelsOf } from '../ops/op.ts'
 import { createUpdater, updaterBytes } from '../optim/updater.ts'
-import { createRunner } from '../runtime/runner.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import type { TrainingBatch } from '../train/step.ts'
-import { evaluatePictures } from './evaluate-pictures.ts'
+import { openCutNetwork } from './cut-network.ts'
 import { headTrainerBytes } from './head-trainer.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { saveBest } from './save-best.ts'
-import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors, type Session } from './session.ts'
+import { loadTensors, openSession, readTensors, type Session } from './session.ts'
 import { firstHead } from './train-on-features.ts'
 import { vectorsOf } from './train-vectors.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
 import { batchStatistics, trainableLayers, trainableParameters, trainableValues } from './trainable.ts'
+import { openWholeNetwork } from './whole-network.ts'
 
 export async function fineTune(work: Work): Promise<Outcome> {
-  const { options, config, data, model, out, timing, resumed } = work
+  const { options, config, data, model, out, resumed } = work
   const { engine, listener, signal } = options
   const plain = graphOf(model)
   const graph = freezeExcept(plain, trainableLayers(plain, config))
@@ -32,23 +29,27 @@ export async function fineTune(work: Work): Promise<Outcome> {
     const trainable = trainableParameters(graph, config.bnAffine)
     const statistics = batchStatistics(graph, config.bn)
     // All memory is taken before the first picture is looked at, so that too little of it is known at once.
-    const watcher = await openInference(engine, session, INFERENCE_BATCH, [graph.features], signal)
     const optimiser = { optimiser: config.opt, settings: { momentum: config.momentum } }
-    const runner = createRunner(engine, graph, session.store, {
-      images: config.batchSize,
-      input: 'bytes',
-      training: { trainable, batchStatistics: statistics },
-      besideBytes:
-        updaterBytes(optimiser, trainableValues(session.store, trainable), trainable.size) +
-        headTrainerBytes(channelsOf(layerNamed(graph, graph.features).shape), classes, model.head, config.batchSize),
-    })
+    const besideBytes =
+      updaterBytes(optimiser, trainableValues(session.store, trainable), trainable.size) +
+      headTrainerBytes(
+        channelsOf(layerNamed(graph, graph.features).shape),
+        classes,
+        model.head,
+        config.microBatch ?? config.batchSize,
+      )
+    const mode = { trainable, batchStatistics: statistics }
+    const network =
+      (await openCutNetwork(work, session, mode, besideBytes)) ??
+      (await openWholeNetwork(work, session, mode, besideBytes))
+    const runner = network.training
     const updater = createUpdater(engine, runner, session.store, {
       ...optimiser,
       weightDecay: config.weightDecay,
       clipNorm: config.clipGrad,
     })
     try {
-      const vectors = await vectorsOf(work, watcher)
+      const vectors = await vectorsOf(work, network.features)
       if (!resumed) {
         if (hasHead)
           listener?.({
@@ -74,13 +75,8 @@ export async function fineTune(work: Work): Promise<Outcome> {
         changing,
         counters,
         pictures: trainCount,
-        batches: (epoch, from, stop) =>
-          pictureBatches(work, { runner, epoch, from, knownBad: vectors.badTrain, statistics, counters, signal: stop }),
-        async validate(stop) {
-          await watcher.prepare(stop)
-          const pictures = vectors.validationBytes ?? data.validation
-          return evaluatePictures(watcher, pictures, model.preprocessing, classes, { signal: stop, timing })
-        },
+        batches: (epoch, from, stop) => counted(network.batches(epoch, from, vectors, stop), statistics, counters),
+        validate: (stop) => network.validate(vectors, stop),
         weights: () => readTensors(session.store, names),
         onBest: (weights, counts) =>
           saveBest(out, withWeights(model, session, weights, counts), { training: trainingRecord(work) }),
@@ -96,8 +92,7 @@ export async function fineTune(work: Work): Promise<Outcome> {
       }
     } finally {
       updater.close()
-      runner.close()
-      watcher.close()
+      network.close()
     }
   } finally {
     session.close()
@@ -115,42 +110,17 @@ async function freshHead(graph: Graph, seed: number): Promise<ReadonlyMap<string
   )
 }
 
-interface PictureBatches {
-  readonly runner: { writeBytes(bytes: Uint8Array): void }
-  readonly epoch: number
-  /** Good pictures of the epoch that are passed already. */
-  readonly from: number
-  readonly knownBad: Set<number>
-  /** Names of the batch norms that learn their statistics, and their counters. */
-  readonly statistics: ReadonlySet<string>
-  readonly counters: Map<string, number>
-  readonly signal: AbortSignal | undefined
-}
-
-async function* pictureBatches(work: Work, options: PictureBatches): AsyncGenerator<TrainingBatch> {
-  const { runner, epoch, from, knownBad, statistics, counters, signal } = options
-  const { config, data, model, timing } = work
-  const order = epochOrder(data.train.length, config.seed, epoch).filter((index) => !knownBad.has(index))
-  for await (const batch of loadBatches({
-    samples: data.train,
-    order: order.subarray(from),
-    preprocessing: model.preprocessing,
-    batchSize: config.batchSize,
-    augment: augmentations[config.augment],
-    seed: config.seed,
-    epoch,
-    signal,
-    knownBad,
-    kept: work.kept,
-    statistics: timing.load,
-    // Pictures that could not be read are known by now; one that vanished since must not change the run silently.
-    onError: 'stop',
-  })) {
+/** Counts the batches that the batch norms learn from. */
+async function* counted(
+  batches: AsyncIterable<TrainingBatch>,
+  statistics: ReadonlySet<string>,
+  counters: Map<string, number>,
+): AsyncGenerator<TrainingBatch> {
+  for await (const batch of batches) {
     yield {
-      labels: batch.labels,
-      names: () => batch.indices.map((index) => data.train[index]?.path ?? ''),
+      ...batch,
       write() {
-        runner.writeBytes(batch.bytes)
+        batch.write()
         for (const layer of statistics) {
           const name = `${layer}.num_batches_tracked`
           counters.set(name, (counters.get(name) ?? 0) + 1)

@@ -13,9 +13,11 @@ import { minimise } from '../solve/lbfgs.ts'
 import { foldStandardisation, standardisationOf, standardise } from '../solve/standardise.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
+import { balancedOrder } from '../train/balanced-order.ts'
+import { batchPieces } from '../train/batch-pieces.ts'
 import { type Metrics, metricsOf, softTargets } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
-import type { WorkOptions } from './options.ts'
+import type { Sampler, WorkOptions } from './options.ts'
 import { loadTensors } from './session.ts'
 
 /** Labelled feature vectors. */
@@ -33,8 +35,8 @@ export interface HeadTrainer {
   readonly graph: Graph
   readonly runner: Runner
   readonly store: ReturnType<typeof createParameters>
-  /** Batches of one epoch in the order drawn from the seed. @param from  vectors that are passed already */
-  batches(epoch: number, batchSize: number, seed: number, from: number): AsyncIterable<TrainingBatch>
+  /** Batches of one epoch in the order drawn from the seed, or parts of them. @param from  vectors that are passed already */
+  batches(epoch: number, from: number): AsyncIterable<TrainingBatch>
   /** Metrics of the folded head on raw vectors. */
   evaluate(vectors: Vectors, signal: AbortSignal | undefined): Promise<Metrics>
   /** Weights for raw features, by parameter name. */
@@ -45,14 +47,14 @@ export interface HeadTrainer {
 const CHUNK = 1024
 
 /** An upper bound of the memory that training a head takes: two copies of it, its gradients, an optimiser, and the activations. */
-export function headTrainerBytes(width: number, classes: number, head: Head, batchSize: number): number {
+export function headTrainerBytes(width: number, classes: number, head: Head, microBatch: number): number {
   const graph = headGraph(width, classes, head, 'classifier')
   const weights = graph.layers.reduce(
     (sum, layer) => sum + parametersOf(layer).reduce((own, { shape }) => own + elementCount(shape), 0),
     0,
   )
   const activations = graph.layers.reduce((sum, layer) => sum + channelsOf(layer.shape), 0)
-  return 4 * (5 * weights + 3 * activations * Math.max(batchSize, CHUNK)) + (1 << 20)
+  return 4 * (5 * weights + 3 * activations * Math.max(microBatch, CHUNK)) + (1 << 20)
 }
 
 export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
@@ -63,6 +65,9 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
   readonly classifier: string
   readonly seed: number
   readonly batchSize: number
+  readonly sampler: Sampler
+  /** Vectors of a batch that are computed at a time. */
+  readonly microBatch: number
 }
 
 export async function createHeadTrainer(options: HeadTrainerOptions): Promise<HeadTrainer> {
@@ -77,7 +82,7 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
     graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))),
   )
   const runner = createRunner(engine, graph, store, {
-    images: Math.max(options.batchSize, CHUNK),
+    images: Math.max(options.microBatch, CHUNK),
     input: 'floats',
     training: { trainable, batchStatistics: new Set() },
   })
@@ -104,10 +109,13 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
     runner,
     store,
     folded,
-    async *batches(epoch, batchSize, seed, from) {
-      const order = epochOrder(labels.length, seed, epoch)
-      for (let at = from; at < order.length; at += batchSize) {
-        const members = order.subarray(at, at + batchSize)
+    async *batches(epoch, from) {
+      const order =
+        options.sampler === 'balanced'
+          ? balancedOrder(labels, options.seed, epoch)
+          : epochOrder(labels.length, options.seed, epoch)
+      for (const { start, end } of batchPieces(from, order.length, options.batchSize, options.microBatch)) {
+        const members = order.subarray(start, end)
         const batchLabels = Int32Array.from(members, (index) => labels[index] ?? 0)
         yield {
           labels: batchLabels,
@@ -145,12 +153,14 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
 /**
  * Multinomial logistic regression on the trainer's vectors, to the optimum: mean cross-entropy + |W|²/(2·strength·n), biases free, as
  * scikit-learn's LogisticRegression(C = strength) on standardised features.
+ * @param weights  by which the losses of the classes count; all alike when absent
  */
 export async function solveHead(
   trainer: HeadTrainer,
   vectors: Vectors,
   classes: number,
   strength: number,
+  weights: readonly number[] | undefined,
   options: Pick<WorkOptions, 'engine' | 'signal' | 'listener'>,
 ): Promise<void> {
   const { runner, store, graph } = trainer
@@ -163,16 +173,16 @@ export async function solveHead(
   const weightName = `${layer.name}.weight`
   const biasName = `${layer.name}.bias`
   const inputs = await standardise(vectors.values, await standardisationOf(vectors.values, width))
-  const weights = classes * width
+  const weightCount = classes * width
   const maxIterations = 500
   listener?.({ type: 'phase', phase: 'solve', total: maxIterations, unit: 'iterations' })
 
   const put = (x: Float64Array) => {
-    store.write(weightName, { shape: [classes, width], data: Float32Array.from(x.subarray(0, weights)) })
-    store.write(biasName, { shape: [classes], data: Float32Array.from(x.subarray(weights)) })
+    store.write(weightName, { shape: [classes, width], data: Float32Array.from(x.subarray(0, weightCount)) })
+    store.write(biasName, { shape: [classes], data: Float32Array.from(x.subarray(weightCount)) })
   }
   const minimum = await minimise({
-    initial: new Float64Array(weights + classes),
+    initial: new Float64Array(weightCount + classes),
     maxIterations,
     signal,
     onIteration: ({ iteration, value }) =>
@@ -189,20 +199,18 @@ export async function solveHead(
       for (let at = 0; at < rows; at += CHUNK) {
         const count = Math.min(CHUNK, rows - at)
         runner.writeFloats(inputs.subarray(at * width, (at + count) * width))
-        // The targets' weight makes the sum of all losses the mean.
-        const targets = softTargets(vectors.labels.subarray(at, at + count), classes, 0).map(
-          (target) => (target * count) / rows,
-        )
+        // Divided by all rows, so that the sum of all losses is their mean.
+        const targets = softTargets(vectors.labels.subarray(at, at + count), classes, 0, rows, weights)
         runner.writeTargets(targets)
         await runner.run(count, { signal })
         value += runner.losses(count).reduce((sum, loss) => sum + loss, 0)
       }
-      const gradient = new Float64Array(weights + classes)
+      const gradient = new Float64Array(weightCount + classes)
       gradient.set(runner.gradient(weightName).data, 0)
-      gradient.set(runner.gradient(biasName).data, weights)
+      gradient.set(runner.gradient(biasName).data, weightCount)
       if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
       const penalty = 1 / (strength * rows)
-      for (let index = 0; index < weights; index++) {
+      for (let index = 0; index < weightCount; index++) {
         const w = x[index] ?? 0
         value += (penalty / 2) * w * w
         gradient[index] = (gradient[index] ?? 0) + penalty * w

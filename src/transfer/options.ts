@@ -23,6 +23,9 @@ export interface WorkOptions {
   readonly onError?: 'skip' | 'stop'
 }
 
+/** Which training pictures an epoch has: all of them, or as many in which all classes come equally often. */
+export type Sampler = 'all' | 'balanced'
+
 export type TrainMode = 'features' | 'head' | 'finetune'
 
 export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
@@ -44,6 +47,10 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly bnAffine?: 'train' | 'frozen'
   readonly epochs?: number
   readonly batchSize?: number
+  /** Batches of a step. */
+  readonly accum?: number
+  /** Pictures of a batch that are computed at a time; all, or what fits into memory, when left out. */
+  readonly microBatch?: number
   readonly opt?: 'sgd' | 'momentum' | 'nesterov' | 'adam' | 'adamw'
   readonly lr?: number
   readonly momentum?: number
@@ -53,10 +60,22 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly warmupHead?: number
   readonly smoothing?: number
   readonly clipGrad?: number
+  /** By which the losses of the classes count: 'auto' for small classes more, or a JSON file of numbers by class. */
+  readonly classWeights?: string
+  readonly sampler?: Sampler
   readonly head?: string
   /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
   readonly strength?: number
   readonly augment?: 'none' | 'light'
+  /**
+   * Where the activations of pictures below the first layer that trains are kept: 'off', 'memory' or a folder. Memory, as far as it goes,
+   * when left out. Changes no result.
+   */
+  readonly cache?: string
+  /** Most bytes of it. */
+  readonly cacheSize?: number
+  /** How many versions of a picture an augmentation makes; one for each epoch when left out. */
+  readonly cacheVariants?: number
   /** Fraction, folder or list file. */
   readonly val?: string
   readonly trainList?: string

@@ -74,11 +74,14 @@ export async function leaveNoBeginning(out: string): Promise<void> {
 export interface RunManifest {
   readonly version: string
   readonly node: string
-  readonly kernels: { readonly build: string; readonly digest: string }
+  /** Results depend on the digest; `vectorBits` tells how fast they came. */
+  readonly kernels: { readonly build: string; readonly digest: string; readonly vectorBits?: number }
   readonly threads: number
   readonly model: { readonly name: string; readonly architecture: string; readonly sha256: string | null }
   /** The fingerprint is the SHA-256 of split.jsonl. */
   readonly data: { readonly root: string; readonly classes: readonly string[]; readonly fingerprint: string }
+  /** By which the losses of the classes count, in their order; null: all alike. */
+  readonly classWeights: readonly number[] | null
   readonly seed: number
 }
 

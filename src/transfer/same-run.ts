@@ -8,7 +8,7 @@ import type { RunManifest } from './run-folder.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /**
- * Options that may differ: paths, because contents are compared; how often is saved; and which unreadable pictures are put up with,
+ * Options that may differ: paths, because contents are compared; how often is saved, and what is kept in caches; and which unreadable pictures are put up with,
  * because the pictures are the same.
  */
 const free: ReadonlySet<string> = new Set<keyof TrainConfig>([
@@ -17,7 +17,10 @@ const free: ReadonlySet<string> = new Set<keyof TrainConfig>([
   'val',
   'trainList',
   'test',
+  'classWeights',
   'saveEvery',
+  'cache',
+  'cacheSize',
   'keepCheckpoints',
   'onError',
   'maxBad',
@@ -30,6 +33,7 @@ export function originOf(manifest: RunManifest, config: TrainConfig): JsonObject
     kernels: manifest.kernels.digest,
     model: manifest.model.sha256,
     data: manifest.data.fingerprint,
+    classWeights: manifest.classWeights === null ? null : manifest.classWeights.join(' '),
     config: Object.fromEntries<JsonValue>(decisive),
   }
 }
@@ -68,6 +72,8 @@ export async function checkSameRun(
       `the kernels are another build (${before.kernels.build} ${before.kernels.digest}, now ${kernels.build} ${kernels.digest}; --allow-build-change accepts it)`,
     )
   }
+  if (origin && origin['classWeights'] !== now['classWeights'])
+    differences.push(`the weights of the classes are ${now['classWeights']}, not ${origin['classWeights']}`)
   if (origin) differences.push(...configDifferences(origin['config'], now['config']))
   if (differences.length > 0)
     throw new RegraftError('usage', `${run} cannot be gone on with: ${differences.join('; ')}.`, { file: run })

@@ -2,7 +2,7 @@
 import { RegraftError } from '../errors.ts'
 import type { Head } from '../model/model.ts'
 import type { OnNan } from '../train/divergence.ts'
-import type { TrainMode, TrainOptions } from './options.ts'
+import type { Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseSaveEvery } from './save-every.ts'
 
 /** The options that decide the result, complete: what `config.yaml` of a run says. */
@@ -20,6 +20,9 @@ export interface TrainConfig {
   readonly strength: number
   readonly epochs: number
   readonly batchSize: number
+  readonly accum: number
+  /** Pictures of a batch that are computed at a time; null: all of them. */
+  readonly microBatch: number | null
   readonly opt: NonNullable<TrainOptions['opt']>
   readonly lr: number
   readonly momentum: number
@@ -29,7 +32,15 @@ export interface TrainConfig {
   readonly warmupHead: number | null
   readonly smoothing: number
   readonly clipGrad: number
+  readonly classWeights: string | null
+  readonly sampler: Sampler
   readonly augment: NonNullable<TrainOptions['augment']>
+  /** 'off', 'memory' or a folder; null: memory, as far as it goes. */
+  readonly cache: string | null
+  /** Bytes; null: the default of the kind. */
+  readonly cacheSize: number | null
+  /** How many versions of a picture an augmentation makes; null: one for each epoch. */
+  readonly cacheVariants: number | null
   readonly val: string | null
   readonly trainList: string | null
   readonly groupBy: string | null
@@ -58,9 +69,11 @@ export const trainDefaults = {
   head: 'linear',
   strength: 0.1,
   batchSize: 32,
+  accum: 1,
   opt: 'adamw',
   momentum: 0.9,
   sched: 'cosine',
+  sampler: 'all',
   patience: 10,
   onNan: 'stop',
   saveEvery: '5m',
@@ -71,6 +84,9 @@ export const trainDefaults = {
   finetune: { epochs: 10, lr: 5e-4, weightDecay: 0.01, warmupEpochs: 1, smoothing: 0.1, clipGrad: 5 },
   scratch: { epochs: 30, lr: 3e-3, weightDecay: 0.01, warmupEpochs: 1, smoothing: 0.1, clipGrad: 5 },
 } as const
+
+/** How much a cache may keep when nobody said. */
+export const cacheDefaults = { memoryBytes: 2 ** 30, folderBytes: 10 * 2 ** 30 } as const
 
 /** Fills in what was left open. @throws RegraftError 'usage' for options that contradict each other */
 export function completeConfig(options: TrainOptions): TrainConfig {
@@ -99,6 +115,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     strength: options.strength ?? trainDefaults.strength,
     epochs: options.epochs ?? phase.epochs,
     batchSize: options.batchSize ?? trainDefaults.batchSize,
+    accum: options.accum ?? trainDefaults.accum,
+    microBatch: options.microBatch ?? null,
     opt: options.opt ?? trainDefaults.opt,
     lr: options.lr ?? phase.lr,
     momentum: options.momentum ?? trainDefaults.momentum,
@@ -108,7 +126,12 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     warmupHead: options.warmupHead ?? null,
     smoothing: options.smoothing ?? phase.smoothing,
     clipGrad: options.clipGrad ?? phase.clipGrad,
+    classWeights: options.classWeights ?? null,
+    sampler: options.sampler ?? trainDefaults.sampler,
     augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
+    cache: options.cache ?? null,
+    cacheSize: options.cacheSize ?? null,
+    cacheVariants: options.cacheVariants ?? null,
     val: options.val ?? null,
     trainList: options.trainList ?? null,
     groupBy: options.groupBy ?? null,
@@ -150,6 +173,9 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--bn', options.bn, 'frozen', '--mode finetune')
     only('--bn-affine', options.bnAffine, trainDefaults.bnAffine, '--mode finetune')
     only('--warmup-head', options.warmupHead, null, '--mode finetune')
+    only('--cache', options.cache, null, '--mode finetune')
+    only('--cache-size', options.cacheSize, null, '--mode finetune')
+    only('--cache-variants', options.cacheVariants, null, '--mode finetune')
     if (options.augment !== undefined && options.augment !== 'none') {
       throw new RegraftError(
         'usage',
@@ -157,6 +183,8 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
       )
     }
   }
+  if (options.augment === 'none') only('--cache-variants', options.cacheVariants, null, '--augment')
+  if (options.cache === 'off') only('--cache-size', options.cacheSize, null, '--cache')
   const solved = mode === 'features' && parseHead(options.head ?? trainDefaults.head).kind === 'linear'
   if (solved) {
     const { epochs, lr, weightDecay, warmupEpochs, smoothing, clipGrad } = trainDefaults.head_
@@ -170,7 +198,10 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
     only('--smoothing', options.smoothing, smoothing, gradient)
     only('--clip-grad', options.clipGrad, clipGrad, gradient)
+    only('--sampler', options.sampler, trainDefaults.sampler, gradient)
     only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
+    only('--accum', options.accum, trainDefaults.accum, gradient)
+    only('--micro-batch', options.microBatch, null, gradient)
     only('--patience', options.patience, trainDefaults.patience, gradient)
     only('--on-nan', options.onNan, trainDefaults.onNan, gradient)
     only('--save-every', options.saveEvery, trainDefaults.saveEvery, gradient)

@@ -10,6 +10,7 @@ import { fitResumably } from './resumable-fit.ts'
 import { allFinite, INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { type BothVectors, vectorsOf } from './train-vectors.ts'
 import type { Outcome, Work } from './train-work.ts'
+import { wholePass } from './whole-network.ts'
 
 function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
   const { options, config, model } = work
@@ -22,6 +23,8 @@ function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
     classifier: architectureOf(model).classifier,
     seed: config.seed,
     batchSize: config.batchSize,
+    sampler: config.sampler,
+    microBatch: config.microBatch ?? config.batchSize,
   })
 }
 
@@ -34,7 +37,7 @@ export async function trainOnFeatures(work: Work): Promise<Outcome> {
     const { features } = trunk.graph
     const runner = await openInference(options.engine, trunk, INFERENCE_BATCH, [features], options.signal)
     try {
-      vectors = await vectorsOf(work, runner)
+      vectors = await vectorsOf(work, wholePass(work, runner))
     } finally {
       runner.close()
     }
@@ -71,7 +74,7 @@ interface HeadOutcome {
 async function solve(work: Work, trainer: HeadTrainer, vectors: BothVectors): Promise<HeadOutcome> {
   const { options, config, model } = work
   const startedAt = performance.now()
-  await solveHead(trainer, vectors.train, model.labels.length, config.strength, options)
+  await solveHead(trainer, vectors.train, model.labels.length, config.strength, work.classWeights, options)
   const training = await trainer.evaluate(vectors.train, options.signal)
   const validation = await trainer.evaluate(vectors.validation, options.signal)
   const record: EpochRecord = {
@@ -105,7 +108,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
       changing: trainer.store.parameters,
       counters: new Map(),
       pictures: vectors.train.labels.length,
-      batches: (epoch, from) => trainer.batches(epoch, config.batchSize, config.seed, from),
+      batches: (epoch, from) => trainer.batches(epoch, from),
       validate: (signal) => trainer.evaluate(vectors.validation, signal),
       weights: async () => trainer.folded(),
     })
@@ -121,7 +124,7 @@ export async function firstHead(work: Work, vectors: BothVectors): Promise<Reado
   const trainer = await trainerFor(work, vectors.train)
   try {
     if (model.head.kind === 'linear' && config.warmupHead === null) {
-      await solveHead(trainer, vectors.train, model.labels.length, config.strength, options)
+      await solveHead(trainer, vectors.train, model.labels.length, config.strength, work.classWeights, options)
       return trainer.folded()
     }
     const epochs = config.warmupHead ?? 10
@@ -146,9 +149,10 @@ export async function firstHead(work: Work, vectors: BothVectors): Promise<Reado
         schedule: { kind: 'cosine' },
         warmupEpochs: 0,
         smoothing: config.smoothing,
+        classWeights: work.classWeights,
         patience: 0,
         onNan: 'stop',
-        batches: (epoch, from) => trainer.batches(epoch, config.batchSize, config.seed, from),
+        batches: (epoch, from) => trainer.batches(epoch, from),
         validate: (signal) => trainer.evaluate(vectors.validation, signal),
         isFinite: () => allFinite(options.engine, trainer.store.parameters),
         // Nothing of it is kept, so there is nothing to stop for before it is done.

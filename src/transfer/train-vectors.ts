@@ -1,9 +1,9 @@
+import type { BadImage } from '../data/loader.ts'
 import type { DataSplit, Sample } from '../data/sample.ts'
 import { RegraftError } from '../errors.ts'
 import { inertName } from '../inert-text.ts'
 import type { Model } from '../model/model.ts'
-import type { Runner } from '../runtime/runner.ts'
-import { type ImageOutputs, imageOutputs } from './extract-features.ts'
+import type { ImageOutputs } from './extract-features.ts'
 import type { Vectors } from './head-trainer.ts'
 import { writeBad } from './run-folder.ts'
 import { badCollector, type Work } from './train-work.ts'
@@ -12,38 +12,29 @@ export interface BothVectors {
   readonly train: Vectors
   readonly validation: Vectors
   readonly badTrain: Set<number>
-  readonly validationBytes: { readonly bytes: Uint8Array; readonly labels: Int32Array } | undefined
+  readonly badValidation: Set<number>
 }
 
-/** Bytes of decoded validation pictures that are kept in memory; beyond it they are decoded in each epoch. */
-const KEPT_PICTURES_BYTES = 1 << 30
+/** How pictures become feature vectors. `knownBad` grows by those that cannot be read. */
+export type FeaturePass = (
+  samples: readonly Sample[],
+  options: {
+    readonly split: 'train' | 'validation'
+    readonly knownBad: Set<number>
+    readonly onBad: (image: BadImage) => void
+  },
+) => Promise<ImageOutputs>
 
 /**
  * Each picture through the trunk once; what cannot be read is found on the way.
- * @param runner  prepared, and giving the features
  */
-export async function vectorsOf(work: Work, runner: Runner): Promise<BothVectors> {
-  const { options, config, data, model, timing } = work
+export async function vectorsOf(work: Work, pass: FeaturePass): Promise<BothVectors> {
+  const { options, data, model } = work
   const total = data.train.length + data.validation.length
   const onBad = badCollector(work, total)
-  const badTrain = new Set<number>()
-  const pass = async (
-    samples: readonly Sample[],
-    known: Set<number>,
-    onBytes?: (bytes: Uint8Array, indices: readonly number[]) => void,
-  ): Promise<Vectors> => {
-    const outputs = await imageOutputs(runner, samples, {
-      signal: options.signal,
-      listener: options.listener,
-      onError: config.onError,
-      phase: 'features',
-      preprocessing: model.preprocessing,
-      layer: runner.graph.features,
-      onBad,
-      knownBad: known,
-      timing,
-      ...(onBytes ? { onBytes } : {}),
-    })
+  const vectors = async (split: 'train' | 'validation', knownBad: Set<number>): Promise<Vectors> => {
+    const samples = data[split]
+    const outputs = await pass(samples, { split, knownBad, onBad })
     checkFeatures(outputs, samples, model)
     return {
       values: outputs.values,
@@ -52,36 +43,19 @@ export async function vectorsOf(work: Work, runner: Runner): Promise<BothVectors
       paths: outputs.indices.map((index) => samples[index]?.path ?? ''),
     }
   }
-  const trainVectors = await pass(data.train, badTrain)
-  const { height, width } = model.preprocessing
-  const pictureBytes = height * width * 3
-  const keep = data.validation.length * pictureBytes <= KEPT_PICTURES_BYTES
-  const kept = new Uint8Array(keep ? data.validation.length * pictureBytes : 0)
-  let at = 0
-  const validationVectors = await pass(
-    data.validation,
-    new Set(),
-    keep
-      ? (bytes) => {
-          kept.set(bytes, at)
-          at += bytes.length
-        }
-      : undefined,
-  )
+  const badTrain = new Set<number>()
+  const badValidation = new Set<number>()
+  const train = await vectors('train', badTrain)
+  const validation = await vectors('validation', badValidation)
   if (options.strict && work.bad.length > 0) {
     throw new RegraftError(
       'data',
       `${work.bad.length} pictures cannot be read, and --strict was given. The first: ${work.bad[0]?.path}: ${work.bad[0]?.reason}.`,
     )
   }
-  checkEnough(data, trainVectors.labels, validationVectors.labels)
+  checkEnough(data, train.labels, validation.labels)
   await writeBad(work.out, work.bad)
-  return {
-    train: trainVectors,
-    validation: validationVectors,
-    badTrain,
-    validationBytes: keep ? { bytes: kept.subarray(0, at), labels: validationVectors.labels } : undefined,
-  }
+  return { train, validation, badTrain, badValidation }
 }
 
 /** Pictures are always finite, so features that are not are the network's doing. */

@@ -1,12 +1,14 @@
 // What the ways of training share: the work at hand and what comes out of it.
 import * as path from 'node:path'
 import type { KeptImages } from '../data/decode.ts'
+import { epochOrder } from '../data/epoch-order.ts'
 import type { BadImage } from '../data/loader.ts'
 import type { DataSplit } from '../data/sample.ts'
 import { RegraftError } from '../errors.ts'
 import type { JsonObject } from '../files/strict-json.ts'
 import type { Model } from '../model/model.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
+import { balancedOrder } from '../train/balanced-order.ts'
 import type { Checkpointed } from '../train/checkpoint.ts'
 import type { EpochRecord } from '../train/events.ts'
 import type { TimeBudget } from '../train/time-budget.ts'
@@ -22,10 +24,14 @@ export interface Work {
   readonly data: DataSplit
   /** With the new classes; the head's weights come from training. */
   readonly model: Model
+  /** By which the losses of the classes count; all alike when absent. */
+  readonly classWeights: readonly number[] | undefined
   readonly timing: Timing
   /** Encoded pictures, read once for all epochs. */
   readonly kept: KeptImages
   readonly bad: BadImage[]
+  /** SHA-256 of the pictures' contents by path. */
+  readonly digests: ReadonlyMap<string, string>
   /** Writes down what happened so far. */
   readonly flushEvents: () => Promise<void>
   /** What checkpoints say of where they come from. */
@@ -59,6 +65,20 @@ export function badCollector(work: Work, total: number): (image: BadImage) => vo
       )
     }
   }
+}
+
+/** The epoch that the draws of an augmentation belong to: with variants they come again. */
+export function drawEpoch({ cacheVariants }: TrainConfig, epoch: number): number {
+  return cacheVariants === null ? epoch : epoch % cacheVariants
+}
+
+/** The training pictures of an epoch in its order; those in `bad` do not come. */
+export function trainingOrder({ config, data }: Work, bad: ReadonlySet<number>, epoch: number): Uint32Array {
+  if (config.sampler === 'all')
+    return epochOrder(data.train.length, config.seed, epoch).filter((index) => !bad.has(index))
+  const good = Uint32Array.from(data.train.keys()).filter((index) => !bad.has(index))
+  const labels = Int32Array.from(good, (index) => data.train[index]?.label ?? 0)
+  return balancedOrder(labels, config.seed, epoch).map((position) => good[position] ?? 0)
 }
 
 export function trainingRecord(work: Work): unknown {

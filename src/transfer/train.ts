@@ -13,10 +13,12 @@ import { type Metrics, metricsOf } from '../train/classification.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { version } from '../version.ts'
 import { withAbsolutePaths } from './absolute-paths.ts'
+import { classWeightsOf } from './class-weights.ts'
 import { recordData } from './data-record.ts'
 import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
+import { microBatchFor } from './micro-batch.ts'
 import type { TrainOptions, TrainResult } from './options.ts'
 import {
   describeRun,
@@ -34,7 +36,6 @@ import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { completeConfig, parseHead, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
 import { trainOnFeatures } from './train-on-features.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
-import { trainableLayers } from './trainable.ts'
 import { validationChoice } from './validation-choice.ts'
 
 /**
@@ -50,21 +51,21 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   const startedAt = performance.now()
   const { signal, listener } = options
   const out = options.resume ?? options.out
-  const config =
+  const asked =
     options.resume === undefined
       ? await withAbsolutePaths(completeConfig(options))
       : await readRunConfig(options.resume)
   // What a run that goes on is told anew has to have an effect on it, too.
-  if (options.resume !== undefined) refuseWithoutEffect({ ...options, head: config.head }, config.mode)
-  const head = parseHead(config.head)
+  if (options.resume !== undefined) refuseWithoutEffect({ ...options, head: asked.head }, asked.mode)
+  const head = parseHead(asked.head)
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
-  const data = await loadData(config.data, {
-    seed: config.seed,
-    validation: validationChoice(config.val),
-    ...(config.trainList === null ? {} : { trainList: config.trainList }),
-    ...(config.groupBy === null ? {} : { groupBy: config.groupBy }),
-    dedupe: config.dedupe,
-    ...(config.test === null ? {} : { test: config.test }),
+  const data = await loadData(asked.data, {
+    seed: asked.seed,
+    validation: validationChoice(asked.val),
+    ...(asked.trainList === null ? {} : { trainList: asked.trainList }),
+    ...(asked.groupBy === null ? {} : { groupBy: asked.groupBy }),
+    dedupe: asked.dedupe,
+    ...(asked.test === null ? {} : { test: asked.test }),
     signal,
     onProgress: (done, total) => listener?.({ type: 'progress', phase: 'check', done, total }),
   })
@@ -74,13 +75,13 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   if (data.validation.length === 0)
     throw new RegraftError(
       'data',
-      `${config.data}: there is no picture to validate with. Give --val a folder, a list or a fraction such as 0.2.`,
+      `${asked.data}: there is no picture to validate with. Give --val a folder, a list or a fraction such as 0.2.`,
     )
 
-  const changes = preprocessingChanges(config)
-  const base = config.pretrained
-    ? await pretrainedModel(config.model, changes, listener)
-    : await freshModel(config.model, config.seed, changes)
+  const changes = preprocessingChanges(asked)
+  const base = asked.pretrained
+    ? await pretrainedModel(asked.model, changes, listener)
+    : await freshModel(asked.model, asked.seed, changes)
   // A head for the same classes is gone on with; another one is put aside.
   const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
   const model: Model = {
@@ -90,19 +91,31 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     tensors: sameHead ? base.tensors : new Map(trunkTensors(base)),
   }
   const record = await recordData(data)
+  const config = options.resume === undefined ? withMicroBatch(model, asked, options) : asked
+  const classWeights =
+    config.classWeights === null
+      ? undefined
+      : await classWeightsOf(
+          config.classWeights,
+          data.classes,
+          data.train.map(({ label }) => label),
+        )
   const manifest: RunManifest = {
     version,
     node: process.versions.node,
-    kernels: { build: options.engine.build, digest: options.engine.digest },
+    kernels: {
+      build: options.engine.build,
+      digest: options.engine.digest,
+      vectorBits: options.engine.vectorBits,
+    },
     threads: options.engine.threads,
     model: { name: config.model, architecture: model.architecture, sha256: model.origin.sha256 ?? null },
     data: { root: data.root, classes: data.classes, fingerprint: record.fingerprint },
+    classWeights: classWeights ?? null,
     seed: config.seed,
   }
   let resumed: Checkpointed | undefined
   if (options.resume === undefined) {
-    // Whatever the options or the network refuse, they refuse before the folder is touched.
-    trainableLayers(graphOf(model), config)
     await startRun(out, options.overwrite ?? false)
   } else {
     const before = await readRunManifest(out)
@@ -117,9 +130,11 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     out,
     data,
     model,
+    classWeights,
     timing: newTiming(),
     kept: keptImages(),
     bad: [],
+    digests: record.digests,
     origin: originOf(manifest, config),
     budget: timeBudget(options.time, 'The time given with --time is over.', signal),
     resumed,
@@ -147,6 +162,13 @@ async function pretrainedModel(
   const { model, remarks } = await loadModel(name, changes)
   for (const message of remarks) listener?.({ type: 'note', message })
   return model
+}
+
+/** Whatever the network or the memory refuse, they refuse here, before the folder is touched. */
+function withMicroBatch(model: Model, config: TrainConfig, { engine, listener }: TrainOptions): TrainConfig {
+  if (!gradual(config)) return config
+  const note = (message: string) => listener?.({ type: 'note', message })
+  return { ...config, microBatch: microBatchFor(model, config, engine.arena.limitBytes, note) }
 }
 
 /** Whether the head or more trains step by step, so that it can be left and gone on with. */

@@ -1,6 +1,6 @@
 import { selectLayers } from '../graph/freeze.ts'
 import { type Graph, parameterName, parametersOf } from '../graph/graph.ts'
-import type { ParameterStore } from '../runtime/parameters.ts'
+import type { PlannedParameters } from '../runtime/parameters.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** Names of the layers that train. @throws RegraftError 'usage' when a pattern matches nothing */
@@ -31,6 +31,6 @@ export function batchStatistics(graph: Graph, bn: TrainConfig['bn']): ReadonlySe
 }
 
 /** How many values the trainable parameters have in memory. */
-export function trainableValues(store: ParameterStore, trainable: ReadonlySet<string>): number {
-  return store.parameters.reduce((sum, { name, length }) => sum + (trainable.has(name) ? length : 0), 0)
+export function trainableValues(all: PlannedParameters, trainable: ReadonlySet<string>): number {
+  return all.parameters.reduce((sum, { name, length }) => sum + (trainable.has(name) ? length : 0), 0)
 }

@@ -119,6 +119,14 @@ describe.skipIf(!present)('hostile NumPy files', () => {
   })
 })
 
+describe.skipIf(!present)('hostile files of TensorFlow.js', () => {
+  it.each(ofKind('tfjs').map((item) => [item.id, item] as const))('%s', async (_, item) => {
+    // Errors about shards name the folder, those about missing ones the shard.
+    const checkpoint = await attempt({ ...item, file: dirname(item.file) }, () => openAndRead(join(corpus, item.file)))
+    if (checkpoint !== undefined) await expectTensors(checkpoint, item)
+  })
+})
+
 describe.skipIf(!present)('hostile ONNX files', () => {
   const engine = createEngine({ threads: 1, simd: 'baseline' })
   afterAll(() => engine.close())

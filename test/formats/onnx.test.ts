@@ -275,6 +275,11 @@ describe('an ONNX model', () => {
     expect(found?.data[0]).toBeCloseTo((largest(0, 0) + largest(0, 1) + largest(1, 0) + largest(1, 1)) / 4, 5)
   })
 
+  it('whose input is impossibly large is refused', async () => {
+    const model = load({ input: ['N', 3, 8, Number.MAX_SAFE_INTEGER], nodes: [node('Relu', 'x', 'y')] })
+    await expect(model).rejects.toThrow("the input 'x' of the ONNX model is too large")
+  })
+
   it('lists every operator that has no layer, once', async () => {
     const model = load({
       input: ['N', 3, 5, 6],

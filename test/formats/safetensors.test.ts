@@ -153,7 +153,7 @@ describe('openCheckpoint', () => {
     const file = join(folder, name)
     writeFileSync(file, Buffer.from(content, 'latin1'))
     await expect(openCheckpoint(file)).rejects.toThrow(words)
-    await expect(openCheckpoint(file)).rejects.toThrow(/not supported yet\.\nConvert it to safetensors/)
+    await expect(openCheckpoint(file)).rejects.toThrow(/which is not supported\.\nConvert it/)
   })
 
   it('names broken downloads and missing files', async () => {

@@ -6,7 +6,7 @@ const { openCheckpoint } = await import('../../src/formats/index.ts')
 const { createEngine } = await import('../../src/kernels/engine.ts')
 const { importOnnx, onnxInput, runOnnx } = await import('../formats/run-onnx.ts')
 
-const weightKinds = new Set(['safetensors', 'safetensors-index', 'pth', 'npy'])
+const weightKinds = new Set(['safetensors', 'safetensors-index', 'pth', 'npy', 'tfjs'])
 
 /** @param {string} kind @param {string} file @param {{ inputs?: Record<string, { shape: number[], data: number[] }> }} testCase */
 export async function load(kind, file, testCase) {

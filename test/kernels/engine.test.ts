@@ -322,3 +322,28 @@ describe('the relaxed build', () => {
     expect(largest).toBeLessThan(1e-4)
   })
 })
+
+describe("simd: '256'", () => {
+  test('gives the bits and the digest of the relaxed build, and says what is in use', async () => {
+    const results = []
+    for (const simd of ['relaxed', '256'] as const) {
+      const engine = open({ simd, allowV8Flags: true })
+      const { program, result } = product(engine, 1)
+      await engine.run([program], 1)
+      results.push({ build: engine.build, digest: engine.digest, values: bits(result()) })
+      expect(engine.vectorBits === 256).toBe(engine.simdNote?.startsWith('256-bit vectors: ') ?? false)
+      expect(engine.simdNote === undefined).toBe(simd === 'relaxed')
+    }
+    expect(results[1]).toEqual(results[0])
+  })
+
+  test.runIf(Number(process.versions.v8.split('.')[0]) < 13)('is relaxed where V8 cannot fuse vectors', () => {
+    const engine = open({ simd: '256', allowV8Flags: true })
+    expect(engine).toMatchObject({ build: 'relaxed', vectorBits: 128 })
+    expect(engine.simdNote).toMatch(/^128-bit vectors: Node 24 to 26 can/)
+  })
+
+  test.runIf(onNode20)('needs permission for the flag of relaxed SIMD', () => {
+    expect(() => createEngine({ simd: '256' })).toThrow(/allowV8Flags/)
+  })
+})

@@ -139,8 +139,10 @@ describe('standardisation', () => {
       classifier: 'classifier',
       seed: 0,
       batchSize: 8,
+      microBatch: 8,
+      sampler: 'all',
     })
-    await solveHead(trainer, vectors, 3, 1, { engine })
+    await solveHead(trainer, vectors, 3, 1, undefined, { engine })
     const inner = trainer.store.read('classifier.weight').data
     const innerBias = trainer.store.read('classifier.bias').data
     const folded = trainer.folded()

@@ -25,7 +25,7 @@ export type Build = (typeof builds)[number]
 
 /** Runs `work` with an engine and closes it whatever happens. */
 export async function withEngine<T>(
-  settings: { threads: number; simd: Build; maxMemoryBytes?: number },
+  settings: { threads: number; simd: Build | '256'; maxMemoryBytes?: number },
   work: (engine: Engine) => Promise<T>,
 ): Promise<T> {
   const engine = createEngine({ ...settings, allowV8Flags: true })

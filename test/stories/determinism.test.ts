@@ -26,6 +26,9 @@ const ways: readonly [string, readonly string[]][] = [
   ['features', ['--mode', 'features']],
   ['features with a hidden layer', ['--mode', 'features', '--head', 'mlp:8', '--epochs', '3', '--batch-size', '5']],
   ['fine-tuning with augmentation', [...finetune, '--augment', 'light']],
+  ['fine-tuning with accumulated gradients', [...finetune, '--accum', '2', '--micro-batch', '3']],
+  ['fine-tuning for uneven classes', [...finetune, '--class-weights', 'auto', '--sampler', 'balanced']],
+  ['fine-tuning with kept variants', [...finetune, '--augment', 'light', '--cache-variants', '2']],
   ['fine-tuning with batch statistics', [...finetune, '--bn', 'train-unfrozen', '--augment', 'light']],
   ['training from nothing', ['--mode', 'finetune', '--no-pretrained', '--epochs', '1', '--batch-size', '5']],
 ]

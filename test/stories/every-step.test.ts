@@ -20,19 +20,25 @@ const engine = createEngine({ threads: 2, simd: 'baseline' })
 afterAll(() => engine.close())
 
 const EPOCHS = 3
-const STEPS_PER_EPOCH = 4
+/** Of 24; a quarter is for validation. */
+const TRAINING_PICTURES = 18
 
 beforeAll(async () => {
-  // 24 pictures; 18 of them to train on, so the last batch of an epoch is smaller.
+  // The last batch of an epoch is smaller.
   await drawFolder(data, 8)
   await savedModel(trunk, 'mobilenetv1_025')
 })
 
 type Way = Partial<TrainOptions>
 const fineTune: Way = { mode: 'finetune', unfreeze: 'last:1', epochs: EPOCHS, batchSize: 5, val: '0.25' }
+const uneven: Way = { classWeights: 'auto', sampler: 'balanced' }
 const ways: readonly (readonly [string, Way])[] = [
   ['a head', { mode: 'head', epochs: EPOCHS, batchSize: 5, val: '0.25' }],
   ['fine-tuning with augmentation', { ...fineTune, augment: 'light' }],
+  // Two steps an epoch, of two batches and of a short one, each batch in two parts.
+  ['fine-tuning with accumulated gradients', { ...fineTune, batchSize: 6, accum: 2, microBatch: 4, augment: 'light' }],
+  ['a head for classes of different size', { mode: 'head', epochs: EPOCHS, batchSize: 5, val: '0.25', ...uneven }],
+  ['fine-tuning for classes of different size', { ...fineTune, augment: 'light', ...uneven }],
   ['fine-tuning with batch statistics and momentum', { ...fineTune, bn: 'train-unfrozen', opt: 'momentum', lr: 0.01 }],
 ]
 
@@ -46,6 +52,7 @@ describe.each(ways)('%s', (name, way) => {
   })
   const resume = (out: string) =>
     train({ data: '', out: '', resume: join(folder, name, out), engine }).then(() => resultOf(join(folder, name, out)))
+  const stepsPerEpoch = Math.ceil(TRAINING_PICTURES / ((way.batchSize ?? 1) * (way.accum ?? 1)))
   const phase = way.mode === 'head' ? 'head' : 'finetune'
   let expected: ReturnType<typeof resultOf>
   beforeAll(async () => {
@@ -56,7 +63,7 @@ describe.each(ways)('%s', (name, way) => {
 
   // Each step has its turn in the slices of time below; here the last step of an epoch, before its validation, and others.
   test('ends the same after a stop', async () => {
-    for (const step of [1, STEPS_PER_EPOCH, STEPS_PER_EPOCH + 2, EPOCHS * STEPS_PER_EPOCH]) {
+    for (const step of [1, stepsPerEpoch, stepsPerEpoch + 2, EPOCHS * stepsPerEpoch]) {
       await interrupted(optionsOf(`stopped at ${step}`), afterStep(phase, step))
       expect(await resume(`stopped at ${step}`), `stopped at step ${step}`).toEqual(expected)
     }
@@ -68,7 +75,7 @@ describe.each(ways)('%s', (name, way) => {
     for (let attempt = 0; attempt < 6; attempt++) {
       const out = `stopped somewhere ${attempt}`
       const controller = new AbortController()
-      const isDue = afterStep(phase, 1 + random.integer(EPOCHS * STEPS_PER_EPOCH - 1))
+      const isDue = afterStep(phase, 1 + random.integer(EPOCHS * stepsPerEpoch - 1))
       const listener = (event: WorkEvent) => {
         const stop = () => controller.abort(new RegraftError('interrupted', 'Stopped by a test.'))
         if (isDue(event)) setTimeout(stop, 5 * random.uniform())
@@ -109,7 +116,7 @@ describe.each(ways)('%s', (name, way) => {
     }
     await sliced()
     // A step and no more in each, and a validation where the steps of an epoch were over.
-    expect(slices).toBeGreaterThan(EPOCHS * STEPS_PER_EPOCH)
+    expect(slices).toBeGreaterThan(EPOCHS * stepsPerEpoch)
     expect(resultOf(out)).toEqual(expected)
   })
 })

@@ -245,7 +245,19 @@ describe('the folder to write', () => {
 })
 
 describe('memory', () => {
-  const little = ['--mode', 'finetune', '--unfreeze', 'all', '--max-memory', '40MiB', '--batch-size', '512']
+  // Batch norm that learns wants its whole batch.
+  const little = [
+    '--mode',
+    'finetune',
+    '--unfreeze',
+    'all',
+    '--bn',
+    'train',
+    '--max-memory',
+    '40MiB',
+    '--batch-size',
+    '512',
+  ]
 
   test('too little of it is told with what is needed and what to lower', async () => {
     const stderr = await fails(
@@ -264,8 +276,22 @@ describe('memory', () => {
     expect(Number(fits)).toBeGreaterThan(0)
     const run = join(folder, 'fits')
     const words = ['train', data, '--model', trunk, '--out', run, '--epochs', '1', ...little, '--batch-size', fits]
+    const next = String(Number(fits) + 1)
+    await fails([...words, '--batch-size', next], 6, new RegExp(`lower --batch-size to ${fits}`))
     const ran = await regraft(words)
     expect(ran.exitCode, ran.stderr).toBe(0)
+  })
+
+  test('too little for a single picture is told', async () => {
+    const words = ['--mode', 'finetune', '--unfreeze', 'all', '--max-memory', '16MiB', '--img-size', '128']
+    const all = ['train', data, '--model', trunk, '--out', out, '--threads', '1', ...words]
+    await fails(all, 6, /needs [\d.]+ [MG]iB of memory; the limit is 16\.0 MiB/)
+  })
+
+  test('a part of a batch that cannot be meant is told', async () => {
+    const words = ['train', data, '--model', trunk, '--out', out, '--mode', 'finetune', '--batch-size', '8']
+    await fails([...words, '--micro-batch', '9'], 2, /--micro-batch 9 .*--batch-size/)
+    await fails([...words, '--micro-batch', '4', '--bn', 'train-unfrozen'], 2, /--batch-size 4 --accum 2/)
   })
 
   test('too little for the workers is told', async () => {

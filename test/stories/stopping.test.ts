@@ -53,7 +53,7 @@ describe('while the disk hangs', () => {
     split = rows.map((row) => JSON.parse(row))
   })
 
-  // A picture is opened for its digest, for its features, and when it is first trained on.
+  // A picture is opened for its digest, for its features, and, without a cache, when it is first trained on.
   const moments: readonly [string, 'train' | 'val', number, boolean][] = [
     ['its contents are looked at', 'train', 1, false],
     ['its features are taken', 'train', 2, false],
@@ -72,7 +72,7 @@ describe('while the disk hangs', () => {
         controller.abort(new RegraftError('interrupted', 'Stopped by a test.'))
       }, 50)
     })
-    const work = withFileSystem(disk, () => train({ ...optionsOf(out), signal: controller.signal }))
+    const work = withFileSystem(disk, () => train({ ...optionsOf(out), cache: 'off', signal: controller.signal }))
     expect(await errorOf(work)).toMatchObject({ code: 'interrupted' })
     expect(performance.now() - askedAt).toBeLessThan(2000)
     expect(existsSync(join(folder, out))).toBe(resumable)

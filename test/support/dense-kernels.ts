@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 
-export type KernelBuild = 'baseline' | 'relaxed'
+/** The compiled files. All of them run everywhere; not everywhere as fast. */
+export const kernelBuilds = ['baseline', 'relaxed', 'relaxed-6x8', 'relaxed-256'] as const
 
-export const kernelBuilds: readonly KernelBuild[] = ['baseline', 'relaxed']
+export type KernelBuild = (typeof kernelBuilds)[number]
 
 /** What is used of WebAssembly here; the types of Node 20 know it as a namespace of types only. */
 interface WebAssemblyHost {
@@ -41,20 +42,31 @@ const guardBytes = 64
 const guardValue = 0xa5
 const scratchBytes = 1024 * 1024
 
-/** Compiles and instantiates one build, over a memory of so many megabytes. */
-export function loadDenseKernels(build: KernelBuild, megabytes = 32): DenseKernels {
+// Every supported host has it.
+const host = (globalThis as unknown as { WebAssembly: WebAssemblyHost }).WebAssembly
+
+/** Compiles one build and instantiates it over a memory; gives its kernels by their names. */
+export function instantiate(build: KernelBuild, memory: object): Readonly<Record<string, Kernel>> {
   // Relaxed SIMD is behind a flag in Node 20 only; later versions reject the flag.
-  if (build === 'relaxed' && process.versions.node.startsWith('20.')) {
+  if (build !== 'baseline' && process.versions.node.startsWith('20.')) {
     setFlagsFromString('--experimental-wasm-relaxed-simd')
   }
-  // Every supported host has it.
-  const host = (globalThis as unknown as { WebAssembly: WebAssemblyHost }).WebAssembly
-  const memory = new host.Memory({ initial: megabytes * 16, maximum: 65536, shared: true })
   const bytes = readFileSync(new URL(`../../wasm/kernels.${build}.wasm`, import.meta.url))
   const abort = () => {
     throw new Error('A kernel aborted')
   }
-  const instance = new host.Instance(new host.Module(bytes), { env: { memory, abort } })
+  const { exports } = new host.Instance(new host.Module(bytes), { env: { memory, abort } })
+  // Every export of the kernels that is a function takes numbers only.
+  return Object.fromEntries(Object.entries(exports).filter(([, value]) => typeof value === 'function')) as Record<
+    string,
+    Kernel
+  >
+}
+
+/** Compiles and instantiates one build, over a memory of so many megabytes. */
+export function loadDenseKernels(build: KernelBuild, megabytes = 32): DenseKernels {
+  const memory = new host.Memory({ initial: megabytes * 16, maximum: 65536, shared: true })
+  const kernels = instantiate(build, memory)
   const all = new Uint8Array(memory.buffer)
   const firstFree = 65536
   let top = firstFree
@@ -80,11 +92,9 @@ export function loadDenseKernels(build: KernelBuild, megabytes = 32): DenseKerne
   return {
     build,
     call(name, ...parameters) {
-      const kernel = instance.exports[name]
-      if (typeof kernel !== 'function')
-        throw new Error(`There is no kernel '${name}'`)
-        // Every export of the kernels that is a function takes numbers only.
-      ;(kernel as Kernel)(...parameters)
+      const kernel = kernels[name]
+      if (kernel === undefined) throw new Error(`There is no kernel '${name}'`)
+      kernel(...parameters)
     },
     reset() {
       top = firstFree

@@ -3,7 +3,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { setFlagsFromString } from 'node:v8'
 
-export const builds = ['baseline', 'relaxed'] as const
+/** The compiled files. All of them run everywhere; not everywhere as fast. */
+export const builds = ['baseline', 'relaxed', 'relaxed-6x8', 'relaxed-256'] as const
 export type Build = (typeof builds)[number]
 
 type Kernel = (...values: number[]) => void
@@ -101,7 +102,7 @@ function compile(build: Build): object {
   const file = new URL(`../../wasm/kernels.${build}.wasm`, import.meta.url)
   if (!existsSync(file)) throw new Error(`${file.pathname} is missing. Build it with: npm run build:kernels`)
   // Relaxed SIMD is behind a flag on Node 20 only; later versions refuse the flag.
-  const flagged = build === 'relaxed' && process.versions.node.startsWith('20.')
+  const flagged = build !== 'baseline' && process.versions.node.startsWith('20.')
   if (flagged) setFlagsFromString('--experimental-wasm-relaxed-simd')
   return new wasm.Module(readFileSync(file))
 }

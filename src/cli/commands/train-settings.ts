@@ -1,13 +1,18 @@
 // The options of `train`, with the defaults that the verb has.
-import { trainDefaults } from '../../transfer/train-defaults.ts'
+import { cacheDefaults, trainDefaults } from '../../transfer/train-defaults.ts'
 import { dedupe, groupBy, json, onError, overwrite, preprocessing } from '../shared-settings.ts'
-import { choice, number, onOff, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
+import { choice, number, onOff, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
 
 /** Defaults that depend on what is trained: a head, layers of a trained network, a fresh network. */
 function byMode(name: keyof typeof trainDefaults.head_): string {
   const { head_, finetune, scratch } = trainDefaults
   if (head_[name] === finetune[name] && finetune[name] === scratch[name]) return String(head_[name])
   return `${head_[name]}; finetune ${finetune[name]}; fresh network ${scratch[name]}`
+}
+
+/** `10GiB`, as the option reads it. */
+function inGiB(bytes: number): string {
+  return `${bytes / 2 ** 30}GiB`
 }
 
 /** All that `train` can be told. */
@@ -82,6 +87,22 @@ export const trainSettings = {
     { from: 1, to: 65_536 },
     { group: 'Training', help: 'pictures per step', fallback: String(trainDefaults.batchSize) },
   ),
+  accum: wholeNumber(
+    { from: 1, to: 65_536 },
+    {
+      group: 'Training',
+      help: 'batches of a step, whose gradients are added up',
+      fallback: String(trainDefaults.accum),
+    },
+  ),
+  microBatch: wholeNumber(
+    { from: 1, to: 65_536 },
+    {
+      group: 'Training',
+      help: 'pictures of a batch that are computed at a time',
+      fallback: 'all, or equal parts that fit into --max-memory',
+    },
+  ),
   opt: choice(['sgd', 'momentum', 'nesterov', 'adam', 'adamw'], {
     group: 'Training',
     help: 'optimiser',
@@ -121,11 +142,42 @@ export const trainSettings = {
     { from: 0 },
     { group: 'Training', help: 'largest norm of the gradient', fallback: byMode('clipGrad') },
   ),
+  classWeights: text('<auto|file>', {
+    group: 'Training',
+    help: 'how much the loss of each class counts: auto for small classes more, or a JSON file, {"rose": 2, "tulip": 1}',
+    fallback: 'all alike',
+  }),
+  sampler: choice(['all', 'balanced'], {
+    group: 'Training',
+    help: 'pictures of an epoch: each once, or all classes equally often',
+    fallback: trainDefaults.sampler,
+  }),
   augment: choice(['none', 'light'], {
     group: 'Training',
     help: 'random changes of the pictures',
     fallback: 'light in finetune, else none',
   }),
+  cache: text('<off|memory|dir>', {
+    group: 'Training',
+    help: 'in finetune: where pictures are kept as the first layer that trains sees them, so that what is frozen computes each once; changes no result',
+    fallback: 'memory',
+  }),
+  cacheSize: size(
+    { from: 0, to: 2 ** 50, words: 'a size' },
+    {
+      group: 'Training',
+      help: 'most of it',
+      fallback: `${inGiB(cacheDefaults.memoryBytes)} in memory, ${inGiB(cacheDefaults.folderBytes)} in a folder`,
+    },
+  ),
+  cacheVariants: wholeNumber(
+    { from: 1, to: 1_000_000 },
+    {
+      group: 'Training',
+      help: 'versions of each picture that --augment makes and the cache can keep, one after the other',
+      fallback: 'a new one in each epoch',
+    },
+  ),
   patience: wholeNumber(
     { from: 0 },
     { group: 'Training', help: 'epochs without a better result; 0 = off', fallback: String(trainDefaults.patience) },

@@ -61,6 +61,8 @@ const besideResume = new Set([
   'time',
   'saveEvery',
   'keepCheckpoints',
+  'cache',
+  'cacheSize',
 ])
 
 /** @throws RegraftError `usage`  for options that a resumed run would not follow */

@@ -1,0 +1,45 @@
+import { RegraftError } from '../errors.ts'
+import { isJsonObject, readJson } from '../files/strict-json.ts'
+import { inertName } from '../inert-text.ts'
+import { nearestName } from '../nearest-name.ts'
+
+const MAX_FILE_BYTES = 2 ** 24
+
+/**
+ * How much the loss of a picture counts, by its class.
+ * @param choice  'auto': pictures / (classes · pictures of the class), which is 1 in the mean over all pictures; else a JSON file with a
+ *                positive number for each class by name, taken as they are
+ * @param labels  of the training pictures
+ * @throws RegraftError 'usage' naming what the file lacks or has too much
+ */
+export async function classWeightsOf(
+  choice: string,
+  classes: readonly string[],
+  labels: readonly number[],
+): Promise<readonly number[]> {
+  if (choice === 'auto') {
+    const counts = classes.map(() => 0)
+    for (const label of labels) counts[label] = (counts[label] ?? 0) + 1
+    // A class without pictures is refused elsewhere, with better words.
+    return counts.map((count) => labels.length / (classes.length * Math.max(1, count)))
+  }
+  const refuse = (problem: string) =>
+    new RegraftError('usage', `--class-weights ${choice}: ${problem}`, { file: choice })
+  const given = await readJson(choice, { maxBytes: MAX_FILE_BYTES })
+  if (!isJsonObject(given))
+    throw refuse('expected an object with a number for each class, such as {"rose": 2, "tulip": 1}.')
+  const weights = new Map(Object.entries(given))
+  for (const name of weights.keys()) {
+    if (classes.includes(name)) continue
+    const near = nearestName(name, classes)
+    throw refuse(
+      `there is no class '${inertName(name)}'.${near === undefined ? '' : ` Did you mean '${inertName(near)}'?`}`,
+    )
+  }
+  return classes.map((name) => {
+    const weight = weights.get(name)
+    if (weight === undefined) throw refuse(`the class '${inertName(name)}' is missing.`)
+    if (typeof weight !== 'number' || !(weight > 0)) throw refuse(`the weight of '${inertName(name)}' must be above 0.`)
+    return weight
+  })
+}

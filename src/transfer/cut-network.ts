@@ -1,0 +1,244 @@
+// Fine-tuning cut at the boundary of the frozen part: below it each picture is computed once and its activations are kept; only what
+// lies above is computed in each step. The bits are those of the whole network.
+import * as os from 'node:os'
+import { augmentations } from '../data/augmentations/index.ts'
+import { decoderVersion } from '../data/decoder-version.ts'
+import type { Preprocessing } from '../data/preprocessing.ts'
+import type { Sample } from '../data/sample.ts'
+import { sha256, sha256OfPieces } from '../files/digest.ts'
+import { formatBytes } from '../format-bytes.ts'
+import { type Graph, layerNamed } from '../graph/graph.ts'
+import type { Engine } from '../kernels/engine.ts'
+import { channelsOf } from '../ops/op.ts'
+import { cutAt, frozenBoundary } from '../runtime/boundary.ts'
+import type { ParameterStore } from '../runtime/parameters.ts'
+import type { PlanOptions, TrainingMode } from '../runtime/plan.ts'
+import { createRunner, runnerBytes } from '../runtime/runner.ts'
+import { elementCount } from '../tensor/shape.ts'
+import { batchPieces } from '../train/batch-pieces.ts'
+import { metricsOf } from '../train/classification.ts'
+import { version } from '../version.ts'
+import { openActivationStore } from './activation-store.ts'
+import { type ActivationSource, activations } from './activations.ts'
+import type { PictureNetwork } from './picture-network.ts'
+import { INFERENCE_BATCH, type Session } from './session.ts'
+import { cacheDefaults } from './train-defaults.ts'
+import { drawEpoch, trainingOrder, type Work } from './train-work.ts'
+
+/**
+ * Opens the network in two parts.
+ * @param besideBytes  that will be wanted beside the runners
+ * @returns            undefined where that is not wanted, not possible, or of no use; a line says why when it could be a surprise
+ * @throws RegraftError of the disk when the folder of the cache cannot be used at all
+ */
+export async function openCutNetwork(
+  work: Work,
+  session: Session,
+  training: TrainingMode,
+  besideBytes: number,
+): Promise<PictureNetwork | undefined> {
+  const { options, config, data, model, timing } = work
+  const { engine, signal, listener } = options
+  const { graph, store } = session
+  const note = (message: string) => listener?.({ type: 'note', message })
+  const wanted = options.cache ?? config.cache
+  if (wanted === 'off') return undefined
+  const boundary = frozenBoundary(graph, training)
+  if (boundary === undefined) {
+    const unless = frozenBoundary(graph, { ...training, batchStatistics: new Set() })
+    if (unless !== undefined)
+      note(
+        `The cache is off: with --bn ${config.bn}, batch norm learns its statistics below '${unless}', so nothing stays the same.`,
+      )
+    else if (wanted !== null) note('The cache is off: no part of the network stays as it is from the first layer on.')
+    return undefined
+  }
+  const { lower, upper } = cutAt(graph, boundary)
+  const plans = {
+    lower: { input: 'bytes' },
+    watcher: { input: 'floats', outputs: [upper.features] },
+    training: { input: 'floats', training },
+  } as const satisfies Record<string, PlanOptions>
+  const microBatch = config.microBatch ?? config.batchSize
+  const bytes =
+    runnerBytes(lower, store, plans.lower)(INFERENCE_BATCH) +
+    runnerBytes(upper, store, plans.watcher)(INFERENCE_BATCH) +
+    runnerBytes(upper, store, plans.training)(microBatch)
+  if (bytes + besideBytes > engine.arena.roomBytes()) {
+    note(`The cache is off: cut at '${boundary}', the network does not fit into --max-memory.`)
+    return undefined
+  }
+
+  const floats = elementCount(layerNamed(graph, boundary).shape)
+  const variants = config.augment === 'none' ? 1 : config.cacheVariants
+  const entries = data.validation.length + (variants === null ? 0 : data.train.length * variants)
+  const folder = wanted === null || wanted === 'memory' ? undefined : wanted
+  const size = options.cacheSize ?? config.cacheSize
+  const mostBytes = size ?? (folder === undefined ? cacheDefaults.memoryBytes : cacheDefaults.folderBytes)
+  if (variants === null)
+    note(
+      `--augment ${config.augment} makes each training picture anew in each epoch, so only those for validation are kept; --cache-variants 8 would make 8 of each, and keep them.`,
+    )
+  if (entries * floats * 4 > mostBytes)
+    note(
+      `The cache keeps ${formatBytes(mostBytes)} of ${formatBytes(entries * floats * 4)}; the rest is computed each time. --cache-size ${folder === undefined ? 'or --cache DIR makes' : 'makes'} room.`,
+    )
+  const kept = await openActivationStore({
+    floats,
+    memoryBytes: Math.min(mostBytes, size ?? cacheDefaults.memoryBytes),
+    ...(folder === undefined
+      ? {}
+      : {
+          folder: {
+            path: folder,
+            maxBytes: mostBytes,
+            shelf: await shelfOf(engine, lower, store, model.preprocessing, signal),
+          },
+        }),
+    onProblem: note,
+  })
+
+  const open = (part: Graph, images: number, plan: PlanOptions) =>
+    createRunner(engine, part, store, { ...plan, images, besideBytes })
+  const lowerRunner = open(lower, INFERENCE_BATCH, plans.lower)
+  const watcher = open(upper, INFERENCE_BATCH, plans.watcher)
+  const runner = open(upper, microBatch, plans.training)
+  await lowerRunner.prepare(signal)
+  await watcher.prepare(signal)
+  const source: ActivationSource = {
+    lower: lowerRunner,
+    store: kept,
+    preprocessing: model.preprocessing,
+    digests: work.digests,
+    kept: work.kept,
+    timing,
+  }
+  const inference = { batchAt: () => INFERENCE_BATCH, signal } as const
+
+  return {
+    training: runner,
+
+    async features(samples, { split, knownBad, onBad }) {
+      const width = channelsOf(layerNamed(upper, upper.features).shape)
+      const values = new Float32Array(samples.length * width)
+      const indices: number[] = []
+      let bad = 0
+      listener?.({ type: 'phase', phase: 'features', total: samples.length, unit: 'images' })
+      for await (const batch of activations(source, {
+        ...inference,
+        samples,
+        keep: split === 'validation' || config.augment === 'none',
+        onError: config.onError,
+        onBad(image) {
+          bad++
+          onBad(image)
+        },
+        knownBad,
+      })) {
+        watcher.writeFloats(batch.values)
+        await timed(() => watcher.run(batch.indices.length, { signal }))
+        values.set(watcher.read(upper.features, batch.indices.length), indices.length * width)
+        indices.push(...batch.indices)
+        listener?.({ type: 'progress', phase: 'features', done: indices.length + bad, total: samples.length })
+      }
+      listener?.({ type: 'phaseEnd', phase: 'features' })
+      return { indices, values: values.subarray(0, indices.length * width), width }
+    },
+
+    async *batches(epoch, from, { badTrain }, stop) {
+      const order = trainingOrder(work, badTrain, epoch)
+      const pieces = new Map(
+        [...batchPieces(from, order.length, config.batchSize, microBatch)].map(({ start, end }) => [
+          start - from,
+          end - start,
+        ]),
+      )
+      const draws = drawEpoch(config, epoch)
+      for await (const batch of activations(source, {
+        samples: data.train,
+        order: order.subarray(from),
+        batchAt: (given) => pieces.get(given) ?? 0,
+        ...(config.augment !== 'none' && {
+          variant: {
+            name: config.augment,
+            augmentation: augmentations[config.augment],
+            seed: config.seed,
+            epoch: draws,
+          },
+        }),
+        keep: variants !== null,
+        signal: stop,
+        knownBad: badTrain,
+        // Pictures that could not be read are known by now; one that vanished since must not change the run silently.
+        onError: 'stop',
+      })) {
+        yield {
+          labels: labelsOf(data.train, batch.indices),
+          names: () => batch.indices.map((index) => data.train[index]?.path ?? ''),
+          write: () => runner.writeFloats(batch.values),
+        }
+      }
+    },
+
+    async validate({ badValidation }, stop) {
+      await watcher.prepare(stop)
+      const classes = data.classes.length
+      const logits = new Float32Array(data.validation.length * classes)
+      const seen: number[] = []
+      for await (const batch of activations(source, {
+        ...inference,
+        samples: data.validation,
+        keep: true,
+        signal: stop,
+        knownBad: badValidation,
+        onError: 'stop',
+      })) {
+        watcher.writeFloats(batch.values)
+        await timed(() => watcher.run(batch.indices.length, { signal: stop }))
+        logits.set(watcher.read(upper.output, batch.indices.length), seen.length * classes)
+        seen.push(...batch.indices)
+      }
+      return metricsOf(logits.subarray(0, seen.length * classes), labelsOf(data.validation, seen), classes)
+    },
+
+    close() {
+      for (const each of [runner, watcher, lowerRunner]) each.close()
+    },
+  }
+
+  async function timed(work: () => Promise<void>): Promise<void> {
+    const startedAt = performance.now()
+    await work()
+    timing.computeMs += performance.now() - startedAt
+  }
+}
+
+function labelsOf(samples: readonly Sample[], indices: readonly number[]): Int32Array {
+  return Int32Array.from(indices, (index) => samples[index]?.label ?? 0)
+}
+
+/** All that activations depend on but the picture itself and how it is changed. */
+async function shelfOf(
+  engine: Engine,
+  lower: Graph,
+  store: ParameterStore,
+  preprocessing: Preprocessing,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  const below = new Set(lower.layers.map(({ name }) => name))
+  const weights = store.parameters.filter(({ layer }) => below.has(layer.name))
+  const contents = weights.map(({ address, length }) => engine.bytes(address, length * 4))
+  return sha256(
+    JSON.stringify({
+      activations: 1,
+      version,
+      decoderVersion,
+      preprocessing,
+      kernels: engine.digest,
+      // How relaxed instructions round is the processor's business.
+      processor: engine.build === 'relaxed' ? (os.cpus()[0]?.model ?? '') : '',
+      layers: lower.layers.map(({ name, op, attrs, inputs, shape }) => ({ name, op, attrs, inputs, shape })),
+      weights: await sha256OfPieces(contents, signal),
+    }),
+  )
+}

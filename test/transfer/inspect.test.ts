@@ -1,0 +1,99 @@
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { sha256 } from '../../src/files/digest.ts'
+import { writeSafetensors } from '../../src/formats/safetensors.ts'
+import { temporaryFolder } from '../files/temporary-folder.ts'
+import { pytorchFile, TestTensor, type TestValue } from '../formats/write-pytorch.ts'
+import { regraft } from '../stories/command-line.ts'
+import { savedModel } from '../stories/random-model.ts'
+
+const folder = temporaryFolder()
+
+async function inspectJson(...words: readonly string[]) {
+  const ran = await regraft(['inspect', ...words, '--json'])
+  expect(ran.exitCode, ran.stderr).toBe(0)
+  return JSON.parse(ran.stdout)
+}
+
+describe('inspect', () => {
+  test('tells the layers of a model, what they cost and what would train', async () => {
+    const at = await savedModel(join(folder, 'model'), 'mobilenetv2_035', { labels: ['a', 'b'], imgSize: 64 })
+    const { network, format, remarks, tensors } = await inspectJson(at)
+    expect(format).toBe('safetensors')
+    expect(remarks).toEqual([])
+    expect(tensors.length).toBe(314)
+    expect(network).toMatchObject({
+      architecture: 'mobilenetv2_035',
+      classes: 2,
+      width: 64,
+      height: 64,
+      unfreeze: 'last:3',
+    })
+    const sum = (key: string) =>
+      network.layers.reduce((total: number, layer: Record<string, number>) => total + (layer[key] ?? 0), 0)
+    expect([sum('parameters'), sum('multiply_adds')]).toEqual([network.parameters, network.multiply_adds])
+    expect(network.trainable).toBeLessThan(network.parameters)
+    const [, stem] = network.layers
+    expect(stem).toEqual({
+      name: 'conv_stem',
+      op: 'conv2d',
+      stage: 'stem',
+      shape: [32, 32, 16],
+      parameters: 432,
+      multiply_adds: 32 * 32 * 16 * 27,
+      trains: false,
+    })
+    const all = await inspectJson(at, '--unfreeze', 'all')
+    expect(all.network.trainable).toBe(all.network.parameters)
+    const { stdout } = await regraft(['inspect', at])
+    expect(stdout).toMatch(/^conv_stem +conv2d +32x32x16 +432 +442,368$/m)
+  })
+
+  test('gives the digest of every tensor as it is stored, and names what is not finite', async () => {
+    const file = join(folder, 'weights.safetensors')
+    const half = Uint16Array.of(0x3c00, 0x7c00)
+    await writeSafetensors(file, [
+      { name: 'w', dtype: 'F32', shape: [2], data: Float32Array.of(1, 2) },
+      { name: 'h', dtype: 'F16', shape: [2], data: Float32Array.of(1, Number.POSITIVE_INFINITY) },
+    ])
+    const { tensors, network, remarks } = await inspectJson(file, '--digests')
+    expect(network).toBeUndefined()
+    expect(new Map(tensors.map((tensor: { name: string; sha256: string }) => [tensor.name, tensor.sha256]))).toEqual(
+      new Map([
+        ['w', sha256(new Uint8Array(Float32Array.of(1, 2).buffer))],
+        ['h', sha256(new Uint8Array(half.buffer))],
+      ]),
+    )
+    expect(remarks.join('\n')).toContain('1 tensors have values that are not finite: h.')
+    expect(remarks.join('\n')).toContain('those of no network that is known')
+  })
+
+  test('says what was chosen in a training checkpoint, with names that cannot harm a terminal', async () => {
+    const file = join(folder, 'training.pth')
+    const table = (entries: Record<string, TestValue>) => new Map(Object.entries(entries))
+    writeFileSync(
+      file,
+      pytorchFile(table({ epoch: 3, state_dict: table({ '\u001b[31mw': new TestTensor([1], [1]) }) })),
+    )
+    const { stdout } = await regraft(['inspect', file])
+    expect(stdout).toContain("note: The weights are those under 'state_dict'.")
+    expect(stdout).toContain('\\x1b[31mw')
+    expect(stdout).not.toContain('\u001b')
+  })
+
+  test('ends with 4 and the cause for what cannot be read', async () => {
+    const file = join(folder, 'page.pth')
+    writeFileSync(file, '<!doctype html><title>404</title>')
+    const ran = await regraft(['inspect', file, '--digests', '--json'])
+    expect(ran).toMatchObject({ exitCode: 4, stdout: '' })
+    expect(ran.stderr).toMatch(/page\.pth.*HTML page/)
+  })
+
+  const squeezenet = join(import.meta.dirname, '../../../shared/oracle/onnx/squeezenet1_1.onnx')
+  test.skipIf(!existsSync(squeezenet))('lists the weights of a network that is not supported', async () => {
+    const { tensors, network, remarks } = await inspectJson(squeezenet)
+    expect([network, tensors.length]).toEqual([undefined, 52])
+    expect(remarks.join()).toContain('not supported: Concat')
+  })
+})
