@@ -8,6 +8,7 @@ import type { Verbs } from './verbs.ts'
 export interface Work {
   readonly verbs: Verbs
   readonly stdin: AsyncIterable<Uint8Array | string>
+  readonly environment: Readonly<Record<string, string | undefined>>
   readonly output: DataOutput
   /** What every verb takes; starts the engine. */
   options(): Required<Pick<WorkOptions, 'engine' | 'signal' | 'listener'>>

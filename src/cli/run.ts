@@ -66,6 +66,7 @@ async function execute(
     const exitCode = await command.run(given, positionals, {
       verbs: host.verbs,
       stdin: host.stdin,
+      environment: host.environment,
       output,
       signal: interruption.signal,
       listener,

@@ -65,3 +65,10 @@ export const nulls = onOff({
   short: '-0',
   help: 'paths on stdin end with a NUL byte, as from find -print0',
 })
+
+/** What is done to vectors once all are there. */
+export const finishing = {
+  pca: wholeNumber({ from: 1, to: 4096 }, { group: 'Output', help: 'keep this many principal components' }),
+  whiten: onOff({ group: 'Output', help: 'divide each component by its standard deviation (with --pca)' }),
+  l2Normalize: onOff({ group: 'Output', help: 'scale each vector to length 1, after all else' }),
+}

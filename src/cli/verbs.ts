@@ -12,8 +12,11 @@ import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type {
   EmbedOptions,
   EmbedResult,
+  EmbedRow,
   EvaluateResult,
   Inputs,
+  MergeOptions,
+  MergeResult,
   Prediction,
   PredictOptions,
   TrainOptions,
@@ -26,6 +29,8 @@ export interface Verbs {
   train(options: TrainOptions): Promise<TrainResult>
   predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
+  embedRows(model: string, inputs: Inputs, options: Omit<EmbedOptions, 'out'>): AsyncIterable<EmbedRow>
+  merge(shards: readonly string[], options: MergeOptions): Promise<MergeResult>
   evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult>
   demo(options: WorkOptions & { readonly out: string; readonly overwrite?: boolean }): Promise<DemoResult>
   doctor(options: WorkOptions): Promise<DoctorReport>
@@ -43,6 +48,10 @@ export const verbs: Verbs = {
     yield* (await import('../transfer/predict.ts')).predict(model, inputs, options)
   },
   embed: async (model, inputs, options) => (await import('../transfer/embed.ts')).embed(model, inputs, options),
+  async *embedRows(model, inputs, options) {
+    yield* (await import('../transfer/embed.ts')).embedRows(model, inputs, options)
+  },
+  merge: async (shards, options) => (await import('../transfer/merge.ts')).merge(shards, options),
   evaluate: async (model, data, options) => (await import('../transfer/evaluate.ts')).evaluate(model, data, options),
   demo: async (options) => (await import('../transfer/demo.ts')).demo(options),
   doctor: async (options) => (await import('../transfer/doctor.ts')).doctor(options),

@@ -2,11 +2,15 @@
 import { createEngine, type Engine } from '../kernels/engine.ts'
 import * as embedding from './embed.ts'
 import * as evaluation from './evaluate.ts'
+import * as merging from './merge.ts'
 import type {
   EmbedOptions,
   EmbedResult,
+  EmbedRow,
   EvaluateResult,
   Inputs,
+  MergeOptions,
+  MergeResult,
   Prediction,
   PredictOptions,
   TrainOptions,
@@ -50,6 +54,20 @@ export function predict(
 /** Writes feature vectors of files, folders and lists of paths to a folder. */
 export function embed(model: string, inputs: Inputs, options: EngineOptional<EmbedOptions>): Promise<EmbedResult> {
   return embedding.embed(model, inputs, withEngine(options))
+}
+
+/** The same as rows, as they are computed; nothing is written. */
+export function embedRows(
+  model: string,
+  inputs: Inputs,
+  options: EngineOptional<Omit<EmbedOptions, 'out'>> = {},
+): AsyncGenerator<EmbedRow, void, undefined> {
+  return embedding.embedRows(model, inputs, withEngine(options))
+}
+
+/** Puts the folders that `embed` wrote with `shard` together. */
+export function merge(shards: readonly string[], options: EngineOptional<MergeOptions>): Promise<MergeResult> {
+  return merging.merge(shards, withEngine(options))
 }
 
 /** Measures a model on a folder per class. */

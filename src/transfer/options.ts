@@ -2,6 +2,8 @@
 import type { Engine } from '../kernels/engine.ts'
 import type { OnNan } from '../train/divergence.ts'
 import type { Listener } from '../train/events.ts'
+import type { VectorType } from '../vectors/vector-table.ts'
+import type { VectorFormat } from '../vectors/write-table.ts'
 
 /** How pictures become the network's input; what is absent comes from the model. */
 export interface PreprocessingOverrides {
@@ -134,18 +136,67 @@ export interface PredictOptions extends WorkOptions, PreprocessingOverrides {
 }
 
 export interface EmbedOptions extends WorkOptions, PreprocessingOverrides {
-  /** Folder to write `X.npy`, `index.csv` and `meta.json` to. */
+  /** Folder to write vectors, `index.csv` and `meta.json` to. */
   readonly out: string
   readonly overwrite?: boolean
+  /** Go on with what an interrupted call has left. */
+  readonly resume?: boolean
   readonly batchSize?: number
+  /** Layers, blocks or stages; the input of the classifier when left out. */
+  readonly layers?: readonly string[]
+  /** How a layer with a value for each place becomes a vector: the mean over places, or all values, channel by channel. */
+  readonly pool?: 'mean' | 'none'
+  /** Only so many principal components of the vectors, fitted to all of them. */
+  readonly pca?: number
+  /** Divide by the standard deviation along each component. */
+  readonly whiten?: boolean
+  /** Scale each vector to length 1, after all else. */
+  readonly l2Normalize?: boolean
+  readonly format?: VectorFormat
+  readonly dtype?: VectorType
+  /** Only every count-th input, beginning with the index-th, from 1; `merge` puts shards together. */
+  readonly shard?: { readonly index: number; readonly count: number }
 }
 
 export interface EmbedResult {
   readonly out: string
   readonly rows: number
+  /** Of the first layer. */
   readonly features: number
+  readonly layers: readonly { readonly name: string; readonly features: number }[]
   readonly failed: number
   readonly imagesPerSecond: number
+}
+
+/** One row of `embedRows`. */
+export interface EmbedRow {
+  readonly path: string
+  readonly label: string | null
+  /** Why there are no vectors; null when there are. */
+  readonly error: string | null
+  /** One per layer; its values are null where there is an error. */
+  readonly vectors: readonly {
+    readonly layer: string
+    readonly columns: number
+    readonly values: Float32Array | null
+  }[]
+}
+
+export interface MergeOptions extends WorkOptions {
+  readonly out: string
+  readonly overwrite?: boolean
+  readonly format?: VectorFormat
+  /** As in `EmbedOptions`. */
+  readonly pca?: number
+  readonly whiten?: boolean
+  readonly l2Normalize?: boolean
+}
+
+export interface MergeResult {
+  readonly out: string
+  readonly rows: number
+  readonly failed: number
+  readonly shards: number
 }
 
 export interface EvaluateResult {

@@ -1,12 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { Verbs } from '../../src/cli/verbs.ts'
 import type { EmbedOptions, EmbedResult, EvaluateResult, Inputs } from '../../src/transfer/options.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { perform } from './stage.ts'
 
 const folder = temporaryFolder()
-const embedded: EmbedResult = { out: 'vectors', rows: 4, features: 1280, failed: 1, imagesPerSecond: 41.234 }
+const embedded: EmbedResult = {
+  out: 'vectors',
+  rows: 4,
+  features: 1280,
+  layers: [{ name: 'global_pool', features: 1280 }],
+  failed: 1,
+  imagesPerSecond: 41.234,
+}
 
 test('embed passes model, inputs and folder on, and sums up on stderr', async () => {
   let seen: unknown
@@ -27,13 +35,97 @@ test('embed passes model, inputs and folder on, and sums up on stderr', async ()
   )
 })
 
-test('embed gives 7 with --strict, 3 when every input failed, and a document with --json', async () => {
+test('embed gives 7 with --strict, and a document with --json', async () => {
   const verbs = { embed: async () => embedded }
   expect(await perform(['embed', 'x', '--strict'], { verbs })).toMatchObject({ exitCode: 7 })
-  const all = { embed: async () => ({ ...embedded, failed: 4 }) }
-  expect(await perform(['embed', 'x'], { verbs: all })).toMatchObject({ exitCode: 3 })
   const { stdout } = await perform(['embed', 'x', '--json'], { verbs })
-  expect(JSON.parse(stdout)).toEqual({ out: 'vectors', rows: 4, features: 1280, failed: 1, images_per_second: 41.234 })
+  expect(JSON.parse(stdout)).toEqual({
+    out: 'vectors',
+    rows: 4,
+    features: 1280,
+    layers: [{ name: 'global_pool', features: 1280 }],
+    failed: 1,
+    images_per_second: 41.234,
+  })
+})
+
+const embedRows: Verbs['embedRows'] = async function* () {
+  const layer = { layer: 'global_pool', columns: 2 }
+  yield { path: '=a.jpg', label: null, error: null, vectors: [{ ...layer, values: Float32Array.of(0.1, -2) }] }
+  yield { path: 'b.jpg', label: 'b', error: 'is empty', vectors: [{ ...layer, values: null }] }
+}
+
+test('embed writes rows to stdout', async () => {
+  const csv = await perform(['embed', 'x', '--out', '-', '--format', 'csv'], { verbs: { embedRows } })
+  expect(csv).toMatchObject({
+    exitCode: 0,
+    stdout: "row,path,label,error,f0,f1\n0,'=a.jpg,,,0.100000001,-2\n1,b.jpg,b,is empty,,\n",
+  })
+  const json = await perform(['embed', 'x', '--out', '-', '--json', '--strict'], { verbs: { embedRows } })
+  expect(json.exitCode).toBe(7)
+  expect(
+    json.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  ).toEqual([
+    { row: 0, path: '=a.jpg', label: null, error: null, vector: [0.100000001, -2] },
+    { row: 1, path: 'b.jpg', label: 'b', error: 'is empty', vector: null },
+  ])
+})
+
+test.each([
+  [['--out', '-'], '--format jsonl or csv'],
+  [['--out', '-', '--format', 'csv', '--json'], 'contradict'],
+  [['--out', '-', '--format', 'csv', '--resume'], '--resume has no meaning'],
+  [['--resume'], '--resume needs --out'],
+])('embed %s is refused', async (words, expected) => {
+  const ran = await perform(['embed', 'x', ...words], { verbs: {} })
+  expect(ran.exitCode).toBe(2)
+  expect(ran.stderr).toContain(expected)
+})
+
+test.each([
+  ['3/8', {}, { index: 3, count: 8 }],
+  ['auto/8', { SLURM_ARRAY_TASK_ID: '2' }, { index: 3, count: 8 }],
+  [
+    'auto',
+    { SLURM_ARRAY_TASK_ID: '30', SLURM_ARRAY_TASK_MIN: '10', SLURM_ARRAY_TASK_STEP: '10', SLURM_ARRAY_TASK_COUNT: '4' },
+    { index: 3, count: 4 },
+  ],
+  ['auto/8', { JOB_COMPLETION_INDEX: '2' }, { index: 3, count: 8 }],
+])('embed --shard %s with %o', async (text, environment, expected) => {
+  let seen: unknown
+  const embed = async (_model: string, _inputs: Inputs, { shard }: EmbedOptions) => {
+    seen = shard
+    return embedded
+  }
+  await perform(['embed', 'x', '--shard', text], { verbs: { embed }, environment })
+  expect(seen).toEqual(expected)
+})
+
+test.each([
+  ['9/8', {}, 'shard 9 of 8'],
+  ['x', {}, 'expected 3/8'],
+  ['auto', { SLURM_ARRAY_TASK_ID: '1' }, 'SLURM_ARRAY_TASK_COUNT is not set'],
+  ['auto/8', {}, 'JOB_COMPLETION_INDEX'],
+])('embed --shard %s with %o is refused', async (text, environment, expected) => {
+  const ran = await perform(['embed', 'x', '--shard', text], { verbs: {}, environment })
+  expect(ran.exitCode).toBe(2)
+  expect(ran.stderr).toContain(expected)
+})
+
+test('merge passes its folders on, and sums up', async () => {
+  let seen: unknown
+  const merge: Verbs['merge'] = async (shards, { out, format, pca }) => {
+    seen = { shards, out, format, pca }
+    return { out, rows: 9, failed: 0, shards: 2 }
+  }
+  const words = ['merge', 'a', 'b', '--out', 'all', '--format', 'parquet', '--pca', '64']
+  const ran = await perform(words, { verbs: { merge } })
+  expect(seen).toEqual({ shards: ['a', 'b'], out: 'all', format: 'parquet', pca: 64 })
+  expect(ran).toMatchObject({ exitCode: 0, stdout: '', stderr: 'all: 9 rows of 2 shards\n' })
+  expect(await perform(['merge', 'a'], { verbs: { merge } })).toMatchObject({ exitCode: 2 })
 })
 
 const evaluated: EvaluateResult = {

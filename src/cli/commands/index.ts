@@ -5,8 +5,9 @@ import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
 import { evaluate } from './eval.ts'
 import { inspect } from './inspect.ts'
+import { merge } from './merge.ts'
 import { predict } from './predict.ts'
 import { train } from './train.ts'
 
 /** All commands, in the order of the help. */
-export const commands: readonly Command[] = [train, predict, embed, evaluate, data, inspect, demo, doctor]
+export const commands: readonly Command[] = [train, predict, embed, merge, evaluate, data, inspect, demo, doctor]
