@@ -10,6 +10,8 @@ import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type {
+  DedupeOptions,
+  DedupeResult,
   EmbedOptions,
   EmbedResult,
   EmbedRow,
@@ -19,6 +21,8 @@ import type {
   MergeResult,
   Prediction,
   PredictOptions,
+  SearchOptions,
+  SearchResult,
   TrainOptions,
   TrainResult,
   WorkOptions,
@@ -31,6 +35,8 @@ export interface Verbs {
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
   embedRows(model: string, inputs: Inputs, options: Omit<EmbedOptions, 'out'>): AsyncIterable<EmbedRow>
   merge(shards: readonly string[], options: MergeOptions): Promise<MergeResult>
+  search(vectors: string, inputs: Inputs, options: SearchOptions): Promise<SearchResult>
+  dedupe(vectors: string, options: DedupeOptions): Promise<DedupeResult>
   evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult>
   demo(options: WorkOptions & { readonly out: string; readonly overwrite?: boolean }): Promise<DemoResult>
   doctor(options: WorkOptions): Promise<DoctorReport>
@@ -52,6 +58,8 @@ export const verbs: Verbs = {
     yield* (await import('../transfer/embed.ts')).embedRows(model, inputs, options)
   },
   merge: async (shards, options) => (await import('../transfer/merge.ts')).merge(shards, options),
+  search: async (vectors, inputs, options) => (await import('../transfer/search.ts')).search(vectors, inputs, options),
+  dedupe: async (vectors, options) => (await import('../transfer/dedupe.ts')).dedupe(vectors, options),
   evaluate: async (model, data, options) => (await import('../transfer/evaluate.ts')).evaluate(model, data, options),
   demo: async (options) => (await import('../transfer/demo.ts')).demo(options),
   doctor: async (options) => (await import('../transfer/doctor.ts')).doctor(options),

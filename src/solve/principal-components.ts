@@ -5,11 +5,11 @@ import { symmetricEigen } from './symmetric-eigen.ts'
 
 /** Directions in which vectors differ most. */
 export interface PrincipalComponents {
-  /** f64[columns] */
+  /** [columns], in values of f32, as it is stored. */
   readonly mean: Float64Array
   /** f32[count, columns], unit vectors, the largest part of each positive. */
   readonly components: Float32Array
-  /** f64[count], falling: what the vectors vary by along each, over rows - 1. */
+  /** [count], in values of f32, falling: what the vectors vary by along each, over rows - 1. */
   readonly variances: Float64Array
 }
 
@@ -60,7 +60,8 @@ export async function principalComponents(
       `--pca ${count}: ${rows} vectors of ${columns} values have at most ${Math.max(0, most)} components.`,
     )
   }
-  for (let c = 0; c < columns; c++) mean[c] = (mean[c] ?? 0) / rows
+  // As they will be stored: what is read back makes the same vectors.
+  for (let c = 0; c < columns; c++) mean[c] = Math.fround((mean[c] ?? 0) / rows)
   const products = await sumOfProducts(engine, vectors, mean, signal)
   for (let i = 0; i < products.length; i++) products[i] = (products[i] ?? 0) / (rows - 1)
   if (!products.every(Number.isFinite)) {
@@ -74,7 +75,7 @@ export async function principalComponents(
   return {
     mean,
     components: Float32Array.from(directions.subarray(0, count * columns)),
-    variances: values.slice(0, count),
+    variances: values.slice(0, count).map(Math.fround),
   }
 }
 

@@ -1,6 +1,16 @@
 // What happens during long work, for whoever shows it: progress bars, logs, tests. Listeners read; they do not reach in.
 
-export type Phase = 'scan' | 'check' | 'features' | 'solve' | 'head' | 'finetune' | 'evaluate' | 'predict' | 'embed'
+export type Phase =
+  | 'scan'
+  | 'check'
+  | 'features'
+  | 'solve'
+  | 'head'
+  | 'finetune'
+  | 'evaluate'
+  | 'predict'
+  | 'embed'
+  | 'search'
 
 /** One line of `history.csv`. Rates and losses are plain numbers, accuracies 0…1. */
 export interface EpochRecord {
@@ -19,7 +29,7 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'images' | 'files' | 'iterations' | 'epochs'
+      readonly unit: 'images' | 'files' | 'iterations' | 'epochs' | 'vectors'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

@@ -2,6 +2,7 @@
 import * as path from 'node:path'
 import { RegraftError } from '../errors.ts'
 import type { JsonObject } from '../files/strict-json.ts'
+import { openSafetensors } from '../formats/safetensors.ts'
 import { writeSafetensors } from '../formats/write-safetensors.ts'
 import type { Engine } from '../kernels/engine.ts'
 import { openProjection, type PrincipalComponents, principalComponents } from '../solve/principal-components.ts'
@@ -59,17 +60,21 @@ async function withComponents(
     const pieces = () => goodRows(table, at)
     bases.push(await principalComponents(engine, { columns, pieces }, count, signal))
   }
-  const several = table.arrays.length > 1
   const tensors = table.arrays.flatMap(({ name, columns }, at) => {
     const basis = bases[at]
-    const prefix = several ? `${name}.` : ''
-    return basis === undefined
-      ? []
-      : [
-          { name: `${prefix}mean`, dtype: 'F64' as const, shape: [columns], data: basis.mean },
-          { name: `${prefix}components`, dtype: 'F32' as const, shape: [count, columns], data: basis.components },
-          { name: `${prefix}variances`, dtype: 'F64' as const, shape: [count], data: basis.variances },
-        ]
+    if (basis === undefined) return []
+    const prefix = prefixOf(table.arrays, name)
+    const tensor = (part: string, shape: readonly number[], data: Float32Array) => ({
+      name: `${prefix}${part}`,
+      dtype: 'F32' as const,
+      shape,
+      data,
+    })
+    return [
+      tensor('mean', [columns], Float32Array.from(basis.mean)),
+      tensor('components', [count, columns], basis.components),
+      tensor('variances', [count], Float32Array.from(basis.variances)),
+    ]
   })
   await writeSafetensors(path.join(folder, COMPONENTS_FILE), tensors, { whitened: String(whiten) }, { signal })
   return {
@@ -89,6 +94,32 @@ async function withComponents(
         for (const projection of projections) projection.close()
       }
     },
+  }
+}
+
+function prefixOf(layers: readonly { readonly name: string }[], name: string): string {
+  return layers.length > 1 ? `${name}.` : ''
+}
+
+/**
+ * The components that vectors of a layer were brought to.
+ * @throws RegraftError 'data' when the file is not there or damaged
+ */
+export async function readComponents(
+  folder: string,
+  layers: readonly { readonly name: string }[],
+  name: string,
+): Promise<PrincipalComponents> {
+  const file = await openSafetensors(path.join(folder, COMPONENTS_FILE))
+  const prefix = prefixOf(layers, name)
+  const [mean, components, variances] = await Promise.all(
+    ['mean', 'components', 'variances'].map((part) => file.read(`${prefix}${part}`)),
+  )
+  if (mean === undefined || components === undefined || variances === undefined) throw new Error('three were asked for')
+  return {
+    mean: Float64Array.from(mean.data),
+    components: components.data,
+    variances: Float64Array.from(variances.data),
   }
 }
 

@@ -1,9 +1,12 @@
 // The verbs as the library gives them: the engine is optional, and one is made when the first verb needs it.
 import { createEngine, type Engine } from '../kernels/engine.ts'
+import * as deduplication from './dedupe.ts'
 import * as embedding from './embed.ts'
 import * as evaluation from './evaluate.ts'
 import * as merging from './merge.ts'
 import type {
+  DedupeOptions,
+  DedupeResult,
   EmbedOptions,
   EmbedResult,
   EmbedRow,
@@ -13,10 +16,13 @@ import type {
   MergeResult,
   Prediction,
   PredictOptions,
+  SearchOptions,
+  SearchResult,
   TrainOptions,
   TrainResult,
 } from './options.ts'
 import * as prediction from './predict.ts'
+import * as searching from './search.ts'
 import * as training from './train.ts'
 
 type EngineOptional<T extends { readonly engine: Engine }> = Omit<T, 'engine'> & {
@@ -68,6 +74,20 @@ export function embedRows(
 /** Puts the folders that `embed` wrote with `shard` together. */
 export function merge(shards: readonly string[], options: EngineOptional<MergeOptions>): Promise<MergeResult> {
   return merging.merge(shards, withEngine(options))
+}
+
+/** Finds the stored vectors that are nearest to pictures, or to vectors, by cosine. */
+export function search(
+  vectors: string,
+  inputs: Inputs,
+  options: EngineOptional<SearchOptions> = {},
+): Promise<SearchResult> {
+  return searching.search(vectors, inputs, withEngine(options))
+}
+
+/** Groups stored vectors that are almost the same. */
+export function dedupe(vectors: string, options: EngineOptional<DedupeOptions> = {}): Promise<DedupeResult> {
+  return deduplication.dedupe(vectors, withEngine(options))
 }
 
 /** Measures a model on a folder per class. */

@@ -2,15 +2,14 @@
 import * as path from 'node:path'
 import { RegraftError } from '../errors.ts'
 import { createFolder, listFolder, pathFacts, removeFile } from '../files/folder.ts'
-import { textPieces } from '../files/pieces.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { inertName } from '../inert-text.ts'
-import { csvRows, plainText } from '../vectors/csv.ts'
 import { type OpenNpy, openNpy } from '../vectors/npy.ts'
 import type { VectorBlock, VectorRow, VectorTable } from '../vectors/vector-table.ts'
 import { checkType, writeTable } from '../vectors/write-table.ts'
 import { checkFinishing, describeFinishing, finishVectors } from './finish-vectors.ts'
 import type { MergeOptions, MergeResult } from './options.ts'
+import { indexRows } from './stored-vectors.ts'
 import { describeTable, readVectorMeta, type VectorMeta } from './vector-meta.ts'
 
 const BLOCK_ROWS = 256
@@ -167,18 +166,16 @@ async function* shardRows({ folder, rows, matrices }: ShardFolder): AsyncGenerat
   readonly vectors: readonly Float32Array[]
 }> {
   const file = path.join(folder, 'index.csv')
-  const lines = csvRows(textPieces(file, { code: 'data' }), file)
-  await lines.next()
+  const index = indexRows(file)
   for (let first = 0; first < rows; first += BLOCK_ROWS) {
     const count = Math.min(BLOCK_ROWS, rows - first)
     const blocks: Float32Array[] = []
     for (const matrix of matrices) blocks.push(await matrix.readRows(first, count))
     for (let row = 0; row < count; row++) {
-      const line = await lines.next()
-      if (line.done) throw new RegraftError('data', `${inertName(file)} ends before its ${rows} rows.`, { file })
-      const [, name = '', label = '', error = ''] = line.value.cells.map(plainText)
+      const next = await index.next()
+      if (next.done) throw new RegraftError('data', `${inertName(file)} ends before its ${rows} rows.`, { file })
       yield {
-        row: { path: name, label: label === '' ? null : label, error: error === '' ? null : error },
+        row: next.value,
         vectors: blocks.map((block, at) => {
           const width = matrices[at]?.columns ?? 0
           return block.subarray(row * width, (row + 1) * width)

@@ -199,6 +199,55 @@ export interface MergeResult {
   readonly shards: number
 }
 
+export interface SearchOptions extends WorkOptions {
+  /** Matches per query; 10 when left out. */
+  readonly topk?: number
+  /** The model that made the vectors, where it is no longer found by the name it had. */
+  readonly model?: string
+  readonly batchSize?: number
+}
+
+/** What was found for one query. */
+export interface SearchRow {
+  readonly query: string
+  /** Why the query has no vector; null when it has. */
+  readonly error: string | null
+  /** Falling scores, which are cosines. */
+  readonly matches: readonly {
+    readonly row: number
+    readonly path: string
+    readonly label: string | null
+    readonly score: number
+  }[]
+}
+
+export interface SearchResult {
+  readonly rows: readonly SearchRow[]
+  readonly vectors: number
+  readonly features: number
+  /** Reading the vectors, and comparing them. */
+  readonly seconds: { readonly load: number; readonly search: number }
+}
+
+export interface DedupeOptions extends WorkOptions {
+  /** Smallest cosine of vectors that count as the same; 0.98 when left out. */
+  readonly similarity?: number
+}
+
+export interface DedupeResult {
+  readonly vectors: number
+  readonly similarity: number
+  /** Of at least two rows each, in their order; the score is the largest to another row of the group. */
+  readonly groups: readonly (readonly {
+    readonly row: number
+    readonly path: string
+    readonly label: string | null
+    readonly score: number
+  }[])[]
+  /** Rows that could go: all but the first of each group. */
+  readonly copies: number
+}
+
 export interface EvaluateResult {
   readonly accuracy: number
   readonly loss: number

@@ -178,3 +178,46 @@ test('doctor prints its checks and exits with 1 when one failed', async () => {
   const { stdout } = await perform(['doctor', '--json'], { verbs })
   expect(JSON.parse(stdout)).toEqual({ ok: false, checks })
 })
+
+test('search prints a row per match, and the speed on stderr', async () => {
+  let seen: unknown
+  const match = { row: 7, path: '=b.jpg', label: 'cat', score: 0.98765432 }
+  const search: Verbs['search'] = async (vectors, inputs, { topk }) => {
+    seen = { vectors, inputs, topk }
+    const rows = [
+      { query: 'a.jpg', error: null, matches: [match, { ...match, row: 8, label: null }] },
+      { query: 'x.jpg', error: 'is empty', matches: [] },
+    ]
+    return { rows, vectors: 1000, features: 256, seconds: { load: 0.5, search: 0.01234 } }
+  }
+  const ran = await perform(['search', 'v', 'x.jpg', '--query', 'a.jpg', '--topk', '2'], { verbs: { search } })
+  expect(seen).toEqual({ vectors: 'v', inputs: ['a.jpg', 'x.jpg'], topk: 2 })
+  expect(ran).toMatchObject({
+    exitCode: 0,
+    stdout:
+      "query,rank,path,label,score,row,error\na.jpg,1,'=b.jpg,cat,0.987654,7,\na.jpg,2,'=b.jpg,,0.987654,8,\nx.jpg,,,,,,is empty\n",
+    stderr:
+      '1000 vectors of 256 features read in 0.5 s, compared in 0.012 s\n1 of 2 queries failed; their rows say why.\n',
+  })
+  const json = await perform(['search', 'v', 'a.jpg', '--json', '--strict'], { verbs: { search } })
+  expect(json.exitCode).toBe(7)
+  expect(JSON.parse(json.stdout.split('\n')[0] ?? '')).toMatchObject({ query: 'a.jpg', matches: [match, { row: 8 }] })
+})
+
+test('dedupe prints a row per member of a group', async () => {
+  const member = { row: 1, path: 'a.jpg', label: 'cat', score: 0.99 }
+  const dedupe: Verbs['dedupe'] = async (_, { similarity = 0 }) => ({
+    vectors: 9,
+    similarity,
+    copies: 1,
+    groups: [[member, { ...member, row: 4 }]],
+  })
+  const ran = await perform(['dedupe', 'v', '--similarity', '0.9'], { verbs: { dedupe } })
+  expect(ran).toMatchObject({
+    exitCode: 0,
+    stdout: 'group,keep,path,label,score,row\n1,yes,a.jpg,cat,0.99,1\n1,no,a.jpg,cat,0.99,4\n',
+    stderr: '9 vectors: 1 groups with a cosine of 0.9 or more, 1 rows could go\n',
+  })
+  const json = await perform(['dedupe', 'v', '--similarity', '0.9', '--json'], { verbs: { dedupe } })
+  expect(JSON.parse(json.stdout)).toMatchObject({ copies: 1, groups: [[{ row: 1 }, { row: 4 }]] })
+})
