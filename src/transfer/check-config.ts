@@ -1,5 +1,7 @@
 // config.yaml of a run, read back: people may have edited it.
 import { RegraftError } from '../errors.ts'
+import { optimisers } from '../optim/optimisers.ts'
+import { scheduleNames } from '../optim/schedule.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** Says what is allowed when a value is not. */
@@ -41,11 +43,16 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   batchSize: whole(1),
   accum: whole(1),
   microBatch: orNull(whole(1)),
-  opt: oneOf('sgd', 'momentum', 'nesterov', 'adam', 'adamw'),
+  opt: oneOf(...Object.keys(optimisers)),
   lr: between(0),
   momentum: between(0, 1),
   weightDecay: between(0),
-  sched: oneOf('constant', 'cosine'),
+  l2: between(0),
+  l1: between(0),
+  sched: oneOf(...scheduleNames),
+  decayRate: orNull(between(0)),
+  decayEpochs: orNull(between(0)),
+  decayMilestones: orNull(text),
   warmupEpochs: between(0),
   warmupHead: orNull(whole(0)),
   smoothing: between(0, 1),

@@ -1,5 +1,7 @@
 // The options that the verbs take. Names are those of the command line in camel case; defaults stand in `train-defaults.ts`.
 import type { Engine } from '../kernels/engine.ts'
+import type { OptimiserName } from '../optim/optimisers.ts'
+import type { ScheduleName } from '../optim/schedule.ts'
 import type { OnNan } from '../train/divergence.ts'
 import type { Listener } from '../train/events.ts'
 import type { VectorType } from '../vectors/vector-table.ts'
@@ -53,11 +55,21 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly accum?: number
   /** Pictures of a batch that are computed at a time; all, or what fits into memory, when left out. */
   readonly microBatch?: number
-  readonly opt?: 'sgd' | 'momentum' | 'nesterov' | 'adam' | 'adamw'
+  readonly opt?: OptimiserName
   readonly lr?: number
   readonly momentum?: number
   readonly weightDecay?: number
-  readonly sched?: 'constant' | 'cosine'
+  /** Adds l2/(2n)·sum of squared weights to the loss, n training pictures. */
+  readonly l2?: number
+  /** Adds l1/n·sum of absolute weights to the loss, n training pictures. */
+  readonly l1?: number
+  readonly sched?: ScheduleName
+  /** What the rate is multiplied by, or the number that plays this part in the schedule. */
+  readonly decayRate?: number
+  /** Epochs between two steps, the plateau's patience, or the length of the first cycle. */
+  readonly decayEpochs?: number
+  /** Epochs after which the rate is lowered, '10,15'. */
+  readonly decayMilestones?: string
   readonly warmupEpochs?: number
   readonly warmupHead?: number
   readonly smoothing?: number

@@ -12,6 +12,7 @@ import { nothingDone, type Progress, positionName } from '../train/progress.ts'
 import { savePoints } from '../train/save-points.ts'
 import { writeHistory } from './run-folder.ts'
 import { parseSaveEvery } from './save-every.ts'
+import { scheduleOf } from './schedule-options.ts'
 import { allFinite, loadTensors, readTensors } from './session.ts'
 import type { Work } from './train-work.ts'
 
@@ -98,7 +99,7 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
     batchSize: config.batchSize,
     accumulate: config.accum,
     rate: config.lr,
-    schedule: { kind: config.sched },
+    schedule: scheduleOf(config),
     warmupEpochs: config.warmupEpochs,
     smoothing: config.smoothing,
     classWeights: work.classWeights,

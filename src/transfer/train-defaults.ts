@@ -4,6 +4,7 @@ import type { Head } from '../model/model.ts'
 import type { OnNan } from '../train/divergence.ts'
 import type { Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseSaveEvery } from './save-every.ts'
+import { checkSchedule } from './schedule-options.ts'
 
 /** The options that decide the result, complete: what `config.yaml` of a run says. */
 export interface TrainConfig {
@@ -27,7 +28,12 @@ export interface TrainConfig {
   readonly lr: number
   readonly momentum: number
   readonly weightDecay: number
+  readonly l2: number
+  readonly l1: number
   readonly sched: NonNullable<TrainOptions['sched']>
+  readonly decayRate: number | null
+  readonly decayEpochs: number | null
+  readonly decayMilestones: string | null
   readonly warmupEpochs: number
   readonly warmupHead: number | null
   readonly smoothing: number
@@ -72,6 +78,8 @@ export const trainDefaults = {
   accum: 1,
   opt: 'adamw',
   momentum: 0.9,
+  l2: 0,
+  l1: 0,
   sched: 'cosine',
   sampler: 'all',
   patience: 10,
@@ -99,6 +107,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     )
   }
   refuseWithoutEffect(options, mode)
+  checkSchedule(options)
   if (options.saveEvery !== undefined) parseSaveEvery(options.saveEvery)
   const phase =
     mode === 'finetune' ? (pretrained ? trainDefaults.finetune : trainDefaults.scratch) : trainDefaults.head_
@@ -119,9 +128,14 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     microBatch: options.microBatch ?? null,
     opt: options.opt ?? trainDefaults.opt,
     lr: options.lr ?? phase.lr,
-    momentum: options.momentum ?? trainDefaults.momentum,
+    momentum: options.momentum ?? (options.opt === 'rmsprop' ? 0 : trainDefaults.momentum),
     weightDecay: options.weightDecay ?? phase.weightDecay,
+    l2: options.l2 ?? trainDefaults.l2,
+    l1: options.l1 ?? trainDefaults.l1,
     sched: options.sched ?? trainDefaults.sched,
+    decayRate: options.decayRate ?? null,
+    decayEpochs: options.decayEpochs ?? null,
+    decayMilestones: options.decayMilestones ?? null,
     warmupEpochs: options.warmupEpochs ?? phase.warmupEpochs,
     warmupHead: options.warmupHead ?? null,
     smoothing: options.smoothing ?? phase.smoothing,
@@ -194,6 +208,8 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--opt', options.opt, trainDefaults.opt, gradient)
     only('--momentum', options.momentum, trainDefaults.momentum, gradient)
     only('--sched', options.sched, trainDefaults.sched, gradient)
+    only('--l2', options.l2, trainDefaults.l2, gradient)
+    only('--l1', options.l1, trainDefaults.l1, gradient)
     only('--weight-decay', options.weightDecay, weightDecay, gradient)
     only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
     only('--smoothing', options.smoothing, smoothing, gradient)
