@@ -7,6 +7,17 @@ export { type LoadedModel, loadModel } from './model/load.ts'
 export type { Head, Model } from './model/model.ts'
 export { saveModel } from './model/save.ts'
 export type { EpochRecord, Listener, WorkEvent } from './train/events.ts'
-export { close, dedupe, embed, embedRows, evaluate, merge, predict, search, train } from './transfer/library.ts'
+export {
+  close,
+  dedupe,
+  embed,
+  embedRows,
+  evaluate,
+  exportModel,
+  merge,
+  predict,
+  search,
+  train,
+} from './transfer/library.ts'
 export type * from './transfer/options.ts'
 export { version } from './version.ts'

@@ -16,6 +16,8 @@ import type {
   EmbedResult,
   EmbedRow,
   EvaluateResult,
+  ExportOptions,
+  ExportResult,
   Inputs,
   MergeOptions,
   MergeResult,
@@ -45,6 +47,7 @@ export interface Verbs {
   fileStats(inputs: readonly string[], options: DataOptions): AsyncIterable<FileStats>
   splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
+  exportModel(model: string, options: ExportOptions): Promise<ExportResult>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
@@ -70,4 +73,5 @@ export const verbs: Verbs = {
   },
   splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
+  exportModel: async (model, options) => (await import('../transfer/export.ts')).exportModel(model, options),
 }

@@ -3,6 +3,7 @@ import { createEngine, type Engine } from '../kernels/engine.ts'
 import * as deduplication from './dedupe.ts'
 import * as embedding from './embed.ts'
 import * as evaluation from './evaluate.ts'
+import * as exporting from './export.ts'
 import * as merging from './merge.ts'
 import type {
   DedupeOptions,
@@ -11,6 +12,8 @@ import type {
   EmbedResult,
   EmbedRow,
   EvaluateResult,
+  ExportOptions,
+  ExportResult,
   Inputs,
   MergeOptions,
   MergeResult,
@@ -97,4 +100,9 @@ export function evaluate(
   options: EngineOptional<PredictOptions> = {},
 ): Promise<EvaluateResult> {
   return evaluation.evaluate(model, data, withEngine(options))
+}
+
+/** Writes a model in another format, read back and compared before it is left there. */
+export function exportModel(model: string, options: EngineOptional<ExportOptions>): Promise<ExportResult> {
+  return exporting.exportModel(model, withEngine(options))
 }

@@ -281,3 +281,22 @@ export interface EvaluateResult {
   /** Rows: true class; columns: predicted class. */
   readonly confusion: readonly (readonly number[])[]
 }
+
+export type ExportFormat = 'onnx' | 'safetensors'
+
+export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
+  readonly format: ExportFormat
+  /** Folder to write. */
+  readonly out: string
+  readonly overwrite?: boolean
+  /** Element type of the weights; of safetensors alone. */
+  readonly dtype?: 'float32' | 'float16'
+}
+
+export interface ExportResult {
+  readonly out: string
+  readonly format: ExportFormat
+  readonly files: readonly string[]
+  /** Largest difference to the model's own outputs, relative to the largest of them. */
+  readonly difference: number
+}

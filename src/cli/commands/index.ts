@@ -5,6 +5,7 @@ import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
 import { evaluate } from './eval.ts'
+import { exporting } from './export.ts'
 import { inspect } from './inspect.ts'
 import { merge } from './merge.ts'
 import { predict } from './predict.ts'
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   evaluate,
   data,
   inspect,
+  exporting,
   demo,
   doctor,
 ]
