@@ -1,6 +1,7 @@
 // Ten thousand steps: what a training remembers of its past must not add up.
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { RegraftError } from '../../src/errors.ts'
 import { createEngine } from '../../src/kernels/engine.ts'
 import type { WorkEvent } from '../../src/train/events.ts'
 import type { TrainOptions } from '../../src/transfer/options.ts'
@@ -18,7 +19,7 @@ const engine = createEngine({ threads: 2, simd: 'baseline' })
 afterAll(() => engine.close())
 
 beforeAll(async () => {
-  await drawFolder(data, 14)
+  await drawFolder(data, 40)
   await savedModel(trunk, 'mobilenetv1_025')
 })
 
@@ -47,17 +48,17 @@ test.each([
     points.push([steps / 1000, process.memoryUsage().rss / MIB])
   }
   const out = join(folder, name)
-  // 34 pictures or so in batches of 4; as many epochs as the steps take, and no end before.
+  // More epochs than the steps take, and no end before.
   const options: TrainOptions = { data, model: trunk, out, engine, ...way, epochs: 5000, patience: 0, listener }
   const controller = new AbortController()
   const stopping = {
     ...options,
     listener: (event: WorkEvent) => {
       listener(event)
-      if (steps >= STEPS) controller.abort(new Error('enough'))
+      if (steps >= STEPS) controller.abort(new RegraftError('interrupted', 'Stopped by a test.'))
     },
   }
-  await expect(train({ ...stopping, signal: controller.signal })).rejects.toThrow('enough')
+  await expect(train({ ...stopping, signal: controller.signal })).rejects.toMatchObject({ code: 'interrupted' })
   // The first thousands fill caches and warm up compilers.
   const settled = points.filter(([thousands]) => thousands >= 3)
   const growth = slopeOf(settled)
