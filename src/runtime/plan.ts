@@ -435,9 +435,9 @@ class Planner {
         grain?: number,
       ) => {
         const recorded = this.withStrip(call<K, Place>(kernel, args, units, grain))
-        // What runs as in inference waits for no sums over the batch, and would flow from end to end.
-        if (this.runsAsInference(layer)) this.main.add(recorded)
-        else this.main.addFlowing(recorded, flow)
+        this.main.addFlowing(recorded, flow)
+        // Here nothing waits for sums over the batch, and all would flow from end to end.
+        if (this.runsAsInference(layer)) this.main.restBehindWindow(flow)
       },
     }
   }

@@ -1,5 +1,6 @@
 // config.yaml of a run, read back: people may have edited it.
 import { RegraftError } from '../errors.ts'
+import { optimisers } from '../optim/optimisers.ts'
 import { scheduleNames } from '../optim/schedule.ts'
 import { parseRates } from './rates.ts'
 import type { TrainConfig } from './train-defaults.ts'
@@ -53,14 +54,19 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   batchSize: whole(1),
   accum: whole(1),
   microBatch: orNull(whole(1)),
-  opt: oneOf('sgd', 'momentum', 'nesterov', 'adam', 'adamw'),
+  opt: oneOf(...Object.keys(optimisers)),
   lr: rates,
   layerDecay: orNull(between(0, 1)),
   gradual: orNull(whole(1)),
   ema: orNull(between(0, 1)),
   momentum: between(0, 1),
   weightDecay: between(0),
+  l2: between(0),
+  l1: between(0),
   sched: oneOf(...scheduleNames),
+  decayRate: orNull(between(0)),
+  decayEpochs: orNull(between(0)),
+  decayMilestones: orNull(text),
   warmupEpochs: between(0),
   warmupHead: orNull(whole(0)),
   smoothing: between(0, 1),
@@ -73,6 +79,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   cacheVariants: orNull(whole(1)),
   val: orNull(text),
   trainList: orNull(text),
+  groupBy: orNull(text),
+  dedupe: flag,
   test: orNull(text),
   patience: whole(0),
   onNan: oneOf('stop', 'skip', 'lower-lr'),

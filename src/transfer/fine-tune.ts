@@ -3,6 +3,7 @@ import type { Graph } from '../graph/graph.ts'
 import { layerNamed } from '../graph/graph.ts'
 import { graphOf, type Model } from '../model/model.ts'
 import { channelsOf } from '../ops/op.ts'
+import { penaltyStrength } from '../optim/penalty.ts'
 import { createUpdater, updaterBytes } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
@@ -58,6 +59,7 @@ export async function fineTune(given: Work): Promise<Outcome> {
       createUpdater(engine, runner, session.store, {
         ...optimiser,
         weightDecay: config.weightDecay,
+        penalty: penaltyStrength(config, data.train.length),
         clipNorm: config.clipGrad,
         ...layerRates(graph, trainable, config),
       }),

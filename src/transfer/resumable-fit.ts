@@ -14,6 +14,7 @@ import { savePoints } from '../train/save-points.ts'
 import { parseRates } from './rates.ts'
 import { writeHistory } from './run-folder.ts'
 import { parseSaveEvery } from './save-every.ts'
+import { scheduleOf } from './schedule-options.ts'
 import { allFinite, loadTensors, readTensors } from './session.ts'
 import type { Work } from './train-work.ts'
 
@@ -105,7 +106,7 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
     batchSize: config.batchSize,
     accumulate: config.accum,
     rate: parseRates(config.lr).head,
-    schedule: { kind: config.sched },
+    schedule: scheduleOf(config),
     warmupEpochs: config.warmupEpochs,
     smoothing: config.smoothing,
     classWeights: work.classWeights,

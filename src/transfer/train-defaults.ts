@@ -5,6 +5,7 @@ import type { OnNan } from '../train/divergence.ts'
 import type { Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseRates } from './rates.ts'
 import { parseSaveEvery } from './save-every.ts'
+import { checkSchedule } from './schedule-options.ts'
 
 /** The options that decide the result, complete: what `config.yaml` of a run says. */
 export interface TrainConfig {
@@ -32,7 +33,12 @@ export interface TrainConfig {
   readonly ema: number | null
   readonly momentum: number
   readonly weightDecay: number
+  readonly l2: number
+  readonly l1: number
   readonly sched: NonNullable<TrainOptions['sched']>
+  readonly decayRate: number | null
+  readonly decayEpochs: number | null
+  readonly decayMilestones: string | null
   readonly warmupEpochs: number
   readonly warmupHead: number | null
   readonly smoothing: number
@@ -48,6 +54,8 @@ export interface TrainConfig {
   readonly cacheVariants: number | null
   readonly val: string | null
   readonly trainList: string | null
+  readonly groupBy: string | null
+  readonly dedupe: boolean
   readonly test: string | null
   readonly patience: number
   readonly onNan: OnNan
@@ -75,6 +83,8 @@ export const trainDefaults = {
   accum: 1,
   opt: 'adamw',
   momentum: 0.9,
+  l2: 0,
+  l1: 0,
   sched: 'cosine',
   sampler: 'all',
   patience: 10,
@@ -102,6 +112,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     )
   }
   refuseWithoutEffect(options, mode)
+  checkSchedule(options)
   if (options.saveEvery !== undefined) parseSaveEvery(options.saveEvery)
   const rates = parseRates(options.lr ?? 1)
   if (rates.first !== undefined && mode !== 'finetune')
@@ -133,9 +144,14 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     layerDecay: options.layerDecay ?? null,
     gradual: options.gradual ?? null,
     ema: options.ema ?? null,
-    momentum: options.momentum ?? trainDefaults.momentum,
+    momentum: options.momentum ?? (options.opt === 'rmsprop' ? 0 : trainDefaults.momentum),
     weightDecay: options.weightDecay ?? phase.weightDecay,
+    l2: options.l2 ?? trainDefaults.l2,
+    l1: options.l1 ?? trainDefaults.l1,
     sched: options.sched ?? trainDefaults.sched,
+    decayRate: options.decayRate ?? null,
+    decayEpochs: options.decayEpochs ?? null,
+    decayMilestones: options.decayMilestones ?? null,
     warmupEpochs: options.warmupEpochs ?? phase.warmupEpochs,
     warmupHead: options.warmupHead ?? null,
     smoothing: options.smoothing ?? phase.smoothing,
@@ -148,6 +164,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     cacheVariants: options.cacheVariants ?? null,
     val: options.val ?? null,
     trainList: options.trainList ?? null,
+    groupBy: options.groupBy ?? null,
+    dedupe: options.dedupe ?? false,
     test: options.test ?? null,
     patience: options.patience ?? trainDefaults.patience,
     onNan: options.onNan ?? trainDefaults.onNan,
@@ -209,6 +227,8 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--momentum', options.momentum, trainDefaults.momentum, gradient)
     only('--ema', options.ema, null, gradient)
     only('--sched', options.sched, trainDefaults.sched, gradient)
+    only('--l2', options.l2, trainDefaults.l2, gradient)
+    only('--l1', options.l1, trainDefaults.l1, gradient)
     only('--weight-decay', options.weightDecay, weightDecay, gradient)
     only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
     only('--smoothing', options.smoothing, smoothing, gradient)

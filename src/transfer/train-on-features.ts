@@ -1,4 +1,5 @@
 import { architectureOf, type Model } from '../model/model.ts'
+import { penaltyStrength } from '../optim/penalty.ts'
 import { createUpdater } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
@@ -102,6 +103,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
         optimiser: config.opt,
         settings: { momentum: config.momentum },
         weightDecay: config.weightDecay,
+        penalty: penaltyStrength(config, work.data.train.length),
         clipNorm: config.clipGrad,
       }),
     )

@@ -1,7 +1,7 @@
 // The options of `train`, with the defaults that the verb has.
 import { scheduleNames } from '../../optim/schedule.ts'
 import { cacheDefaults, trainDefaults } from '../../transfer/train-defaults.ts'
-import { json, onError, overwrite, preprocessing } from '../shared-settings.ts'
+import { dedupe, groupBy, json, onError, overwrite, preprocessing } from '../shared-settings.ts'
 import { choice, number, onOff, rates, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
 
 /** Defaults that depend on what is trained: a head, layers of a trained network, a fresh network. */
@@ -25,6 +25,8 @@ export const trainSettings = {
     fallback: "DATA's val folder, else 0.2",
   }),
   trainList: text('<file>', { group: 'Data', help: 'train on the pictures named in this file only' }),
+  groupBy,
+  dedupe,
   test: text('<dir>', { group: 'Data', help: 'measure the best model on this folder at the end' }),
   seed: wholeNumber(
     { from: 0, to: Number.MAX_SAFE_INTEGER },
@@ -102,7 +104,7 @@ export const trainSettings = {
       fallback: 'all, or equal parts that fit into --max-memory',
     },
   ),
-  opt: choice(['sgd', 'momentum', 'nesterov', 'adam', 'adamw'], {
+  opt: choice(['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw'], {
     group: 'Training',
     help: 'optimiser',
     fallback: trainDefaults.opt,
@@ -134,16 +136,53 @@ export const trainSettings = {
   ),
   momentum: number(
     { from: 0, to: 1, below: true },
-    { group: 'Training', help: 'of momentum and nesterov', fallback: String(trainDefaults.momentum) },
+    { group: 'Training', help: 'of momentum, nesterov and rmsprop', fallback: `${trainDefaults.momentum}; rmsprop 0` },
   ),
   weightDecay: number(
     { from: 0 },
     { group: 'Training', help: "PyTorch's meaning; decoupled in adamw", fallback: byMode('weightDecay') },
   ),
+  l2: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'adds L/(2n) times the sum of squared weights to the loss, n training pictures',
+      fallback: String(trainDefaults.l2),
+    },
+  ),
+  l1: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'the same with L/n and absolute values: many weights become nearly zero',
+      fallback: String(trainDefaults.l1),
+    },
+  ),
   sched: choice(scheduleNames, {
     group: 'Training',
     help: 'how the learning rate goes on',
     fallback: trainDefaults.sched,
+  }),
+  decayRate: number(
+    { from: 0, above: true },
+    {
+      group: 'Training',
+      help: 'what step, multistep, exponential and plateau multiply the rate by; the strength of inverse, the power of polynomial',
+      fallback: 'step, multistep 0.1; plateau 0.5; others by the length of the training',
+    },
+  ),
+  decayEpochs: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'epochs between two steps; those without a lower loss that plateau puts up with; the first cycle of restarts',
+      fallback: 'plateau 2; others by the length of the training',
+    },
+  ),
+  decayMilestones: text('<epochs>', {
+    group: 'Training',
+    help: 'epochs after which multistep lowers the rate, as in 10,15',
+    fallback: 'after a half and three quarters',
   }),
   warmupEpochs: number(
     { from: 0 },
