@@ -214,7 +214,7 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
       trainAccuracy: last?.trainAccuracy ?? 0,
     },
     ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, images: test.count } } : {}),
-    images: { ...outcome.images, bad: bad.length },
+    images: { ...outcome.images, bad: data.unusable.length + bad.length },
     seconds: {
       total: (performance.now() - work.startedAt) / 1000,
       decode: timing.load.decodeMilliseconds / 1000,
