@@ -79,7 +79,8 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     )
 
   const changes = preprocessingChanges(asked)
-  const base = asked.pretrained
+  // What its outputs were worth says nothing about those of the new model.
+  const { threshold: _, ...base } = asked.pretrained
     ? await pretrainedModel(asked.model, changes, listener)
     : await freshModel(asked.model, asked.seed, changes)
   // A head for the same classes is gone on with; another one is put aside.
