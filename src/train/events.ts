@@ -3,6 +3,7 @@
 export type Phase =
   | 'scan'
   | 'check'
+  | 'adapt'
   | 'features'
   | 'solve'
   | 'head'

@@ -2,6 +2,7 @@
 import { RegraftError } from '../errors.ts'
 import { optimisers } from '../optim/optimisers.ts'
 import { scheduleNames } from '../optim/schedule.ts'
+import { parseRates } from './rates.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** Says what is allowed when a value is not. */
@@ -27,6 +28,16 @@ const orNull =
   (check: Check): Check =>
   (value) =>
     value === null ? undefined : check(value)
+/** As `parseRates` takes them. */
+const rates: Check = (value) => {
+  try {
+    if (typeof value === 'number' || typeof value === 'string') parseRates(value)
+    else return 'a rate'
+  } catch {
+    return 'a rate above 0, or two as in 1e-5:1e-3'
+  }
+  return undefined
+}
 
 const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   data: text,
@@ -35,7 +46,7 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   mode: oneOf('features', 'head', 'finetune'),
   unfreeze: text,
   freeze: orNull(text),
-  bn: oneOf('frozen', 'train-unfrozen', 'train'),
+  bn: oneOf('frozen', 'train-unfrozen', 'train', 'adapt'),
   bnAffine: oneOf('train', 'frozen'),
   head: text,
   strength: between(0),
@@ -44,7 +55,10 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   accum: whole(1),
   microBatch: orNull(whole(1)),
   opt: oneOf(...Object.keys(optimisers)),
-  lr: between(0),
+  lr: rates,
+  layerDecay: orNull(between(0, 1)),
+  gradual: orNull(whole(1)),
+  ema: orNull(between(0, 1)),
   momentum: between(0, 1),
   weightDecay: between(0),
   l2: between(0),

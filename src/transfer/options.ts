@@ -47,7 +47,11 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly pretrained?: boolean
   readonly unfreeze?: string
   readonly freeze?: string
-  readonly bn?: 'frozen' | 'train-unfrozen' | 'train'
+  /**
+   * Statistics of batch norms: those of the model (frozen), of each batch in layers that train or in all (train-unfrozen, train), or
+   * those of all training pictures, estimated once (adapt).
+   */
+  readonly bn?: 'frozen' | 'train-unfrozen' | 'train' | 'adapt'
   readonly bnAffine?: 'train' | 'frozen'
   readonly epochs?: number
   readonly batchSize?: number
@@ -56,7 +60,14 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** Pictures of a batch that are computed at a time; all, or what fits into memory, when left out. */
   readonly microBatch?: number
   readonly opt?: OptimiserName
-  readonly lr?: number
+  /** A rate; or 'A:B', from A in the first layers that train to B in the head, by the same factor from block to block. */
+  readonly lr?: number | string
+  /** Multiplies the rate from block to block, from the head on: 0.75, say. */
+  readonly layerDecay?: number
+  /** Epochs after which one more block trains, from the head on; all from the beginning when left out. */
+  readonly gradual?: number
+  /** How much an average of the weights keeps from step to step, 0…1; it is what is validated and saved. None when left out. */
+  readonly ema?: number
   readonly momentum?: number
   readonly weightDecay?: number
   /** Adds l2/(2n)·sum of squared weights to the loss, n training pictures. */

@@ -2,7 +2,7 @@
 import { scheduleNames } from '../../optim/schedule.ts'
 import { cacheDefaults, trainDefaults } from '../../transfer/train-defaults.ts'
 import { dedupe, groupBy, json, onError, overwrite, preprocessing } from '../shared-settings.ts'
-import { choice, number, onOff, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
+import { choice, number, onOff, rates, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
 
 /** Defaults that depend on what is trained: a head, layers of a trained network, a fresh network. */
 function byMode(name: keyof typeof trainDefaults.head_): string {
@@ -69,9 +69,9 @@ export const trainSettings = {
     fallback: `${trainDefaults.unfreeze}; all with --no-pretrained`,
   }),
   freeze: text('<pattern>', { group: 'Model', help: 'layers to keep, of those unfrozen' }),
-  bn: choice(['frozen', 'train-unfrozen', 'train'], {
+  bn: choice(['frozen', 'train-unfrozen', 'train', 'adapt'], {
     group: 'Model',
-    help: 'where batch norm learns its statistics',
+    help: 'where batch norm learns its statistics; adapt: once, on the training pictures',
     fallback: 'frozen; train with --no-pretrained',
   }),
   bnAffine: choice(['train', 'frozen'], {
@@ -109,7 +109,31 @@ export const trainSettings = {
     help: 'optimiser',
     fallback: trainDefaults.opt,
   }),
-  lr: number({ from: 0, above: true }, { group: 'Training', help: 'learning rate', fallback: byMode('lr') }),
+  lr: rates({
+    group: 'Training',
+    help: 'learning rate; A:B from A in the first layers that train to B in the head',
+    fallback: byMode('lr'),
+  }),
+  layerDecay: number(
+    { from: 0, to: 1, above: true },
+    { group: 'Training', help: 'multiplies the rate from block to block, from the head on', fallback: '1' },
+  ),
+  gradual: wholeNumber(
+    { from: 1, to: 1_000_000 },
+    {
+      group: 'Training',
+      help: 'epochs after which one more block trains, from the head on',
+      fallback: 'all from the beginning',
+    },
+  ),
+  ema: number(
+    { from: 0, to: 1, above: true, below: true },
+    {
+      group: 'Training',
+      help: 'validate and save an average of the weights that keeps this much of itself from step to step, such as 0.999',
+      fallback: 'none',
+    },
+  ),
   momentum: number(
     { from: 0, to: 1, below: true },
     { group: 'Training', help: 'of momentum, nesterov and rmsprop', fallback: `${trainDefaults.momentum}; rmsprop 0` },
