@@ -15,6 +15,7 @@ import type {
   EmbedOptions,
   EmbedResult,
   EmbedRow,
+  EvaluateOptions,
   EvaluateResult,
   ExportOptions,
   ExportResult,
@@ -39,7 +40,7 @@ export interface Verbs {
   merge(shards: readonly string[], options: MergeOptions): Promise<MergeResult>
   search(vectors: string, inputs: Inputs, options: SearchOptions): Promise<SearchResult>
   dedupe(vectors: string, options: DedupeOptions): Promise<DedupeResult>
-  evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult>
+  evaluate(model: string, data: string, options: EvaluateOptions): Promise<EvaluateResult>
   demo(options: WorkOptions & { readonly out: string; readonly overwrite?: boolean }): Promise<DemoResult>
   doctor(options: WorkOptions): Promise<DoctorReport>
   checkData(data: readonly string[], options: DataOptions): Promise<DataReport>

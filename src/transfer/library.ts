@@ -11,6 +11,7 @@ import type {
   EmbedOptions,
   EmbedResult,
   EmbedRow,
+  EvaluateOptions,
   EvaluateResult,
   ExportOptions,
   ExportResult,
@@ -97,7 +98,7 @@ export function dedupe(vectors: string, options: EngineOptional<DedupeOptions> =
 export function evaluate(
   model: string,
   data: string,
-  options: EngineOptional<PredictOptions> = {},
+  options: EngineOptional<EvaluateOptions> = {},
 ): Promise<EvaluateResult> {
   return evaluation.evaluate(model, data, withEngine(options))
 }

@@ -155,6 +155,8 @@ export interface Prediction {
 
 export interface PredictOptions extends WorkOptions, PreprocessingOverrides {
   readonly topk?: number
+  /** Probability below which the label is 'unknown'; the model's when left out, 0 for never. */
+  readonly threshold?: number
   readonly batchSize?: number
 }
 
@@ -271,7 +273,16 @@ export interface DedupeResult {
   readonly copies: number
 }
 
+export interface EvaluateOptions extends PredictOptions {
+  /** Find the probability from which on this share of the labels is right. */
+  readonly precision?: number
+  /** Write it into the model's folder: what is less probable is called unknown from then on. */
+  readonly store?: boolean
+}
+
 export interface EvaluateResult {
+  /** Where a precision was asked for: the smallest probability that reaches it, and what holds from there on. */
+  readonly threshold?: { readonly value: number; readonly precision: number; readonly coverage: number }
   readonly accuracy: number
   readonly loss: number
   readonly images: number
