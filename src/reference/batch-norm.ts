@@ -30,11 +30,12 @@ export function normalise(
   const inverse = moments.variance.map((value) => 1 / Math.sqrt(value + epsilon))
   const standard = new Float64Array(x.length)
   const output = new Float64Array(x.length)
-  for (let at = 0; at < x.length; at++) {
-    const c = at % channels
-    const value = ((x[at] ?? 0) - (moments.mean[c] ?? 0)) * (inverse[c] ?? 0)
-    standard[at] = value
-    output[at] = value * (weight[c] ?? Number.NaN) + (bias[c] ?? Number.NaN)
+  for (let row = 0; row < x.length; row += channels) {
+    for (let c = 0; c < channels; c++) {
+      const value = ((x[row + c] ?? 0) - (moments.mean[c] ?? 0)) * (inverse[c] ?? 0)
+      standard[row + c] = value
+      output[row + c] = value * (weight[c] ?? Number.NaN) + (bias[c] ?? Number.NaN)
+    }
   }
   if (!useBatch) return { output, standard, inverse }
   const count = x.length / channels
@@ -56,10 +57,13 @@ function momentsOf(x: Float64Array, channels: number): { mean: Float64Array; var
   const count = x.length / channels
   const mean = new Float64Array(channels)
   const variance = new Float64Array(channels)
-  for (let at = 0; at < x.length; at++) mean[at % channels] = (mean[at % channels] ?? 0) + (x[at] ?? 0) / count
-  for (let at = 0; at < x.length; at++) {
-    const c = at % channels
-    variance[c] = (variance[c] ?? 0) + ((x[at] ?? 0) - (mean[c] ?? 0)) ** 2 / count
+  for (let row = 0; row < x.length; row += channels) {
+    for (let c = 0; c < channels; c++) mean[c] = (mean[c] ?? 0) + (x[row + c] ?? 0) / count
+  }
+  for (let row = 0; row < x.length; row += channels) {
+    for (let c = 0; c < channels; c++) {
+      variance[c] = (variance[c] ?? 0) + ((x[row + c] ?? 0) - (mean[c] ?? 0)) ** 2 / count
+    }
   }
   return { mean, variance }
 }

@@ -205,12 +205,20 @@ function fused({ activation }: { readonly activation?: FusedActivation['kind'] }
 
 function activate(x: Float64Array, attrs: ActivationAttributes): LayerPass {
   if (attrs.kind === 'none') return { output: x }
-  const kinks = kinksOf(attrs)
-  const output = x.map((value) => activated(attrs, value))
-  if (kinks.length === 0) return { output }
+  const output = new Float64Array(x.length)
+  const [low, high] = kinksOf(attrs)
+  if (low === undefined) {
+    for (let at = 0; at < x.length; at++) output[at] = activated(attrs, x[at] ?? Number.NaN)
+    return { output }
+  }
   const sides = new Uint8Array(x.length)
-  for (const kink of kinks) {
-    for (let at = 0; at < x.length; at++) if ((x[at] ?? Number.NaN) > kink) sides[at] = (sides[at] ?? 0) + 1
+  const top = high ?? Number.POSITIVE_INFINITY
+  // Most of all values pass one of these two, so they have their formula here.
+  const rectifies = attrs.kind === 'relu' || attrs.kind === 'relu6'
+  for (let at = 0; at < x.length; at++) {
+    const value = x[at] ?? Number.NaN
+    output[at] = rectifies ? Math.min(Math.max(value, 0), top) : activated(attrs, value)
+    sides[at] = value > top ? 2 : value > low ? 1 : 0
   }
   return { output, sides }
 }
