@@ -65,7 +65,13 @@ export interface Plan {
   readonly input: Place
   readonly outputs: ReadonlyMap<string, Value>
   /** Soft targets [N, S], the weight of each picture [N] and losses [N], in training. */
-  readonly loss?: { readonly targets: Place; readonly weights: Place; readonly losses: Place; readonly classes: number }
+  readonly loss?: {
+    readonly loss: Loss
+    readonly targets: Place
+    readonly weights: Place
+    readonly losses: Place
+    readonly classes: number
+  }
   /** Gradients by parameter name, in one stretch of `gradientFloats` values. */
   readonly gradients: ReadonlyMap<string, Place>
   readonly gradientBlock: Block
@@ -455,7 +461,7 @@ class Planner {
     this.valueGradients.set(output, dLogits)
     const places = { logits: logits.place, targets, weights, losses, dLogits, classes, stride }
     this.main.add(lossCall(loss, places))
-    return { targets, weights, losses, classes }
+    return { loss, targets, weights, losses, classes }
   }
 
   private recordBackward(layer: Layer): void {

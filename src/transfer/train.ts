@@ -18,7 +18,9 @@ import { recordData } from './data-record.ts'
 import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
+import { checkLayerRates } from './layer-rates.ts'
 import { microBatchFor } from './micro-batch.ts'
+import { opened } from './opened.ts'
 import type { TrainOptions, TrainResult } from './options.ts'
 import {
   describeRun,
@@ -165,6 +167,7 @@ async function pretrainedModel(
 function withMicroBatch(model: Model, config: TrainConfig, { engine, listener }: TrainOptions): TrainConfig {
   if (!gradual(config)) return config
   const note = (message: string) => listener?.({ type: 'note', message })
+  if (config.mode === 'finetune') checkLayerRates(model, config)
   return { ...config, microBatch: microBatchFor(model, config, engine.arena.limitBytes, note) }
 }
 
@@ -243,9 +246,10 @@ function trunkTensors(model: Model): [string, HostTensor][] {
 
 async function testMetrics(work: Work, model: Model): Promise<Metrics> {
   const { options, data, timing } = work
-  const session = await openSession(options.engine, model)
-  const runner = await openInference(options.engine, session, INFERENCE_BATCH, [], options.signal)
+  const all = opened()
   try {
+    const session = all.add(await openSession(options.engine, model))
+    const runner = all.add(await openInference(options.engine, session, INFERENCE_BATCH, [], options.signal))
     const outputs = await imageOutputs(runner, data.test, {
       ...options,
       phase: 'evaluate',
@@ -260,7 +264,6 @@ async function testMetrics(work: Work, model: Model): Promise<Metrics> {
       data.classes.length,
     )
   } finally {
-    runner.close()
-    session.close()
+    all.close()
   }
 }
