@@ -1,5 +1,6 @@
 import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
+import type { GradcheckOptions, GradcheckResult } from '../transfer/gradcheck.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type {
   EmbedOptions,
@@ -22,6 +23,7 @@ export interface Verbs {
   demo(options: WorkOptions & { readonly out: string; readonly overwrite?: boolean }): Promise<DemoResult>
   doctor(options: WorkOptions): Promise<DoctorReport>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
+  gradcheck(options: GradcheckOptions): Promise<GradcheckResult>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
@@ -35,4 +37,5 @@ export const verbs: Verbs = {
   demo: async (options) => (await import('../transfer/demo.ts')).demo(options),
   doctor: async (options) => (await import('../transfer/doctor.ts')).doctor(options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
+  gradcheck: async (options) => (await import('../transfer/gradcheck.ts')).gradcheck(options),
 }

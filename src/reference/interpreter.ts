@@ -2,6 +2,7 @@
 // one value of a parameter were another, which costs only the layers that this value reaches.
 import { type Graph, type Layer, parameterName, parametersOf } from '../graph/graph.ts'
 import type { Loss } from '../runtime/loss.ts'
+import { kinksOf } from './activations.ts'
 import { packedIndex, packWeights } from './convolution.ts'
 import { type LossTargets, type LossValue, lossOf } from './losses.ts'
 import { backward, convolutionOf, forward, type LayerPass, missing, type Surroundings } from './operators.ts'
@@ -14,6 +15,8 @@ export interface ReferenceOptions {
   readonly images: number
   /** Names of the batch norms that use the statistics of the batch; none when left out. */
   readonly batchStatistics?: ReadonlySet<string>
+  /** Rounds what each layer gives, forward and backward, to float32: what is lost by storing it so. */
+  readonly single?: boolean
 }
 
 /** A training step as far as its loss goes. */
@@ -38,13 +41,21 @@ export interface Reference {
   loss(): number
   /** The loss with `value` in the place `at` of a parameter, in file order. */
   lossWith(parameter: string, at: number, value: number): MovedLoss
+  /**
+   * How many values another computation of the same pass has on the other side of a kink.
+   * @param given   what it gave for the layers that `kinkedLayers` names
+   * @param layers  those that matter
+   */
+  sidesApart(given: (layer: string) => Float64Array, layers: ReadonlySet<string>): number
   /** The gradients of the loss by its own backward pass, of all parameters but running statistics, in file layout. */
   gradients(): ReadonlyMap<string, Float64Array>
 }
 
 /** @throws Error when a parameter of the graph is missing */
 export function referenceOf(graph: Graph, options: ReferenceOptions, step?: ReferenceLoss): Reference {
-  const { images, input, batchStatistics = new Set() } = options
+  const { images, batchStatistics = new Set(), single = false } = options
+  const stored = (values: Float64Array) => (single ? values.map(Math.fround) : values)
+  const input = stored(options.input)
   const parameters = new Map<string, Float64Array>()
   const owners = new Map<string, Layer>()
   for (const layer of graph.layers) {
@@ -71,7 +82,10 @@ export function referenceOf(graph: Graph, options: ReferenceOptions, step?: Refe
 
   const passes = new Map<string, LayerPass>()
   const read = (name: string) => passes.get(name)?.output ?? missing(name)
-  for (const layer of graph.layers) passes.set(layer.name, forward(layer, around(layer, read)))
+  for (const layer of graph.layers) {
+    const pass = forward(layer, around(layer, read))
+    passes.set(layer.name, { ...pass, output: stored(pass.output) })
+  }
   const statistics = new Map<string, Float64Array>()
   for (const [name, { normalised }] of passes) {
     if (!normalised?.running) continue
@@ -134,6 +148,16 @@ export function referenceOf(graph: Graph, options: ReferenceOptions, step?: Refe
         put(before)
       }
     },
+    sidesApart(given, layers) {
+      let apart = 0
+      for (const layer of graph.layers) {
+        const { sides } = passes.get(layer.name) ?? missing(layer.name)
+        if (!sides || !layers.has(layer.name)) continue
+        const other = sidesOf(layer, given) ?? forward(layer, around(layer, given)).sides
+        for (const [at, side] of sides.entries()) if (side !== other?.[at]) apart++
+      }
+      return apart
+    },
     gradients() {
       const dParameters = new Map<string, Float64Array>()
       const dValues = new Map<string, Float64Array>([[graph.output, base().dOutputs]])
@@ -143,18 +167,57 @@ export function referenceOf(graph: Graph, options: ReferenceOptions, step?: Refe
         const pass = passes.get(layer.name) ?? missing(layer.name)
         const gradients = backward(layer, around(layer, read), pass, dOutput)
         for (const [name, gradient] of Object.entries(gradients.dParameters)) {
-          if (parameters.has(`${layer.name}.${name}`)) dParameters.set(`${layer.name}.${name}`, gradient)
+          if (parameters.has(`${layer.name}.${name}`)) dParameters.set(`${layer.name}.${name}`, stored(gradient))
         }
         for (const [at, name] of layer.inputs.entries()) {
           const gradient = gradients.dInputs[at] ?? missing(`gradient of '${name}'`)
           const sum = dValues.get(name)
-          dValues.set(name, sum ? sum.map((value, index) => value + (gradient[index] ?? Number.NaN)) : gradient)
+          const total = sum ? sum.map((value, index) => value + (gradient[index] ?? Number.NaN)) : gradient
+          dValues.set(name, stored(total))
         }
         dValues.delete(layer.name)
       }
       return dParameters
     },
   }
+}
+
+/** The layers that have kinks, and those whose outputs tell on which side of them a value is. */
+export function kinkedLayers(graph: Graph): {
+  readonly layers: ReadonlySet<string>
+  readonly seen: ReadonlySet<string>
+} {
+  const layers = new Set<string>()
+  const seen = new Set<string>()
+  for (const layer of graph.layers) {
+    if (!hasKinks(layer)) continue
+    layers.add(layer.name)
+    for (const name of fusesActivation(layer) ? [layer.name] : layer.inputs) seen.add(name)
+  }
+  return { layers, seen }
+}
+
+function hasKinks(layer: Layer): boolean {
+  switch (layer.op) {
+    case 'batchNorm':
+    case 'add':
+      return (layer.attrs.activation ?? 'none') !== 'none'
+    case 'activation':
+      return kinksOf(layer.attrs).length > 0
+    default:
+      return layer.op === 'prelu' || layer.op === 'maxout' || layer.op === 'maxPool'
+  }
+}
+
+function fusesActivation(layer: Layer): layer is Extract<Layer, { op: 'batchNorm' | 'add' }> {
+  return layer.op === 'batchNorm' || layer.op === 'add'
+}
+
+/** The sides of a fused activation, as its output shows them. */
+function sidesOf(layer: Layer, given: (layer: string) => Float64Array): Uint8Array | undefined {
+  if (!fusesActivation(layer)) return undefined
+  const { activation } = layer.attrs
+  return Uint8Array.from(given(layer.name), (value) => (activation === 'relu6' && value >= 6 ? 2 : value > 0 ? 1 : 0))
 }
 
 type Sides = Uint8Array | Int32Array | undefined

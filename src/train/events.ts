@@ -11,6 +11,8 @@ export type Phase =
   | 'evaluate'
   | 'predict'
   | 'embed'
+  | 'burn-in'
+  | 'gradcheck'
 
 /** One line of `history.csv`. Rates and losses are plain numbers, accuracies 0…1. */
 export interface EpochRecord {
@@ -29,7 +31,7 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'images' | 'files' | 'iterations' | 'epochs'
+      readonly unit: 'images' | 'files' | 'iterations' | 'epochs' | 'coordinates'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

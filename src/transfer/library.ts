@@ -2,6 +2,7 @@
 import { createEngine, type Engine } from '../kernels/engine.ts'
 import * as embedding from './embed.ts'
 import * as evaluation from './evaluate.ts'
+import * as checking from './gradcheck.ts'
 import type {
   EmbedOptions,
   EmbedResult,
@@ -59,4 +60,9 @@ export function evaluate(
   options: EngineOptional<PredictOptions> = {},
 ): Promise<EvaluateResult> {
   return evaluation.evaluate(model, data, withEngine(options))
+}
+
+/** Compares the gradients of a network with centred differences in float64; see `GradcheckOptions`. */
+export function gradcheck(options: EngineOptional<checking.GradcheckOptions> = {}): Promise<checking.GradcheckResult> {
+  return checking.gradcheck(withEngine(options))
 }
