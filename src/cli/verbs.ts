@@ -8,6 +8,7 @@ import type {
 } from '../transfer/data-options.ts'
 import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
+import type { GradcheckOptions, GradcheckResult } from '../transfer/gradcheck.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type {
   DedupeOptions,
@@ -49,6 +50,7 @@ export interface Verbs {
   splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
   exportModel(model: string, options: ExportOptions): Promise<ExportResult>
+  gradcheck(options: GradcheckOptions): Promise<GradcheckResult>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
@@ -75,4 +77,5 @@ export const verbs: Verbs = {
   splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
   exportModel: async (model, options) => (await import('../transfer/export.ts')).exportModel(model, options),
+  gradcheck: async (options) => (await import('../transfer/gradcheck.ts')).gradcheck(options),
 }

@@ -4,6 +4,7 @@ import * as deduplication from './dedupe.ts'
 import * as embedding from './embed.ts'
 import * as evaluation from './evaluate.ts'
 import * as exporting from './export.ts'
+import * as checking from './gradcheck.ts'
 import * as merging from './merge.ts'
 import type {
   DedupeOptions,
@@ -106,4 +107,9 @@ export function evaluate(
 /** Writes a model in another format, read back and compared before it is left there. */
 export function exportModel(model: string, options: EngineOptional<ExportOptions>): Promise<ExportResult> {
   return exporting.exportModel(model, withEngine(options))
+}
+
+/** Compares the gradients of a network with centred differences in float64; see `GradcheckOptions`. */
+export function gradcheck(options: EngineOptional<checking.GradcheckOptions> = {}): Promise<checking.GradcheckResult> {
+  return checking.gradcheck(withEngine(options))
 }

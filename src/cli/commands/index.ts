@@ -6,6 +6,7 @@ import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
 import { evaluate } from './eval.ts'
 import { exporting } from './export.ts'
+import { gradcheck } from './gradcheck.ts'
 import { inspect } from './inspect.ts'
 import { merge } from './merge.ts'
 import { predict } from './predict.ts'
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   data,
   inspect,
   exporting,
+  gradcheck,
   demo,
   doctor,
 ]
