@@ -126,6 +126,7 @@ export function showProgress(options: ProgressOptions): Progress {
         }
         case 'note':
           return say(event.message)
+        case 'step':
         case 'saved':
           return
       }

@@ -4,6 +4,7 @@ import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type {
   EmbedOptions,
   EmbedResult,
+  EvaluateOptions,
   EvaluateResult,
   Inputs,
   Prediction,
@@ -18,7 +19,7 @@ export interface Verbs {
   train(options: TrainOptions): Promise<TrainResult>
   predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
-  evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult>
+  evaluate(model: string, data: string, options: EvaluateOptions): Promise<EvaluateResult>
   demo(options: WorkOptions & { readonly out: string; readonly overwrite?: boolean }): Promise<DemoResult>
   doctor(options: WorkOptions): Promise<DoctorReport>
   inspect(file: string, options: InspectOptions): Promise<Inspection>

@@ -4,7 +4,7 @@ import { RegraftError, throwIfAborted } from '../errors.ts'
 import { endOf, type Moment, rateAt, type Schedule } from '../optim/schedule.ts'
 import type { Updater } from '../optim/updater.ts'
 import type { Runner } from '../runtime/runner.ts'
-import type { Metrics } from './classification.ts'
+import { type Metrics, validationRecord } from './classification.ts'
 import { Diverged, divergenceError, findingOf, MOST_LOWERED, MOST_SKIPPED, type OnNan } from './divergence.ts'
 import type { EpochRecord, Listener, Phase } from './events.ts'
 import type { ForwardTraces } from './forward-traces.ts'
@@ -178,6 +178,8 @@ async function trainEpoch(
       progress = afterStep(progress, running, finding !== undefined)
       await advance(progress)
       budget.progressed()
+      const { loss, gradientNorm } = gathered
+      listener?.({ type: 'step', phase, epoch, step: running.steps, loss, gradientNorm, learningRate: rate })
       listener?.({
         type: 'progress',
         phase,
@@ -239,8 +241,7 @@ async function closeEpoch(options: FitOptions, progress: Progress): Promise<Prog
     learningRate: rate,
     trainLoss: lossSum / seen,
     trainAccuracy: correct / seen,
-    validationLoss: validation.loss,
-    validationAccuracy: validation.accuracy,
+    ...validationRecord(validation),
     seconds: seconds + (performance.now() - validatingSince) / 1000,
   }
   const best = isBetter(

@@ -16,7 +16,6 @@ import type { PlanOptions, TrainingMode } from '../runtime/plan.ts'
 import { createRunner, runnerBytes } from '../runtime/runner.ts'
 import { elementCount } from '../tensor/shape.ts'
 import { batchPieces } from '../train/batch-pieces.ts'
-import { metricsOf } from '../train/classification.ts'
 import { version } from '../version.ts'
 import { openActivationStore } from './activation-store.ts'
 import { type ActivationSource, activations } from './activations.ts'
@@ -198,7 +197,11 @@ export async function openCutNetwork(
         logits.set(watcher.read(upper.output, batch.indices.length), seen.length * classes)
         seen.push(...batch.indices)
       }
-      return metricsOf(logits.subarray(0, seen.length * classes), labelsOf(data.validation, seen), classes)
+      return {
+        logits: logits.subarray(0, seen.length * classes),
+        labels: labelsOf(data.validation, seen),
+        paths: seen.map((index) => data.validation[index]?.path ?? ''),
+      }
     },
 
     close() {

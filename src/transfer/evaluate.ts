@@ -2,16 +2,17 @@
 import { labelledImages } from '../data/image-folder.ts'
 import { RegraftError } from '../errors.ts'
 import { loadModel } from '../model/load.ts'
-import { argmax, metricsOf } from '../train/classification.ts'
+import { evaluationOf } from '../train/evaluation.ts'
+import { writeEvaluation } from './evaluation-files.ts'
 import { imageOutputs } from './extract-features.ts'
-import type { EvaluateResult, PredictOptions } from './options.ts'
+import type { EvaluateOptions, EvaluateResult } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 
 /**
- * Accuracy, loss, confusion and speed on a folder per class; the folders' names are the model's labels.
+ * All that can be said of a model on a folder per class, and its speed; the folders' names are the model's labels.
  * @throws RegraftError 'data' for a folder that is none of the model's classes
  */
-export async function evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult> {
+export async function evaluate(model: string, data: string, options: EvaluateOptions): Promise<EvaluateResult> {
   const { engine, signal, listener } = options
   const { model: loaded, remarks } = await loadModel(model, options)
   for (const message of remarks) listener?.({ type: 'note', message })
@@ -43,18 +44,11 @@ export async function evaluate(model: string, data: string, options: PredictOpti
     const seconds = (performance.now() - startedAt) / 1000
     const truth = Int32Array.from(outputs.indices, (index) => set.samples[index]?.label ?? 0)
     if (truth.length === 0) throw new RegraftError('data', `None of the pictures in ${data} can be read.`)
-    const { loss, accuracy, count } = metricsOf(outputs.values, truth, labels.length)
-    const confusion = labels.map(() => new Array<number>(labels.length).fill(0))
-    for (const [row, label] of truth.entries()) {
-      const predicted = argmax(outputs.values.subarray(row * labels.length, (row + 1) * labels.length))
-      const counts = confusion[label]
-      if (counts && predicted >= 0) counts[predicted] = (counts[predicted] ?? 0) + 1
-    }
-    const classes = labels.map((name, label) => {
-      const images = truth.reduce((sum, actual) => sum + (actual === label ? 1 : 0), 0)
-      return { name, images, accuracy: images > 0 ? (confusion[label]?.[label] ?? 0) / images : null }
-    })
-    return { accuracy, loss, images: count, bad, imagesPerSecond: count / seconds, classes, confusion }
+    const paths = outputs.indices.map((index) => set.samples[index]?.path ?? '')
+    const evaluation = await evaluationOf({ logits: outputs.values, labels: truth, paths }, labels)
+    if (options.report !== undefined)
+      await writeEvaluation(options.report, evaluation, set.samples, loaded.preprocessing, signal)
+    return { ...evaluation, bad, imagesPerSecond: evaluation.images / seconds }
   } finally {
     runner.close()
     session.close()

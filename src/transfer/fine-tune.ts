@@ -5,6 +5,7 @@ import { graphOf, type Model } from '../model/model.ts'
 import { channelsOf } from '../ops/op.ts'
 import { createUpdater, updaterBytes } from '../optim/updater.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
+import { metricsOf } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import { openCutNetwork } from './cut-network.ts'
 import { headTrainerBytes } from './head-trainer.ts'
@@ -76,18 +77,24 @@ export async function fineTune(work: Work): Promise<Outcome> {
         counters,
         pictures: trainCount,
         batches: (epoch, from, stop) => counted(network.batches(epoch, from, vectors, stop), statistics, counters),
-        validate: (stop) => network.validate(vectors, stop),
+        async validate(stop) {
+          const { logits, labels } = await network.validate(vectors, stop)
+          return metricsOf(logits, labels, classes)
+        },
         weights: () => readTensors(session.store, names),
         onBest: (weights, counts) =>
           saveBest(out, withWeights(model, session, weights, counts), { training: trainingRecord(work) }),
       })
       const all = withWeights(model, session, best, bestCounters)
+      await loadTensors(session.store, best)
+      const validation = await network.validate(vectors, signal)
       return {
         weights: all.tensors,
         counters: all.counters,
         history: progress.history,
         bestEpoch: progress.bestEpoch,
         stopped,
+        validation,
         images: { train: trainCount, val: vectors.validation.labels.length },
       }
     } finally {

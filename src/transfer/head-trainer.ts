@@ -15,7 +15,7 @@ import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
 import { balancedOrder } from '../train/balanced-order.ts'
 import { batchPieces } from '../train/batch-pieces.ts'
-import { type Metrics, metricsOf, softTargets } from '../train/classification.ts'
+import { type LabelledOutputs, softTargets } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import type { Sampler, WorkOptions } from './options.ts'
 import { loadTensors } from './session.ts'
@@ -37,8 +37,12 @@ export interface HeadTrainer {
   readonly store: ReturnType<typeof createParameters>
   /** Batches of one epoch in the order drawn from the seed, or parts of them. @param from  vectors that are passed already */
   batches(epoch: number, from: number): AsyncIterable<TrainingBatch>
-  /** Metrics of the folded head on raw vectors. */
-  evaluate(vectors: Vectors, signal: AbortSignal | undefined): Promise<Metrics>
+  /** What a folded head, the one as it is now when left out, makes of raw vectors. */
+  evaluate(
+    vectors: Vectors,
+    signal: AbortSignal | undefined,
+    weights?: ReadonlyMap<string, HostTensor>,
+  ): Promise<LabelledOutputs>
   /** Weights for raw features, by parameter name. */
   folded(): Map<string, HostTensor>
   close(): void
@@ -129,8 +133,8 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
         }
       }
     },
-    async evaluate(raw, stop) {
-      await loadTensors(rawStore, folded())
+    async evaluate(raw, stop, weights = folded()) {
+      await loadTensors(rawStore, weights)
       await rawRunner.prepare(stop)
       const logits = new Float32Array(raw.labels.length * classes)
       for (let at = 0; at < raw.labels.length; at += CHUNK) {
@@ -139,7 +143,7 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
         await rawRunner.run(count, { signal: stop })
         logits.set(rawRunner.read(graph.output, count), at * classes)
       }
-      return metricsOf(logits, raw.labels, classes)
+      return { logits, labels: raw.labels, paths: raw.paths }
     },
     close() {
       runner.close()

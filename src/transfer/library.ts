@@ -5,6 +5,7 @@ import * as evaluation from './evaluate.ts'
 import type {
   EmbedOptions,
   EmbedResult,
+  EvaluateOptions,
   EvaluateResult,
   Inputs,
   Prediction,
@@ -56,7 +57,7 @@ export function embed(model: string, inputs: Inputs, options: EngineOptional<Emb
 export function evaluate(
   model: string,
   data: string,
-  options: EngineOptional<PredictOptions> = {},
+  options: EngineOptional<EvaluateOptions> = {},
 ): Promise<EvaluateResult> {
   return evaluation.evaluate(model, data, withEngine(options))
 }

@@ -1,6 +1,7 @@
 // The options that the verbs take. Names are those of the command line in camel case; defaults stand in `train-defaults.ts`.
 import type { Engine } from '../kernels/engine.ts'
 import type { OnNan } from '../train/divergence.ts'
+import type { Evaluation } from '../train/evaluation.ts'
 import type { Listener } from '../train/events.ts'
 
 /** How pictures become the network's input; what is absent comes from the model. */
@@ -100,8 +101,18 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
 export interface TrainResult {
   readonly out: string
   readonly classes: readonly string[]
-  readonly best: { readonly epoch: number; readonly valAccuracy: number; readonly valLoss: number }
+  readonly best: {
+    readonly epoch: number
+    readonly valAccuracy: number
+    readonly valLoss: number
+    /** Of the largest outputs: 5, or 2 with five classes or fewer. */
+    readonly valTopAccuracy: number
+    readonly valBalancedAccuracy: number
+    readonly valMacroF1: number
+  }
   readonly final: { readonly valAccuracy: number; readonly valLoss: number; readonly trainAccuracy: number }
+  /** Whether the best epoch overfits, and what to do; absent when no epoch was finite. */
+  readonly gap?: Gap
   readonly test?: { readonly accuracy: number; readonly loss: number; readonly images: number }
   readonly images: { readonly train: number; readonly val: number; readonly bad: number }
   readonly seconds: { readonly total: number; readonly decode: number; readonly compute: number }
@@ -109,6 +120,19 @@ export interface TrainResult {
   readonly stopped?: string
   /** Best accuracy is below `minAccuracy`; everything was written. */
   readonly belowMinimum: boolean
+}
+
+/** How much better an epoch is on pictures that it has learnt from. */
+export interface Gap {
+  readonly epoch: number
+  /** Training accuracy less validation accuracy. Augmentation makes training pictures harder, so it may be below zero. */
+  readonly accuracy: number
+  /** Validation loss less training loss. */
+  readonly loss: number
+  /** overfitting: learnt by heart; underfitting: not learnt enough; fitting: neither is to be seen. */
+  readonly meaning: 'overfitting' | 'underfitting' | 'fitting'
+  /** A sentence or two for a person. */
+  readonly advice: string
 }
 
 /** Files, folders, patterns, lists of paths and manifests, known beforehand or as they come. */
@@ -144,13 +168,12 @@ export interface EmbedResult {
   readonly imagesPerSecond: number
 }
 
-export interface EvaluateResult {
-  readonly accuracy: number
-  readonly loss: number
-  readonly images: number
+export interface EvaluateResult extends Evaluation {
   readonly bad: number
   readonly imagesPerSecond: number
-  readonly classes: readonly { readonly name: string; readonly images: number; readonly accuracy: number | null }[]
-  /** Rows: true class; columns: predicted class. */
-  readonly confusion: readonly (readonly number[])[]
+}
+
+export interface EvaluateOptions extends PredictOptions {
+  /** Folder to write the evaluation's files to: numbers for programs, pictures for people. */
+  readonly report?: string
 }

@@ -1,5 +1,5 @@
 import type { Runner } from '../runtime/runner.ts'
-import type { Metrics } from '../train/classification.ts'
+import type { LabelledOutputs } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import type { BothVectors, FeaturePass } from './train-vectors.ts'
 
@@ -19,7 +19,7 @@ export interface PictureNetwork {
     pictures: BothVectors,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<TrainingBatch>
-  /** Loss and accuracy on the validation pictures with the weights as they are now. */
-  validate(pictures: BothVectors, signal: AbortSignal | undefined): Promise<Metrics>
+  /** What the weights as they are now make of the validation pictures. */
+  validate(pictures: BothVectors, signal: AbortSignal | undefined): Promise<LabelledOutputs>
   close(): void
 }

@@ -8,6 +8,7 @@ import { createFolder, listFolder, pathFacts, removeFolder } from '../files/fold
 import { readTextLimited } from '../files/read-file.ts'
 import { readJson, writeJson } from '../files/strict-json.ts'
 import { withoutTemporaryNames } from '../files/temporary-names.ts'
+import { topCount } from '../train/classification.ts'
 import type { EpochRecord } from '../train/events.ts'
 import { checkConfig } from './check-config.ts'
 import type { DataRecord } from './data-record.ts'
@@ -46,8 +47,9 @@ export async function startRun(out: string, overwrite: boolean): Promise<void> {
 
 /** What a run writes, as paths in its folder. */
 const runFiles = [
-  /^(config\.yaml|(manifest|metrics)\.json|(split|events|bad)\.jsonl|history\.csv)$/,
+  /^(config\.yaml|(manifest|metrics)\.json|(split|events|bad)\.jsonl|history\.csv|curves\.svg)$/,
   /^best(\.new|\.old)?\/((config|regraft)\.json|(model|head|golden)\.safetensors)$/,
+  /^evaluation(-test)?\/(evaluation\.json|(classes|confusion)\.csv|(confusion|calibration|mistakes)\.svg)$/,
   /^checkpoints\/epoch-\d+(-step-\d+)?\/((manifest|state)\.json|(weights|optimiser|best)\.safetensors)$/,
 ]
 
@@ -152,11 +154,16 @@ export function writeHistory(out: string, history: readonly EpochRecord[]): Prom
       number(r.validationLoss),
       number(r.validationAccuracy),
       r.seconds.toFixed(2),
+      number(r.validationTopAccuracy),
+      number(r.validationBalancedAccuracy),
+      number(r.validationMacroF1),
+      number(r.trainAccuracy - r.validationAccuracy),
     ].join(','),
   )
+  const further = 'val_top_k,val_balanced_accuracy,val_macro_f1,gap'
   return writeFileAtomic(
     path.join(out, 'history.csv'),
-    ['epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds', ...rows, ''].join('\n'),
+    [`epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds,${further}`, ...rows, ''].join('\n'),
   )
 }
 
@@ -170,14 +177,23 @@ export function writeBad(out: string, bad: readonly Pick<BadImage, 'path' | 'rea
 /** `metrics.json`, the form that scripts rely on. */
 export function metricsDocument(result: TrainResult): unknown {
   return {
-    best: { epoch: result.best.epoch, val_accuracy: result.best.valAccuracy, val_loss: result.best.valLoss },
+    best: {
+      epoch: result.best.epoch,
+      val_accuracy: result.best.valAccuracy,
+      val_loss: result.best.valLoss,
+      val_top_k: result.best.valTopAccuracy,
+      val_balanced_accuracy: result.best.valBalancedAccuracy,
+      val_macro_f1: result.best.valMacroF1,
+    },
     final: {
       val_accuracy: result.final.valAccuracy,
       val_loss: result.final.valLoss,
       train_accuracy: result.final.trainAccuracy,
     },
     ...(result.test ? { test: result.test } : {}),
+    ...(result.gap ? { gap: result.gap } : {}),
     classes: result.classes,
+    top_k: topCount(result.classes.length),
     images: result.images,
     seconds: result.seconds,
     ...(result.stopped === undefined ? {} : { stopped: result.stopped }),

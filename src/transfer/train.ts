@@ -3,21 +3,26 @@ import * as path from 'node:path'
 import { keptImages } from '../data/decode.ts'
 import { loadData } from '../data/load-data.ts'
 import { RegraftError } from '../errors.ts'
+import { writeFileAtomic } from '../files/atomic-write.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { parameterName, parametersOf } from '../graph/graph.ts'
 import { freshModel, loadModel, type PreprocessingChanges } from '../model/load.ts'
 import { graphOf, type Model } from '../model/model.ts'
+import { curvesSvg } from '../report/curves.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type Checkpointed, readCheckpoint } from '../train/checkpoint.ts'
-import { type Metrics, metricsOf } from '../train/classification.ts'
+import { type LabelledOutputs, metricsOf } from '../train/classification.ts'
+import { evaluationOf } from '../train/evaluation.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { version } from '../version.ts'
 import { withAbsolutePaths } from './absolute-paths.ts'
 import { classWeightsOf } from './class-weights.ts'
 import { recordData } from './data-record.ts'
+import { writeEvaluation } from './evaluation-files.ts'
 import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
+import { gapOf } from './gap.ts'
 import { microBatchFor } from './micro-batch.ts'
 import type { TrainOptions, TrainResult } from './options.ts'
 import {
@@ -122,7 +127,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   }
   const work: Work = {
     options,
-    flushEvents: () => log.flush(out),
+    flushEvents: () => log.flush(),
     config,
     out,
     data,
@@ -137,6 +142,7 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     resumed,
     startedAt,
   }
+  log.open(out)
   try {
     if (options.resume === undefined) await describeRun(out, config, manifest, record)
     const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
@@ -199,9 +205,11 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
   const trained: Model = { ...model, tensors, counters }
   await saveBest(out, trained, { training: trainingRecord(work), golden: options.engine, signal: options.signal })
   await writeHistory(out, outcome.history)
-  const test = data.test.length > 0 ? await testMetrics(work, trained) : undefined
+  const testOutputs = data.test.length > 0 ? await outputsOnTest(work, trained) : undefined
+  const test = testOutputs && metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length)
   const best = outcome.history.find((record) => record.epoch === outcome.bestEpoch)
   const last = outcome.history.at(-1)
+  const gap = best && gapOf(best, outcome.images, config)
   const result: TrainResult = {
     out,
     classes: data.classes,
@@ -209,12 +217,16 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
       epoch: outcome.bestEpoch,
       valAccuracy: best?.validationAccuracy ?? 0,
       valLoss: best?.validationLoss ?? Number.NaN,
+      valTopAccuracy: best?.validationTopAccuracy ?? 0,
+      valBalancedAccuracy: best?.validationBalancedAccuracy ?? 0,
+      valMacroF1: best?.validationMacroF1 ?? 0,
     },
     final: {
       valAccuracy: last?.validationAccuracy ?? 0,
       valLoss: last?.validationLoss ?? Number.NaN,
       trainAccuracy: last?.trainAccuracy ?? 0,
     },
+    ...(gap ? { gap } : {}),
     ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, images: test.count } } : {}),
     images: { ...outcome.images, bad: bad.length },
     seconds: {
@@ -226,6 +238,16 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
     belowMinimum: options.minAccuracy !== undefined && !((best?.validationAccuracy ?? 0) >= options.minAccuracy),
   }
   await writeJson(path.join(out, 'metrics.json'), metricsDocument(result))
+  await writeFileAtomic(path.join(out, 'curves.svg'), curvesSvg(outcome.history, outcome.bestEpoch))
+  const parts = [
+    { folder: 'evaluation', outputs: outcome.validation, samples: data.validation },
+    ...(testOutputs ? [{ folder: 'evaluation-test', outputs: testOutputs, samples: data.test }] : []),
+  ]
+  for (const { folder, outputs, samples } of parts) {
+    const evaluation = await evaluationOf(outputs, data.classes)
+    await writeEvaluation(path.join(out, folder), evaluation, samples, model.preprocessing, options.signal)
+  }
+  if (gap) listener?.({ type: 'note', message: gap.advice })
   listener?.({ type: 'saved', path: path.join(out, 'best') })
   await work.flushEvents()
   return result
@@ -241,7 +263,7 @@ function trunkTensors(model: Model): [string, HostTensor][] {
   return [...model.tensors].filter(([name]) => trunk.has(name))
 }
 
-async function testMetrics(work: Work, model: Model): Promise<Metrics> {
+async function outputsOnTest(work: Work, model: Model): Promise<LabelledOutputs> {
   const { options, data, timing } = work
   const session = await openSession(options.engine, model)
   const runner = await openInference(options.engine, session, INFERENCE_BATCH, [], options.signal)
@@ -254,11 +276,11 @@ async function testMetrics(work: Work, model: Model): Promise<Metrics> {
       timing,
       onBad: (image) => options.listener?.({ type: 'bad', path: image.path, reason: image.reason }),
     })
-    return metricsOf(
-      outputs.values,
-      Int32Array.from(outputs.indices, (index) => data.test[index]?.label ?? 0),
-      data.classes.length,
-    )
+    return {
+      logits: outputs.values,
+      labels: Int32Array.from(outputs.indices, (index) => data.test[index]?.label ?? 0),
+      paths: outputs.indices.map((index) => data.test[index]?.path ?? ''),
+    }
   } finally {
     runner.close()
     session.close()

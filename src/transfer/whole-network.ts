@@ -61,7 +61,9 @@ export async function openWholeNetwork(
     },
     async validate({ validation }, stop) {
       await watcher.prepare(stop)
-      const pictures = kept ? { bytes: kept.bytes(), labels: validation.labels } : data.validation
+      const pictures = kept
+        ? { bytes: kept.bytes(), labels: validation.labels, paths: validation.paths }
+        : data.validation
       return evaluatePictures(watcher, pictures, model.preprocessing, data.classes.length, { signal: stop, timing })
     },
     close() {
