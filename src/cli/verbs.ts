@@ -7,6 +7,7 @@ import type {
   EvaluateOptions,
   EvaluateResult,
   Inputs,
+  Outlook,
   Prediction,
   PredictOptions,
   TrainOptions,
@@ -17,6 +18,7 @@ import type {
 /** What the commands call. */
 export interface Verbs {
   train(options: TrainOptions): Promise<TrainResult>
+  dryRun(options: TrainOptions): Promise<Outlook>
   predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
   evaluate(model: string, data: string, options: EvaluateOptions): Promise<EvaluateResult>
@@ -28,6 +30,7 @@ export interface Verbs {
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
 export const verbs: Verbs = {
   train: async (options) => (await import('../transfer/train.ts')).train(options),
+  dryRun: async (options) => (await import('../transfer/train.ts')).dryRun(options),
   async *predict(model, inputs, options) {
     yield* (await import('../transfer/predict.ts')).predict(model, inputs, options)
   },

@@ -33,6 +33,8 @@ export type WorkEvent =
       readonly total: number
       readonly detail?: string
     }
+  /** Something was looked at before training; `ok: false` deserves a look. */
+  | { readonly type: 'check'; readonly name: string; readonly ok: boolean; readonly message: string }
   | { readonly type: 'phaseEnd'; readonly phase: Phase }
   /** A step of a training was made, or left out because a number was not finite. */
   | {

@@ -116,6 +116,7 @@ export async function openCutNetwork(
 
   return {
     training: runner,
+    cache: { entryBytes: floats * 4, mostBytes: Math.min(mostBytes, size ?? cacheDefaults.memoryBytes) },
 
     async features(samples, { split, knownBad, onBad }) {
       const width = channelsOf(layerNamed(upper, upper.features).shape)

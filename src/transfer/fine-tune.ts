@@ -106,7 +106,8 @@ export async function fineTune(work: Work): Promise<Outcome> {
   }
 }
 
-async function freshHead(graph: Graph, seed: number): Promise<ReadonlyMap<string, HostTensor>> {
+/** A head of random weights. */
+export async function freshHead(graph: Graph, seed: number): Promise<ReadonlyMap<string, HostTensor>> {
   const { initialWeights } = await import('../model/initialise.ts')
   const all = await initialWeights({ ...graph, layers: graph.layers.filter((layer) => layer.stage === 'head') }, seed)
   return new Map(

@@ -8,6 +8,7 @@ import type {
   EvaluateOptions,
   EvaluateResult,
   Inputs,
+  Outlook,
   Prediction,
   PredictOptions,
   TrainOptions,
@@ -37,6 +38,11 @@ export async function close(): Promise<void> {
 /** Trains a classifier of an image folder's classes; see `TrainOptions`. */
 export function train(options: EngineOptional<TrainOptions>): Promise<TrainResult> {
   return training.train(withEngine(options))
+}
+
+/** Looks ahead at what `train` would do and cost, and leaves nothing behind. */
+export function dryRun(options: EngineOptional<TrainOptions>): Promise<Outlook> {
+  return training.dryRun(withEngine(options))
 }
 
 /** Classifies files, folders and lists of paths: one row per input, in their order. */

@@ -96,6 +96,8 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** The newest checkpoints that are kept; the last one between two epochs is kept besides. */
   readonly keepCheckpoints?: number
   readonly allowBuildChange?: boolean
+  /** Whether to look ahead for a few seconds before training; true when left out. Changes no result. */
+  readonly checks?: boolean
 }
 
 export interface TrainResult {
@@ -120,6 +122,40 @@ export interface TrainResult {
   readonly stopped?: string
   /** Best accuracy is below `minAccuracy`; everything was written. */
   readonly belowMinimum: boolean
+}
+
+/** Something that was looked at before a training. */
+export interface Check {
+  readonly name: string
+  /** false: a person should look at it. Training goes on all the same. */
+  readonly ok: boolean
+  /** In words; what trains is a table below a line. */
+  readonly message: string
+}
+
+/** What can be said before a training. */
+export interface Outlook {
+  readonly checks: readonly Check[]
+  /** By block of the network, in its order. */
+  readonly trains: readonly {
+    readonly name: string
+    readonly parameters: number
+    readonly training: number
+    /** Learning rate; 0 where the head is solved, null where nothing trains. */
+    readonly rate: number | null
+  }[]
+  /** To come, for all epochs; null where it could not be tried. */
+  readonly seconds: number | null
+  /** Of these: computing features once, training the head alone, epochs, and what comes after them. */
+  readonly secondsBy: {
+    readonly features: number
+    readonly head: number
+    readonly epochs: number
+    readonly end: number
+  } | null
+  /** Largest memory of the process. */
+  readonly memoryBytes: number
+  readonly diskBytes: number
 }
 
 /** How much better an epoch is on pictures that it has learnt from. */

@@ -7,6 +7,8 @@ import type { BothVectors, FeaturePass } from './train-vectors.ts'
 export interface PictureNetwork {
   /** What trains, planned with gradients. */
   readonly training: Runner
+  /** What is kept of each picture, and how much of it at most; absent when each is computed each time. */
+  readonly cache?: { readonly entryBytes: number; readonly mostBytes: number }
   /** The features with the weights of before training. */
   readonly features: FeaturePass
   /**

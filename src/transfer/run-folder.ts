@@ -17,11 +17,8 @@ import type { TrainConfig } from './train-defaults.ts'
 
 const MAX_CONFIG_BYTES = 1 << 20
 
-/**
- * Makes the folder of a new run.
- * @throws RegraftError 'usage' when it is not empty and may not be overwritten
- */
-export async function startRun(out: string, overwrite: boolean): Promise<void> {
+/** @throws RegraftError 'usage' when the folder of a new run is not empty and may not be overwritten */
+export async function refuseTaken(out: string, overwrite: boolean): Promise<void> {
   const facts = await pathFacts(out)
   if (facts !== undefined && facts.kind !== 'folder')
     throw new RegraftError('usage', `--out ${out} is a file, not a folder.`, { file: out })
@@ -40,8 +37,14 @@ export async function startRun(out: string, overwrite: boolean): Promise<void> {
         `--out ${out} holds files that are not a run's (${foreign.slice(0, 3).join(', ')}); it is not overwritten. Choose another folder.`,
         { file: out },
       )
-    await removeFolder(out)
   }
+}
+
+/** Makes the folder of a new run, in the place of a former one; see `refuseTaken`. */
+export async function startRun(out: string, overwrite: boolean): Promise<void> {
+  // Once more: it may have been taken meanwhile.
+  await refuseTaken(out, overwrite)
+  if ((await pathFacts(out)) !== undefined && (await listFolder(out)).length > 0) await removeFolder(out)
   await createFolder(out)
 }
 

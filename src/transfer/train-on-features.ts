@@ -13,7 +13,8 @@ import { type BothVectors, vectorsOf } from './train-vectors.ts'
 import type { Outcome, Work } from './train-work.ts'
 import { wholePass } from './whole-network.ts'
 
-function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
+/** A trainer of the work's head on these vectors. */
+export function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
   const { options, config, model } = work
   return createHeadTrainer({
     engine: options.engine,

@@ -13,14 +13,18 @@ import type { Checkpointed } from '../train/checkpoint.ts'
 import type { LabelledOutputs } from '../train/classification.ts'
 import type { EpochRecord } from '../train/events.ts'
 import type { TimeBudget } from '../train/time-budget.ts'
+import type { DataRecord } from './data-record.ts'
 import type { Timing } from './extract-features.ts'
 import type { TrainOptions } from './options.ts'
+import type { RunManifest } from './run-folder.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** What the ways of training share. */
 export interface Work {
   readonly options: TrainOptions
   readonly config: TrainConfig
+  readonly manifest: RunManifest
+  readonly record: DataRecord
   readonly out: string
   readonly data: DataSplit
   /** With the new classes; the head's weights come from training. */

@@ -24,7 +24,8 @@ import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
 import { gapOf } from './gap.ts'
 import { microBatchFor } from './micro-batch.ts'
-import type { TrainOptions, TrainResult } from './options.ts'
+import type { Outlook, TrainOptions, TrainResult } from './options.ts'
+import { lookAhead } from './outlook/outlook.ts'
 import {
   describeRun,
   leaveNoBeginning,
@@ -32,6 +33,7 @@ import {
   type RunManifest,
   readRunConfig,
   readRunManifest,
+  refuseTaken,
   startRun,
   writeHistory,
 } from './run-folder.ts'
@@ -48,10 +50,33 @@ import { type Outcome, trainingRecord, type Work } from './train-work.ts'
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const log = eventLog(options.listener)
-  return await trainLogged({ ...options, listener: log.listener }, log)
+  const logged = { ...options, listener: log.listener }
+  return await trainWork(await prepared(logged, log), log)
 }
 
-async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainResult> {
+/**
+ * Looks ahead at what `train` would do with the same options, and leaves nothing behind.
+ * @throws as `train` would before its first epoch
+ */
+export async function dryRun(options: TrainOptions): Promise<Outlook> {
+  if (options.resume !== undefined)
+    throw new RegraftError('usage', '--dry-run looks ahead at a new run; it has no meaning with --resume.')
+  const work = await prepared(options, eventLog(undefined))
+  try {
+    const outlook = await lookAhead(work, true)
+    tell(outlook, options.listener)
+    return outlook
+  } finally {
+    work.budget.close()
+  }
+}
+
+function tell({ checks }: Outlook, listener: TrainOptions['listener']): void {
+  for (const check of checks) listener?.({ type: 'check', ...check })
+}
+
+/** All that has to be known before the folder of the run is touched. */
+async function prepared(options: TrainOptions, log: EventLog): Promise<Work> {
   const startedAt = performance.now()
   const { signal, listener } = options
   const out = options.resume ?? options.out
@@ -118,19 +143,21 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   }
   let resumed: Checkpointed | undefined
   if (options.resume === undefined) {
-    await startRun(out, options.overwrite ?? false)
+    await refuseTaken(out, options.overwrite ?? false)
   } else {
     const before = await readRunManifest(out)
     if (gradual(config)) resumed = await readCheckpoint(out, (message) => listener?.({ type: 'note', message }))
     const now = { manifest, config, data, record }
     await checkSameRun(out, before, resumed?.origin, now, options.allowBuildChange ?? false)
   }
-  const work: Work = {
+  return {
     options,
     flushEvents: () => log.flush(),
     config,
+    manifest,
     out,
     data,
+    record,
     model,
     classWeights,
     timing: newTiming(),
@@ -142,16 +169,26 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     resumed,
     startedAt,
   }
-  log.open(out)
+}
+
+async function trainWork(work: Work, log: EventLog): Promise<TrainResult> {
+  const { options, config, out } = work
   try {
-    if (options.resume === undefined) await describeRun(out, config, manifest, record)
-    const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
-    return await finish(work, outcome)
-  } catch (error) {
-    // The first error is the one to report.
-    await work.flushEvents().catch(() => undefined)
-    if (options.resume === undefined) await leaveNoBeginning(out).catch(() => undefined)
-    throw error
+    if (options.resume === undefined) {
+      if (options.checks ?? true) tell(await lookAhead(work, false), options.listener)
+      await startRun(out, options.overwrite ?? false)
+    }
+    log.open(out)
+    try {
+      if (options.resume === undefined) await describeRun(out, config, work.manifest, work.record)
+      const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
+      return await finish(work, outcome)
+    } catch (error) {
+      // The first error is the one to report.
+      await work.flushEvents().catch(() => undefined)
+      if (options.resume === undefined) await leaveNoBeginning(out).catch(() => undefined)
+      throw error
+    }
   } finally {
     work.budget.close()
   }

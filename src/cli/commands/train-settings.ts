@@ -190,6 +190,12 @@ export const trainSettings = {
 
   ...preprocessing,
 
+  checks: onOff({
+    group: 'Output',
+    help: 'train at once, without looking ahead for a few seconds: first loss, what can be learnt, memory, disk, time',
+    shownNegated: true,
+  }),
+  dryRun: onOff({ group: 'Output', help: 'look ahead, say what training would take, and stop there' }),
   out: text('<dir>', { group: 'Output', help: 'run folder', fallback: 'runs/<data>-<n>' }),
   overwrite,
   saveEvery: stepsOrTime({
