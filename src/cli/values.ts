@@ -1,6 +1,7 @@
 // What may stand behind an option. A reader gives the value, or a `Misuse` that says what is allowed.
 import { inertName } from '../inert-text.ts'
 import { nearestName } from '../nearest-name.ts'
+import { parseRates } from '../transfer/rates.ts'
 import { secondsOf } from '../transfer/time-span.ts'
 
 /** Why a text is no value of an option, as the rest of a sentence that begins with the option and the text. */
@@ -118,6 +119,23 @@ export function onOff(shown: Shown & { readonly shownNegated?: boolean }): Setti
   return {
     ...shown,
     read: (given) => words[given.toLowerCase()] ?? new Misuse('is neither true nor false.'),
+  }
+}
+
+/** A learning rate, or two as 'A:B'. */
+export function rates(shown: Shown): Setting<number | string> {
+  return {
+    placeholder: '<rate>',
+    ...shown,
+    read(given) {
+      if (!given.includes(':')) return number({ from: 0, above: true }, shown).read(given)
+      try {
+        parseRates(given)
+        return given
+      } catch {
+        return new Misuse('is not two rates; two numbers above 0 are allowed, such as 1e-5:1e-3.')
+      }
+    },
   }
 }
 

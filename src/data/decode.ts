@@ -1,9 +1,11 @@
 import sharp, { type Sharp, type SharpOptions } from 'sharp'
 import { RegraftError } from '../errors.ts'
+import { sha256 } from '../files/digest.ts'
 import { inertName } from '../inert-text.ts'
 import type { Outcome } from './bad-file.ts'
 import { readBmp } from './bmp.ts'
 import { byteGate } from './byte-gate.ts'
+import type { ContentDigest } from './content-digest.ts'
 import type { Frame, FrameChoice } from './frame.ts'
 import { imageBytes } from './image-bytes.ts'
 import { type ImageKind, imageKind } from './image-kind.ts'
@@ -54,14 +56,18 @@ export async function decodeImage(
   throw badImage(source, outcome.reason, outcome.cause)
 }
 
-/** As `decodeImage`, with a bad picture as a plain reason instead of an error, for lists of bad files. */
+/**
+ * As `decodeImage`, with a bad picture as a plain reason instead of an error, for lists of bad files.
+ * @param contents  that the file must have; compared when it is read
+ */
 export async function tryDecode(
   source: string | Uint8Array,
   preprocessing: Preprocessing,
   frame?: Frame | FrameChoice,
   kept?: KeptImages,
+  contents?: ContentDigest,
 ): Promise<Outcome<Uint8Array>> {
-  const opened = await openKept(source, preprocessing, kept)
+  const opened = await openKept(source, preprocessing, kept, contents)
   if (opened.value === undefined) return opened
   const { width, height, bytes, options, nakedCmyk } = opened.value
   const chosen = typeof frame === 'function' ? frame(width, height) : frame
@@ -108,11 +114,12 @@ async function openKept(
   source: string | Uint8Array,
   preprocessing: Preprocessing,
   kept: KeptImages | undefined,
+  contents: ContentDigest | undefined,
 ): Promise<Outcome<OpenImage>> {
-  if (kept === undefined || typeof source !== 'string') return await openImage(source, preprocessing)
+  if (kept === undefined || typeof source !== 'string') return await openImage(source, preprocessing, contents)
   const known = kept.images.get(source)
   if (known !== undefined) return known
-  const opened = await openImage(source, preprocessing)
+  const opened = await openImage(source, preprocessing, contents)
   const size = opened.value?.bytes.byteLength ?? 0
   if (opened.value !== undefined && kept.usedBytes + size <= kept.maxBytes && !kept.images.has(source)) {
     kept.usedBytes += size
@@ -131,10 +138,13 @@ interface OpenImage extends ImageHeader {
 async function openImage(
   source: string | Uint8Array,
   preprocessing: Pick<Preprocessing, 'reading'>,
+  contents?: ContentDigest,
 ): Promise<Outcome<OpenImage>> {
   const read = typeof source === 'string' ? await imageBytes(source) : { value: source }
   if (read.value === undefined) return read
   const bytes = read.value
+  if (contents && (bytes.length !== contents.bytes || sha256(bytes) !== contents.sha256))
+    return { reason: 'was changed after its contents were looked at' }
   if (bytes.length === 0) return { reason: 'is empty' }
   const kind = imageKind(bytes)
   if (kind.value === undefined) return kind
@@ -288,7 +298,9 @@ function badImage(source: string | Uint8Array, reason: string, cause: unknown): 
 
 /** What sharp says about the picture, in plain words. Anything that sharp did not say is our own mistake and is thrown. */
 function blame(cause: unknown): Outcome<never> {
-  if (!(cause instanceof Error) || cause instanceof TypeError || cause instanceof RangeError) throw cause
+  // What we say ourselves is about the machine, and a sound picture is not to suffer for that.
+  if (!(cause instanceof Error) || cause instanceof RegraftError) throw cause
+  if (cause instanceof TypeError || cause instanceof RangeError) throw cause
   const lines = cause.message.replace(/^Input buffer has corrupt header:\s*/, '').split('\n')
   const detail = inertName(lines[0]?.trim() || 'the header makes no sense', 200)
   if (/out of memory|unable to allocate|cannot allocate/i.test(cause.message)) throw cause

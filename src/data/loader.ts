@@ -4,6 +4,7 @@ import { inertName } from '../inert-text.ts'
 import { randomStream } from '../random.ts'
 import type { Augmentation } from './augmentations/augmentation.ts'
 import type { Outcome } from './bad-file.ts'
+import type { ContentDigest } from './content-digest.ts'
 import { type KeptImages, tryDecode } from './decode.ts'
 import type { FrameChoice } from './frame.ts'
 import { inOrder } from './in-order.ts'
@@ -15,6 +16,8 @@ export interface Loadable {
   readonly path: string
   readonly file: string
   readonly label?: number
+  /** Contents that the file had when somebody looked; other ones make it a bad picture. */
+  readonly contents?: ContentDigest | null
 }
 
 /** A picture that was left out. */
@@ -135,7 +138,7 @@ async function decodeSample(options: LoadOptions, index: number): Promise<Outcom
     augment &&
     ((width, height) =>
       augment.frame(width, height, (purpose) => randomStream({ seed, epoch, sample: index, purpose })))
-  return await tryDecode(sample.file, preprocessing, choose, options.kept)
+  return await tryDecode(sample.file, preprocessing, choose, options.kept, sample.contents ?? undefined)
 }
 
 function leaveOut(

@@ -50,6 +50,8 @@ interface PixelWorker {
   readonly strip: number
   /** Sends a message and waits for the answer. */
   ask(message: object): Promise<Answer>
+  /** Whether it has died. */
+  failed(): boolean
 }
 
 /** The picture when it is finished, else the next row that is wanted. */
@@ -80,7 +82,9 @@ function openPool(): Pool {
       if (started < limit) return Promise.resolve(startWorker(module, memory, FIRST_STRIP + started++ * STRIP_PLACE))
       return new Promise((resolve) => waiting.push(resolve))
     },
-    give(worker) {
+    give(given) {
+      // The next picture has not deserved the end of this one.
+      const worker = given.failed() ? startWorker(module, memory, given.strip) : given
       const next = waiting.shift()
       if (next === undefined) idle.push(worker)
       else next(worker)
@@ -162,7 +166,7 @@ function startWorker(module: object, memory: WebAssembly.Memory, strip: number):
       new RegraftError('memory', `A worker that resizes pictures could not start or died: ${cause.message}`, { cause }),
     ),
   )
-  worker.on('exit', () => fail(new Error('A worker that resizes pictures ended unexpectedly.')))
+  worker.on('exit', () => fail(new RegraftError('memory', 'A worker that resizes pictures ended unexpectedly.')))
   port.on('message', (message: Answer | { readonly error: string }) => {
     settle((waiting) => {
       if ('error' in message)
@@ -172,6 +176,7 @@ function startWorker(module: object, memory: WebAssembly.Memory, strip: number):
   })
   return {
     strip,
+    failed: () => failure !== undefined,
     ask(message) {
       if (failure) return Promise.reject(failure)
       return new Promise((resolve, reject) => {

@@ -9,9 +9,11 @@ import { pathFacts, removeFolder, syncFolder } from './folder.ts'
  */
 export async function replaceFolder(fresh: string, target: string): Promise<void> {
   const old = `${target}.old`
-  await removeFolder(old)
+  const present = (await pathFacts(target)) !== undefined
+  // Without one in its place, what a crash left under `.old` is the only one there is.
+  if (present) await removeFolder(old)
   try {
-    if ((await pathFacts(target)) !== undefined) await fileSystem().rename(target, old)
+    if (present) await fileSystem().rename(target, old)
     await fileSystem().rename(fresh, target)
   } catch (error) {
     throw diskError(error, { verb: 'put in place', path: target })

@@ -9,6 +9,11 @@ export interface PenaltyStrength {
   readonly l1: number
 }
 
+/** The notes' L/(2n)·sum w² and L/n·sum |w|, n training pictures. */
+export function penaltyStrength({ l2, l1 }: PenaltyStrength, pictures: number): PenaltyStrength {
+  return { l2: l2 / pictures, l1: l1 / pictures }
+}
+
 /** Weights that cost something: where they and their gradients lie, f32 values, a multiple of four. */
 export interface PenalisedWeights {
   readonly address: number

@@ -27,6 +27,19 @@ export type Schedule =
 
 export type ScheduleName = Schedule['kind']
 
+export const scheduleNames = [
+  'constant',
+  'step',
+  'multistep',
+  'exponential',
+  'inverse',
+  'plateau',
+  'cosine',
+  'restarts',
+  'polynomial',
+  'onecycle',
+] as const satisfies readonly ScheduleName[]
+
 /** Where a training stands before a step. */
 export interface Moment {
   /** Steps done. */

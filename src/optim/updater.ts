@@ -20,6 +20,8 @@ export interface UpdaterOptions {
   readonly decayed?: 'weights' | 'all'
   /** Multiplies the rate of a parameter; 1 when left out. */
   readonly rateScale?: (parameter: Parameter) => number
+  /** Epochs in which a parameter does not change yet; 0 when left out. */
+  readonly waits?: (parameter: Parameter) => number
   /** Largest norm of all gradients together; 0 leaves them as they are. */
   readonly clipNorm: number
 }
@@ -33,12 +35,13 @@ export interface Updater {
    * Sets the numbers of the coming step.
    * @param step      steps done before
    * @param momentum  instead of the momentum that was set, where the optimiser has one; of adam and adamw beta1
+   * @param epochs    done before; all that waits has waited long enough when left out
    */
-  setStep(rate: number, step: number, momentum?: number): void
+  setStep(rate: number, step: number, momentum?: number, epochs?: number): void
   /** Norm of all gradients at the last measure; infinite or NaN when one of them is. */
   gradientNorm(): number
-  /** Runs `program`; it cannot be interrupted, so a step is made or not made. */
-  update(): Promise<void>
+  /** Runs `program`, and what belongs to the step besides; it cannot be interrupted, so a step is made or not made. */
+  update(more?: readonly RegisteredProgram[]): Promise<void>
   /** Clears the gradients without having used them. */
   discard(): Promise<void>
   /** What the weights cost now, which the losses of a run do not contain. */
@@ -126,16 +129,17 @@ export function createUpdater(engine: Engine, runner: Runner, store: ParameterSt
   return {
     measure,
     program,
-    setStep(rate, step, momentum) {
+    setStep(rate, step, momentum, epochs = Number.POSITIVE_INFINITY) {
       const now = momentum === undefined ? settings : optimiser.withMomentum(settings, momentum)
       for (const [index, group] of groups.entries()) {
         const weightDecay = group.decays ? options.weightDecay : 0
-        const table = optimiser.hyper(rate * group.rateScale, weightDecay, step, now)
+        const groupRate = epochs < group.waits ? 0 : rate * group.rateScale
+        const table = optimiser.hyper(groupRate, weightDecay, step, now)
         engine.floats(base + index * HYPER_FLOATS * 4, HYPER_FLOATS).set(table)
       }
     },
     gradientNorm: () => engine.floats(clip, 2)[1] ?? Number.NaN,
-    update: () => engine.run([program], 1),
+    update: (more = []) => engine.run([program, ...more], 1),
     discard: () => engine.run([clearing], 1),
     penalty: () => penaltyOf(engine, strength, penalised),
     async state() {
@@ -178,19 +182,21 @@ interface Place {
 
 interface Group {
   readonly rateScale: number
+  readonly waits: number
   readonly decays: boolean
   readonly members: ReadonlySet<Parameter>
 }
 
 /** Parameters that are updated by the same numbers. */
-function groupsOf(trainable: readonly Parameter[], { rateScale, decayed }: UpdaterOptions): readonly Group[] {
+function groupsOf(trainable: readonly Parameter[], { rateScale, waits, decayed }: UpdaterOptions): readonly Group[] {
   const groups = new Map<string, Group & { readonly members: Set<Parameter> }>()
   for (const parameter of trainable) {
     // Scale and shift of norms, slopes and biases are not decayed unless asked for: they are few, and pulling them to zero only hurts.
     const decays = decayed === 'all' || parameter.spec.kind === 'weight'
     const scale = rateScale?.(parameter) ?? 1
-    const key = `${scale} ${decays}`
-    const group = groups.get(key) ?? { rateScale: scale, decays, members: new Set() }
+    const wait = waits?.(parameter) ?? 0
+    const key = `${scale} ${wait} ${decays}`
+    const group = groups.get(key) ?? { rateScale: scale, waits: wait, decays, members: new Set() }
     group.members.add(parameter)
     groups.set(key, group)
   }

@@ -65,7 +65,13 @@ export interface Plan {
   readonly input: Place
   readonly outputs: ReadonlyMap<string, Value>
   /** Soft targets [N, S], the weight of each picture [N] and losses [N], in training. */
-  readonly loss?: { readonly targets: Place; readonly weights: Place; readonly losses: Place; readonly classes: number }
+  readonly loss?: {
+    readonly loss: Loss
+    readonly targets: Place
+    readonly weights: Place
+    readonly losses: Place
+    readonly classes: number
+  }
   /** Gradients by parameter name, in one stretch of `gradientFloats` values. */
   readonly gradients: ReadonlyMap<string, Place>
   readonly gradientBlock: Block
@@ -429,9 +435,9 @@ class Planner {
         grain?: number,
       ) => {
         const recorded = this.withStrip(call<K, Place>(kernel, args, units, grain))
-        // What runs as in inference waits for no sums over the batch, and would flow from end to end.
-        if (this.runsAsInference(layer)) this.main.add(recorded)
-        else this.main.addFlowing(recorded, flow)
+        this.main.addFlowing(recorded, flow)
+        // Here nothing waits for sums over the batch, and all would flow from end to end.
+        if (this.runsAsInference(layer)) this.main.restBehindWindow(flow)
       },
     }
   }
@@ -455,7 +461,7 @@ class Planner {
     this.valueGradients.set(output, dLogits)
     const places = { logits: logits.place, targets, weights, losses, dLogits, classes, stride }
     this.main.add(lossCall(loss, places))
-    return { targets, weights, losses, classes }
+    return { loss, targets, weights, losses, classes }
   }
 
   private recordBackward(layer: Layer): void {

@@ -7,6 +7,7 @@ import { type Call, call, type Step } from '../kernels/program.ts'
 import { type Block, channelsOf, type Place, paddedChannels, pixelsOf } from '../ops/op.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { layOut } from './layout.ts'
+import type { Loss } from './loss.ts'
 import type { ParameterStore, PlannedParameters } from './parameters.ts'
 import { makePlan, type PlanOptions } from './plan.ts'
 
@@ -24,6 +25,8 @@ export interface RunnerOptions extends PlanOptions {
 export interface Runner {
   readonly graph: Graph
   readonly images: number
+  /** What training makes small; absent in inference. */
+  readonly loss: Loss | undefined
   /** Bytes of WebAssembly memory besides the parameters. */
   readonly bytes: number
   /** Folds and packs the weights that the plan regards as fixed; needed before the first run and whenever they changed. */
@@ -125,6 +128,7 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
   return {
     graph,
     images: options.images,
+    loss: plan.loss?.loss,
     bytes: layout.totalBytes,
     zeroGradients,
     prepare: (signal) => (plan.prepare.length > 0 ? engine.run([prepareProgram], 1, signal) : Promise.resolve()),

@@ -45,6 +45,14 @@ export class Steps {
     }
   }
 
+  /**
+   * Ends the way of the calls that go together when `flow`, that of the last one, has no window and follows one that has: expand,
+   * depthwise and project then make a step.
+   */
+  restBehindWindow(flow: Flow): void {
+    if (flow.reach === undefined && this.open.some((each) => each.flow.reach !== undefined)) this.closeOpen()
+  }
+
   /** A call that writes the strip, for the next one to read. */
   addStrip(call: Call<Place>, flow: Flow, unitBytes: number): void {
     this.flush()

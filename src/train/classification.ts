@@ -1,4 +1,4 @@
-// Targets and metrics of one-of-many classification, in float64 and in a fixed order.
+// Metrics of one-of-many classification, in float64 and in a fixed order.
 import { exp, log } from '../exact-math.ts'
 import type { EpochRecord } from './events.ts'
 
@@ -28,28 +28,6 @@ export interface LabelledOutputs {
 /** How many of the largest outputs the top-k accuracy looks at: 5, or 2 where that would be nearly all classes. */
 export function topCount(classes: number): number {
   return classes > 5 ? 5 : Math.min(2, classes)
-}
-
-/**
- * Soft targets [count, classes], each row divided by the pictures of the step, so that the sum of the losses is the step's mean.
- * @param smoothing  share of the target that is spread evenly over all classes (Szegedy et al. 2016)
- * @param pictures   of the step, which may have several batches
- * @param weights    by which the losses of the classes count; all alike when left out
- */
-export function softTargets(
-  labels: Int32Array,
-  classes: number,
-  smoothing: number,
-  pictures = labels.length,
-  weights?: readonly number[],
-): Float32Array {
-  const targets = new Float32Array(labels.length * classes)
-  for (const [row, label] of labels.entries()) {
-    const weight = weights?.[label] ?? 1
-    targets.fill((smoothing / classes / pictures) * weight, row * classes, (row + 1) * classes)
-    targets[row * classes + label] = ((1 - smoothing + smoothing / classes) / pictures) * weight
-  }
-  return targets
 }
 
 /** Index of the largest value; the first of equal ones; -1 when a value is not a number. */

@@ -1,6 +1,16 @@
 // What happens during long work, for whoever shows it: progress bars, logs, tests. Listeners read; they do not reach in.
 
-export type Phase = 'scan' | 'check' | 'features' | 'solve' | 'head' | 'finetune' | 'evaluate' | 'predict' | 'embed'
+export type Phase =
+  | 'scan'
+  | 'check'
+  | 'adapt'
+  | 'features'
+  | 'solve'
+  | 'head'
+  | 'finetune'
+  | 'evaluate'
+  | 'predict'
+  | 'embed'
 
 /** One line of `history.csv`. Rates and losses are plain numbers, accuracies 0…1. */
 export interface EpochRecord {

@@ -3,6 +3,7 @@
 import { RegraftError, throwIfAborted } from '../errors.ts'
 import { endOf, type Moment, rateAt, type Schedule } from '../optim/schedule.ts'
 import type { Updater } from '../optim/updater.ts'
+import type { WeightAverage } from '../optim/weight-average.ts'
 import type { Runner } from '../runtime/runner.ts'
 import { type Metrics, validationRecord } from './classification.ts'
 import { Diverged, divergenceError, findingOf, MOST_LOWERED, MOST_SKIPPED, type OnNan } from './divergence.ts'
@@ -16,6 +17,8 @@ export interface FitOptions {
   readonly phase: Phase
   readonly runner: Runner
   readonly updater: Updater
+  /** Validated and kept in the place of the weights, where there is one. */
+  readonly average?: WeightAverage | undefined
   readonly traces: ForwardTraces
   readonly classes: number
   readonly epochs: number
@@ -142,7 +145,7 @@ async function trainEpoch(
   begun: Progress,
   advance: (progress: Progress) => Promise<void>,
 ): Promise<void> {
-  const { updater, traces, keeper, budget, listener, phase } = options
+  const { updater, average, traces, keeper, budget, listener, phase } = options
   const epoch = begun.epochsDone + 1
   let progress = begun
   let running = begun.running ?? epochBegun
@@ -165,8 +168,10 @@ async function trainEpoch(
       const place = { epoch, step: running.steps + 1, files: gathered.files() }
       const finding = findingOf(gathered, place)
       if (finding === undefined) {
-        updater.setStep(rate, progress.stepsDone - progress.stepsSkipped, momentum)
-        await updater.update()
+        const made = progress.stepsDone - progress.stepsSkipped
+        updater.setStep(rate, made, momentum, progress.epochsDone)
+        average?.setStep(made)
+        await updater.update(average ? [average.program] : [])
       } else {
         traces.undo()
         await updater.discard()
@@ -235,29 +240,42 @@ async function closeEpoch(options: FitOptions, progress: Progress): Promise<Prog
   await checkFinite(options, progress)
   const validatingSince = performance.now()
   throwIfAborted(budget.signal())
-  const validation = await options.validate(budget.signal())
-  const record: EpochRecord = {
-    epoch: progress.epochsDone + 1,
-    learningRate: rate,
-    trainLoss: lossSum / seen,
-    trainAccuracy: correct / seen,
-    ...validationRecord(validation),
-    seconds: seconds + (performance.now() - validatingSince) / 1000,
-  }
-  const best = isBetter(
-    record,
-    progress.history.find(({ epoch }) => epoch === progress.bestEpoch),
-  )
+  const { record, best } = await withAverage(options, async () => {
+    const validation = await options.validate(budget.signal())
+    const record: EpochRecord = {
+      epoch: progress.epochsDone + 1,
+      learningRate: rate,
+      trainLoss: lossSum / seen,
+      trainAccuracy: correct / seen,
+      ...validationRecord(validation),
+      seconds: seconds + (performance.now() - validatingSince) / 1000,
+    }
+    const best = isBetter(
+      record,
+      progress.history.find(({ epoch }) => epoch === progress.bestEpoch),
+    )
+    if (best) await keeper?.keepBest(record)
+    return { record, best }
+  })
   const closed: Progress = {
     ...passed,
     epochsDone: record.epoch,
     history: [...progress.history, record],
     bestEpoch: best ? record.epoch : progress.bestEpoch,
   }
-  if (best) await keeper?.keepBest(record)
   listener?.({ type: 'epoch', epochs, best, ...record })
   await keeper?.save(closed)
   return closed
+}
+
+/** Does something with the averages in the place of the weights, where there are averages. */
+async function withAverage<T>({ average }: FitOptions, work: () => Promise<T>): Promise<T> {
+  average?.swap()
+  try {
+    return await work()
+  } finally {
+    average?.swap()
+  }
 }
 
 /** After a divergence: back to the beginning of the epoch with a lower rate, where that is wanted and not yet in vain. */

@@ -1,7 +1,8 @@
 import { throwIfAborted } from '../errors.ts'
 import type { Updater } from '../optim/updater.ts'
 import type { Runner } from '../runtime/runner.ts'
-import { countCorrect, softTargets } from './classification.ts'
+import { countCorrect } from './classification.ts'
+import { targetsOfLabels } from './targets.ts'
 
 /** Pictures or vectors that go through the network together. `write` puts them into the runner's input. */
 export interface TrainingBatch {
@@ -25,7 +26,7 @@ export interface StepOptions {
   readonly updater: Updater
   readonly classes: number
   readonly smoothing: number
-  /** By which the losses of the classes count; all alike when absent. */
+  /** How much the pictures of each class count; all alike when absent. */
   readonly classWeights?: readonly number[] | undefined
   readonly signal: AbortSignal | undefined
 }
@@ -41,6 +42,9 @@ export async function gatherGradient(
   pictures: number,
   { runner, updater, classes, smoothing, classWeights, signal }: StepOptions,
 ): Promise<StepGradient & { readonly computedMs: number }> {
+  const { loss: kind } = runner
+  if (!kind) throw new Error('this runner was not planned for training')
+  const options = { loss: kind, classes, smoothing, classWeights, pictures }
   const taken: TrainingBatch[] = []
   let seen = 0
   let loss = 0
@@ -55,7 +59,8 @@ export async function gatherGradient(
     seen += count
     taken.push(next.value)
     next.value.write()
-    runner.writeTargets(softTargets(labels, classes, smoothing, pictures, classWeights))
+    const targets = targetsOfLabels(labels, options)
+    runner.writeTargets(targets.values, targets.weights)
     const computingSince = performance.now()
     await runner.run(count, { signal, more: seen < pictures ? [] : [updater.measure] })
     computedMs += performance.now() - computingSince

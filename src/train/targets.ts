@@ -14,7 +14,7 @@ export interface TargetOptions {
   /** Share of each target that is spread evenly over all classes (Szegedy et al. 2016). */
   readonly smoothing: number
   /** How much the pictures of each class count, 1 on average over the training pictures; all alike when left out. */
-  readonly classWeights?: Float64Array | undefined
+  readonly classWeights?: readonly number[] | undefined
   /** Pictures of the step, of which the batch may be a part: the losses of all of them add up to their mean. */
   readonly pictures: number
 }
@@ -52,7 +52,7 @@ export function lossShare(loss: Loss, classes: number): number {
   return loss.kind === 'mse' || loss.kind === 'hinge' ? 1 / classes : 1
 }
 
-function weightOf(loss: Loss, shares: Float32Array, classWeights: Float64Array | undefined): number {
+function weightOf(loss: Loss, shares: Float32Array, classWeights: readonly number[] | undefined): number {
   if (!classWeights || loss.kind === 'ce') return 1
   return shares.reduce((sum, share, label) => sum + share * (classWeights[label] ?? Number.NaN), 0)
 }
@@ -61,14 +61,7 @@ function weightOf(loss: Loss, shares: Float32Array, classWeights: Float64Array |
  * Weights that make every class count alike: inversely to its number of pictures, 1 on average over the pictures.
  * @param counts  training pictures of each class, none of them 0
  */
-export function balancedWeights(counts: readonly number[]): Float64Array {
+export function balancedWeights(counts: readonly number[]): readonly number[] {
   const pictures = counts.reduce((sum, count) => sum + count, 0)
-  return Float64Array.from(counts, (count) => pictures / (counts.length * count))
-}
-
-/** The given weights, scaled so that they are 1 on average over the training pictures. */
-export function averagedWeights(weights: readonly number[], counts: readonly number[]): Float64Array {
-  const pictures = counts.reduce((sum, count) => sum + count, 0)
-  const total = counts.reduce((sum, count, label) => sum + count * (weights[label] ?? Number.NaN), 0)
-  return Float64Array.from(weights, (weight) => (weight * pictures) / total)
+  return counts.map((count) => pictures / (counts.length * count))
 }

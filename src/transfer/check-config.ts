@@ -1,5 +1,8 @@
 // config.yaml of a run, read back: people may have edited it.
 import { RegraftError } from '../errors.ts'
+import { optimisers } from '../optim/optimisers.ts'
+import { scheduleNames } from '../optim/schedule.ts'
+import { parseRates } from './rates.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** Says what is allowed when a value is not. */
@@ -25,6 +28,16 @@ const orNull =
   (check: Check): Check =>
   (value) =>
     value === null ? undefined : check(value)
+/** As `parseRates` takes them. */
+const rates: Check = (value) => {
+  try {
+    if (typeof value === 'number' || typeof value === 'string') parseRates(value)
+    else return 'a rate'
+  } catch {
+    return 'a rate above 0, or two as in 1e-5:1e-3'
+  }
+  return undefined
+}
 
 const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   data: text,
@@ -33,7 +46,7 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   mode: oneOf('features', 'head', 'finetune'),
   unfreeze: text,
   freeze: orNull(text),
-  bn: oneOf('frozen', 'train-unfrozen', 'train'),
+  bn: oneOf('frozen', 'train-unfrozen', 'train', 'adapt'),
   bnAffine: oneOf('train', 'frozen'),
   head: text,
   strength: between(0),
@@ -41,11 +54,19 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   batchSize: whole(1),
   accum: whole(1),
   microBatch: orNull(whole(1)),
-  opt: oneOf('sgd', 'momentum', 'nesterov', 'adam', 'adamw'),
-  lr: between(0),
+  opt: oneOf(...Object.keys(optimisers)),
+  lr: rates,
+  layerDecay: orNull(between(0, 1)),
+  gradual: orNull(whole(1)),
+  ema: orNull(between(0, 1)),
   momentum: between(0, 1),
   weightDecay: between(0),
-  sched: oneOf('constant', 'cosine'),
+  l2: between(0),
+  l1: between(0),
+  sched: oneOf(...scheduleNames),
+  decayRate: orNull(between(0)),
+  decayEpochs: orNull(between(0)),
+  decayMilestones: orNull(text),
   warmupEpochs: between(0),
   warmupHead: orNull(whole(0)),
   smoothing: between(0, 1),

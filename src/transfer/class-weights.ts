@@ -2,6 +2,7 @@ import { RegraftError } from '../errors.ts'
 import { isJsonObject, readJson } from '../files/strict-json.ts'
 import { inertName } from '../inert-text.ts'
 import { nearestName } from '../nearest-name.ts'
+import { balancedWeights } from '../train/targets.ts'
 
 const MAX_FILE_BYTES = 2 ** 24
 
@@ -21,7 +22,7 @@ export async function classWeightsOf(
     const counts = classes.map(() => 0)
     for (const label of labels) counts[label] = (counts[label] ?? 0) + 1
     // A class without pictures is refused elsewhere, with better words.
-    return counts.map((count) => labels.length / (classes.length * Math.max(1, count)))
+    return balancedWeights(counts.map((count) => Math.max(1, count)))
   }
   const refuse = (problem: string) =>
     new RegraftError('usage', `--class-weights ${choice}: ${problem}`, { file: choice })

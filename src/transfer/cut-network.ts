@@ -19,6 +19,7 @@ import { batchPieces } from '../train/batch-pieces.ts'
 import { version } from '../version.ts'
 import { openActivationStore } from './activation-store.ts'
 import { type ActivationSource, activations } from './activations.ts'
+import { opened } from './opened.ts'
 import type { PictureNetwork } from './picture-network.ts'
 import { INFERENCE_BATCH, type Session } from './session.ts'
 import { cacheDefaults } from './train-defaults.ts'
@@ -97,13 +98,21 @@ export async function openCutNetwork(
     onProblem: note,
   })
 
+  const runners = opened()
   const open = (part: Graph, images: number, plan: PlanOptions) =>
-    createRunner(engine, part, store, { ...plan, images, besideBytes })
-  const lowerRunner = open(lower, INFERENCE_BATCH, plans.lower)
-  const watcher = open(upper, INFERENCE_BATCH, plans.watcher)
-  const runner = open(upper, microBatch, plans.training)
-  await lowerRunner.prepare(signal)
-  await watcher.prepare(signal)
+    runners.add(createRunner(engine, part, store, { ...plan, images, besideBytes }))
+  const openAll = async () => {
+    const lowerRunner = open(lower, INFERENCE_BATCH, plans.lower)
+    const watcher = open(upper, INFERENCE_BATCH, plans.watcher)
+    const runner = open(upper, microBatch, plans.training)
+    await lowerRunner.prepare(signal)
+    await watcher.prepare(signal)
+    return { lowerRunner, watcher, runner }
+  }
+  const { lowerRunner, watcher, runner } = await openAll().catch((error: unknown) => {
+    runners.close()
+    throw error
+  })
   const source: ActivationSource = {
     lower: lowerRunner,
     store: kept,
@@ -205,9 +214,7 @@ export async function openCutNetwork(
       }
     },
 
-    close() {
-      for (const each of [runner, watcher, lowerRunner]) each.close()
-    },
+    close: () => runners.close(),
   }
 
   async function timed(work: () => Promise<void>): Promise<void> {

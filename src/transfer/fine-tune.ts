@@ -3,27 +3,34 @@ import type { Graph } from '../graph/graph.ts'
 import { layerNamed } from '../graph/graph.ts'
 import { graphOf, type Model } from '../model/model.ts'
 import { channelsOf } from '../ops/op.ts'
+import { penaltyStrength } from '../optim/penalty.ts'
 import { createUpdater, updaterBytes } from '../optim/updater.ts'
+import { createWeightAverage } from '../optim/weight-average.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { metricsOf } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
+import { withAdaptedStatistics } from './adapt-statistics.ts'
 import { openCutNetwork } from './cut-network.ts'
 import { headTrainerBytes } from './head-trainer.ts'
+import { layerRates } from './layer-rates.ts'
+import { opened } from './opened.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { saveBest } from './save-best.ts'
 import { loadTensors, openSession, readTensors, type Session } from './session.ts'
 import { firstHead } from './train-on-features.ts'
 import { vectorsOf } from './train-vectors.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
-import { batchStatistics, trainableLayers, trainableParameters, trainableValues } from './trainable.ts'
+import { averageBytes, batchStatistics, trainableLayers, trainableParameters, trainableValues } from './trainable.ts'
 import { openWholeNetwork } from './whole-network.ts'
 
-export async function fineTune(work: Work): Promise<Outcome> {
+export async function fineTune(given: Work): Promise<Outcome> {
+  const work = given.config.bn === 'adapt' ? { ...given, model: await withAdaptedStatistics(given) } : given
   const { options, config, data, model, out, resumed } = work
   const { engine, listener, signal } = options
   const plain = graphOf(model)
   const graph = freezeExcept(plain, trainableLayers(plain, config))
-  const session = await openSession(engine, model, graph)
+  const all = opened()
+  const session = all.add(await openSession(engine, model, graph))
   try {
     const classes = data.classes.length
     const hasHead = session.store.parameters.every(({ name }) => model.tensors.has(name))
@@ -31,7 +38,11 @@ export async function fineTune(work: Work): Promise<Outcome> {
     const statistics = batchStatistics(graph, config.bn)
     // All memory is taken before the first picture is looked at, so that too little of it is known at once.
     const optimiser = { optimiser: config.opt, settings: { momentum: config.momentum } }
+    const changing = session.store.parameters.filter(
+      ({ name, layer, spec }) => trainable.has(name) || (spec.kind === 'statistic' && statistics.has(layer.name)),
+    )
     const besideBytes =
+      averageBytes(changing, config) +
       updaterBytes(optimiser, trainableValues(session.store, trainable), trainable.size) +
       headTrainerBytes(
         channelsOf(layerNamed(graph, graph.features).shape),
@@ -40,69 +51,69 @@ export async function fineTune(work: Work): Promise<Outcome> {
         config.microBatch ?? config.batchSize,
       )
     const mode = { trainable, batchStatistics: statistics }
-    const network =
+    const network = all.add(
       (await openCutNetwork(work, session, mode, besideBytes)) ??
-      (await openWholeNetwork(work, session, mode, besideBytes))
+        (await openWholeNetwork(work, session, mode, besideBytes)),
+    )
     const runner = network.training
-    const updater = createUpdater(engine, runner, session.store, {
-      ...optimiser,
-      weightDecay: config.weightDecay,
-      clipNorm: config.clipGrad,
+    const updater = all.add(
+      createUpdater(engine, runner, session.store, {
+        ...optimiser,
+        weightDecay: config.weightDecay,
+        penalty: penaltyStrength(config, data.train.length),
+        clipNorm: config.clipGrad,
+        ...layerRates(graph, trainable, config),
+      }),
+    )
+    const average =
+      config.ema === null ? undefined : all.add(createWeightAverage(engine, session.store, changing, config.ema))
+    const vectors = await vectorsOf(work, network.features)
+    if (!resumed) {
+      if (hasHead)
+        listener?.({
+          type: 'note',
+          message: `The head of ${config.model} has the same classes; training goes on from it.`,
+        })
+      else if (config.pretrained) await loadTensors(session.store, await firstHead(work, vectors))
+      else await loadTensors(session.store, await freshHead(graph, config.seed))
+    }
+    await runner.prepare(signal)
+    if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
+    const names = changing.map(({ name }) => name)
+    const counters = new Map(model.counters)
+    const trainCount = data.train.length - vectors.badTrain.size
+    const { progress, stopped, best, bestCounters } = await fitResumably(work, {
+      phase: 'finetune',
+      runner,
+      updater,
+      average,
+      store: session.store,
+      changing,
+      counters,
+      pictures: trainCount,
+      batches: (epoch, from, stop) => counted(network.batches(epoch, from, vectors, stop), statistics, counters),
+      async validate(stop) {
+        const { logits, labels } = await network.validate(vectors, stop)
+        return metricsOf(logits, labels, classes)
+      },
+      weights: () => readTensors(session.store, names),
+      onBest: (weights, counts) =>
+        saveBest(out, withWeights(model, session, weights, counts), { training: trainingRecord(work) }),
     })
-    try {
-      const vectors = await vectorsOf(work, network.features)
-      if (!resumed) {
-        if (hasHead)
-          listener?.({
-            type: 'note',
-            message: `The head of ${config.model} has the same classes; training goes on from it.`,
-          })
-        else if (config.pretrained) await loadTensors(session.store, await firstHead(work, vectors))
-        else await loadTensors(session.store, await freshHead(graph, config.seed))
-      }
-      await runner.prepare(signal)
-      if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
-      const changing = session.store.parameters.filter(
-        ({ name, layer, spec }) => trainable.has(name) || (spec.kind === 'statistic' && statistics.has(layer.name)),
-      )
-      const names = changing.map(({ name }) => name)
-      const counters = new Map(model.counters)
-      const trainCount = data.train.length - vectors.badTrain.size
-      const { progress, stopped, best, bestCounters } = await fitResumably(work, {
-        phase: 'finetune',
-        runner,
-        updater,
-        store: session.store,
-        changing,
-        counters,
-        pictures: trainCount,
-        batches: (epoch, from, stop) => counted(network.batches(epoch, from, vectors, stop), statistics, counters),
-        async validate(stop) {
-          const { logits, labels } = await network.validate(vectors, stop)
-          return metricsOf(logits, labels, classes)
-        },
-        weights: () => readTensors(session.store, names),
-        onBest: (weights, counts) =>
-          saveBest(out, withWeights(model, session, weights, counts), { training: trainingRecord(work) }),
-      })
-      const all = withWeights(model, session, best, bestCounters)
-      await loadTensors(session.store, best)
-      const validation = await network.validate(vectors, signal)
-      return {
-        weights: all.tensors,
-        counters: all.counters,
-        history: progress.history,
-        bestEpoch: progress.bestEpoch,
-        stopped,
-        validation,
-        images: { train: trainCount, val: vectors.validation.labels.length },
-      }
-    } finally {
-      updater.close()
-      network.close()
+    await loadTensors(session.store, best)
+    const validation = await network.validate(vectors, signal)
+    const trained = withWeights(model, session, best, bestCounters)
+    return {
+      weights: trained.tensors,
+      counters: trained.counters,
+      history: progress.history,
+      bestEpoch: progress.bestEpoch,
+      stopped,
+      validation,
+      images: { train: trainCount, val: vectors.validation.labels.length },
     }
   } finally {
-    session.close()
+    all.close()
   }
 }
 

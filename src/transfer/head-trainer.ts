@@ -15,8 +15,10 @@ import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
 import { balancedOrder } from '../train/balanced-order.ts'
 import { batchPieces } from '../train/batch-pieces.ts'
-import { type LabelledOutputs, softTargets } from '../train/classification.ts'
+import type { LabelledOutputs } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
+import { targetsOfLabels } from '../train/targets.ts'
+import { type Opened, opened } from './opened.ts'
 import type { Sampler, WorkOptions } from './options.ts'
 import { loadTensors } from './session.ts'
 
@@ -50,7 +52,7 @@ export interface HeadTrainer {
 
 const CHUNK = 1024
 
-/** An upper bound of the memory that training a head takes: two copies of it, its gradients, an optimiser, and the activations. */
+/** An upper bound of the memory that training a head takes: two copies of it, an average, its gradients, an optimiser, and the activations. */
 export function headTrainerBytes(width: number, classes: number, head: Head, microBatch: number): number {
   const graph = headGraph(width, classes, head, 'classifier')
   const weights = graph.layers.reduce(
@@ -58,7 +60,7 @@ export function headTrainerBytes(width: number, classes: number, head: Head, mic
     0,
   )
   const activations = graph.layers.reduce((sum, layer) => sum + channelsOf(layer.shape), 0)
-  return 4 * (5 * weights + 3 * activations * Math.max(microBatch, CHUNK)) + (1 << 20)
+  return 4 * (6 * weights + 3 * activations * Math.max(microBatch, CHUNK)) + (1 << 20)
 }
 
 export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
@@ -75,25 +77,42 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
 }
 
 export async function createHeadTrainer(options: HeadTrainerOptions): Promise<HeadTrainer> {
+  const all = opened()
+  try {
+    return await openHeadTrainer(options, all)
+  } catch (error) {
+    all.close()
+    throw error
+  }
+}
+
+async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promise<HeadTrainer> {
   const { engine, vectors, classes, signal } = options
   const { width, labels } = vectors
   const statistics = await standardisationOf(vectors.values, width)
   const inputs = await standardise(vectors.values, statistics)
   const graph = headGraph(width, classes, options.head, options.classifier)
-  const store = createParameters(engine, graph)
+  const parameters = () => {
+    const created = createParameters(engine, graph)
+    all.add({ close: () => created.free() })
+    return created
+  }
+  const store = parameters()
   await loadTensors(store, await initialWeights(graph, options.seed))
   const trainable = new Set(
     graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))),
   )
-  const runner = createRunner(engine, graph, store, {
-    images: Math.max(options.microBatch, CHUNK),
-    input: 'floats',
-    training: { trainable, batchStatistics: new Set() },
-  })
+  const runner = all.add(
+    createRunner(engine, graph, store, {
+      images: Math.max(options.microBatch, CHUNK),
+      input: 'floats',
+      training: { trainable, batchStatistics: new Set() },
+    }),
+  )
   await runner.prepare(signal)
   if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
-  const rawStore = createParameters(engine, graph)
-  const rawRunner = createRunner(engine, graph, rawStore, { images: CHUNK, input: 'floats' })
+  const rawStore = parameters()
+  const rawRunner = all.add(createRunner(engine, graph, rawStore, { images: CHUNK, input: 'floats' }))
   const firstLayer = graph.layers.find((layer) => layer.op === 'linear')
   if (!firstLayer) throw new Error('a head has a linear layer')
 
@@ -145,12 +164,7 @@ export async function createHeadTrainer(options: HeadTrainerOptions): Promise<He
       }
       return { logits, labels: raw.labels, paths: raw.paths }
     },
-    close() {
-      runner.close()
-      rawRunner.close()
-      store.free()
-      rawStore.free()
-    },
+    close: () => all.close(),
   }
 }
 
@@ -178,6 +192,7 @@ export async function solveHead(
   const biasName = `${layer.name}.bias`
   const inputs = await standardise(vectors.values, await standardisationOf(vectors.values, width))
   const weightCount = classes * width
+  const targetOptions = { loss: { kind: 'ce' }, classes, smoothing: 0, classWeights: weights, pictures: rows } as const
   const maxIterations = 500
   listener?.({ type: 'phase', phase: 'solve', total: maxIterations, unit: 'iterations' })
 
@@ -204,8 +219,8 @@ export async function solveHead(
         const count = Math.min(CHUNK, rows - at)
         runner.writeFloats(inputs.subarray(at * width, (at + count) * width))
         // Divided by all rows, so that the sum of all losses is their mean.
-        const targets = softTargets(vectors.labels.subarray(at, at + count), classes, 0, rows, weights)
-        runner.writeTargets(targets)
+        const targets = targetsOfLabels(vectors.labels.subarray(at, at + count), targetOptions)
+        runner.writeTargets(targets.values, targets.weights)
         await runner.run(count, { signal })
         value += runner.losses(count).reduce((sum, loss) => sum + loss, 0)
       }

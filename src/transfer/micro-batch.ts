@@ -13,7 +13,7 @@ import { runnerBytes } from '../runtime/runner.ts'
 import { headTrainerBytes } from './head-trainer.ts'
 import { INFERENCE_BATCH } from './session.ts'
 import type { TrainConfig } from './train-defaults.ts'
-import { batchStatistics, trainableLayers, trainableParameters, trainableValues } from './trainable.ts'
+import { averageBytes, batchStatistics, trainableLayers, trainableParameters, trainableValues } from './trainable.ts'
 
 /** A piece of memory takes up to this much more than was asked for. */
 const SLACK_BYTES = 4096
@@ -103,6 +103,7 @@ function stepMemory(model: Model, config: TrainConfig, limitBytes: number): Step
   const shared =
     parameters.bytes +
     watching(INFERENCE_BATCH) +
+    averageBytes(parameters.parameters, config) +
     updaterBytes(
       { optimiser: config.opt, settings: { momentum: config.momentum } },
       trainableValues(parameters, trainable),

@@ -1,5 +1,7 @@
 // The options that the verbs take. Names are those of the command line in camel case; defaults stand in `train-defaults.ts`.
 import type { Engine } from '../kernels/engine.ts'
+import type { OptimiserName } from '../optim/optimisers.ts'
+import type { ScheduleName } from '../optim/schedule.ts'
 import type { OnNan } from '../train/divergence.ts'
 import type { Evaluation } from '../train/evaluation.ts'
 import type { Listener } from '../train/events.ts'
@@ -44,7 +46,11 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly pretrained?: boolean
   readonly unfreeze?: string
   readonly freeze?: string
-  readonly bn?: 'frozen' | 'train-unfrozen' | 'train'
+  /**
+   * Statistics of batch norms: those of the model (frozen), of each batch in layers that train or in all (train-unfrozen, train), or
+   * those of all training pictures, estimated once (adapt).
+   */
+  readonly bn?: 'frozen' | 'train-unfrozen' | 'train' | 'adapt'
   readonly bnAffine?: 'train' | 'frozen'
   readonly epochs?: number
   readonly batchSize?: number
@@ -52,11 +58,28 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly accum?: number
   /** Pictures of a batch that are computed at a time; all, or what fits into memory, when left out. */
   readonly microBatch?: number
-  readonly opt?: 'sgd' | 'momentum' | 'nesterov' | 'adam' | 'adamw'
-  readonly lr?: number
+  readonly opt?: OptimiserName
+  /** A rate; or 'A:B', from A in the first layers that train to B in the head, by the same factor from block to block. */
+  readonly lr?: number | string
+  /** Multiplies the rate from block to block, from the head on: 0.75, say. */
+  readonly layerDecay?: number
+  /** Epochs after which one more block trains, from the head on; all from the beginning when left out. */
+  readonly gradual?: number
+  /** How much an average of the weights keeps from step to step, 0…1; it is what is validated and saved. None when left out. */
+  readonly ema?: number
   readonly momentum?: number
   readonly weightDecay?: number
-  readonly sched?: 'constant' | 'cosine'
+  /** Adds l2/(2n)·sum of squared weights to the loss, n training pictures. */
+  readonly l2?: number
+  /** Adds l1/n·sum of absolute weights to the loss, n training pictures. */
+  readonly l1?: number
+  readonly sched?: ScheduleName
+  /** What the rate is multiplied by, or the number that plays this part in the schedule. */
+  readonly decayRate?: number
+  /** Epochs between two steps, the plateau's patience, or the length of the first cycle. */
+  readonly decayEpochs?: number
+  /** Epochs after which the rate is lowered, '10,15'. */
+  readonly decayMilestones?: string
   readonly warmupEpochs?: number
   readonly warmupHead?: number
   readonly smoothing?: number

@@ -1,5 +1,6 @@
 // A training that can be stopped at any step and gone on with: what fine-tuning and the training of a head share.
 import type { Updater } from '../optim/updater.ts'
+import type { WeightAverage } from '../optim/weight-average.ts'
 import type { Parameter, ParameterStore } from '../runtime/parameters.ts'
 import type { Runner } from '../runtime/runner.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
@@ -10,8 +11,10 @@ import { type FitOptions, type FitResult, fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
 import { nothingDone, type Progress, positionName } from '../train/progress.ts'
 import { savePoints } from '../train/save-points.ts'
+import { parseRates } from './rates.ts'
 import { writeHistory } from './run-folder.ts'
 import { parseSaveEvery } from './save-every.ts'
+import { scheduleOf } from './schedule-options.ts'
 import { allFinite, loadTensors, readTensors } from './session.ts'
 import type { Work } from './train-work.ts'
 
@@ -20,6 +23,8 @@ export interface Trainee {
   readonly phase: Phase
   readonly runner: Runner
   readonly updater: Updater
+  /** Of all that changes. */
+  readonly average: WeightAverage | undefined
   readonly store: ParameterStore
   /** Weights and running statistics that change. */
   readonly changing: readonly Parameter[]
@@ -48,15 +53,17 @@ export interface Trained extends FitResult {
 export async function fitResumably(work: Work, trainee: Trainee): Promise<Trained> {
   const { config, options, out, resumed } = work
   const { engine, listener } = options
-  const { runner, updater, store, changing, counters } = trainee
+  const { runner, updater, average, store, changing, counters } = trainee
   const points = savePoints(parseSaveEvery(options.saveEvery ?? config.saveEvery))
 
   const restore = async (state: Checkpointed): Promise<void> => {
     await loadTensors(store, state.weights)
     await updater.restore(state.optimiser)
+    await average?.restore(state.optimiser)
     for (const [name, count] of state.counters) counters.set(name, count)
   }
   if (resumed) await restore(resumed)
+  else average?.begin()
   let best = resumed?.best ?? (await trainee.weights())
   let bestCounters: ReadonlyMap<string, number> = resumed?.bestCounters ?? new Map(counters)
   let saved = resumed && positionName(resumed.progress)
@@ -72,7 +79,7 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
         origin: work.origin,
         weights: await readTensors(store, names),
         counters,
-        optimiser: await updater.state(),
+        optimiser: new Map([...(await updater.state()), ...((await average?.state()) ?? [])]),
         best,
         bestCounters,
       },
@@ -87,6 +94,7 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
     phase: trainee.phase,
     runner,
     updater,
+    average,
     traces: forwardTraces(
       engine,
       changing.filter(({ spec }) => spec.kind === 'statistic'),
@@ -97,8 +105,8 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
     pictures: trainee.pictures,
     batchSize: config.batchSize,
     accumulate: config.accum,
-    rate: config.lr,
-    schedule: { kind: config.sched },
+    rate: parseRates(config.lr).head,
+    schedule: scheduleOf(config),
     warmupEpochs: config.warmupEpochs,
     smoothing: config.smoothing,
     classWeights: work.classWeights,
@@ -106,7 +114,7 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
     onNan: config.onNan,
     batches: trainee.batches,
     validate: trainee.validate,
-    isFinite: () => allFinite(engine, changing),
+    isFinite: () => allFinite(engine, [...changing, ...(average?.places ?? [])]),
     from: resumed?.progress,
     keeper: {
       due: ({ stepsDone }) => points.due(stepsDone),

@@ -16,6 +16,7 @@ import type { TrainResult } from './options.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 const MAX_CONFIG_BYTES = 1 << 20
+const MAX_BAD_BYTES = 2 ** 28
 
 /** @throws RegraftError 'usage' when the folder of a new run is not empty and may not be overwritten */
 export async function refuseTaken(out: string, overwrite: boolean): Promise<void> {
@@ -175,6 +176,16 @@ export function writeBad(out: string, bad: readonly Pick<BadImage, 'path' | 'rea
     path.join(out, 'bad.jsonl'),
     bad.map(({ path: file, reason }) => `${JSON.stringify({ path: file, reason })}\n`).join(''),
   )
+}
+
+/** Whether `writeBad` has named a picture in a run; undefined where it has written nothing. @throws RegraftError of the disk */
+export async function readBad(run: string): Promise<((file: string) => boolean) | undefined> {
+  const file = path.join(run, 'bad.jsonl')
+  if ((await pathFacts(file)) === undefined) return undefined
+  const text = await readTextLimited(file, MAX_BAD_BYTES, { code: 'data' })
+  // As they stand there: names that are not UTF-8 cannot be read back as JSON.
+  const named = new Set(text.split('\n').map((line) => line.split('","reason":"', 1)[0]))
+  return (name) => named.has(JSON.stringify({ path: name }).slice(0, -2))
 }
 
 /** `metrics.json`, the form that scripts rely on. */

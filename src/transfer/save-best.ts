@@ -7,6 +7,7 @@ import type { Model } from '../model/model.ts'
 import { saveModel } from '../model/save.ts'
 import { randomStream } from '../random.ts'
 import { checkFinite } from './finite-weights.ts'
+import { opened } from './opened.ts'
 import { openInference, openSession } from './session.ts'
 
 const GOLDEN_PICTURES = 2
@@ -60,9 +61,10 @@ export async function saveBest(
 async function goldenOf(engine: Engine, model: Model, signal: AbortSignal | undefined) {
   const { height, width } = model.preprocessing
   const pictures = goldenPictures(GOLDEN_PICTURES, height, width)
-  const session = await openSession(engine, model)
-  const runner = await openInference(engine, session, GOLDEN_PICTURES, [], signal)
+  const all = opened()
   try {
+    const session = all.add(await openSession(engine, model))
+    const runner = all.add(await openInference(engine, session, GOLDEN_PICTURES, [], signal))
     runner.writeBytes(pictures)
     await runner.run(GOLDEN_PICTURES, { signal })
     const data = runner.read(session.graph.output, GOLDEN_PICTURES)
@@ -73,7 +75,6 @@ async function goldenOf(engine: Engine, model: Model, signal: AbortSignal | unde
       kernels: engine.build,
     }
   } finally {
-    runner.close()
-    session.close()
+    all.close()
   }
 }

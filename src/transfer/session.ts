@@ -36,10 +36,13 @@ export async function readTensors(
   return tensors
 }
 
-/** Whether parameters hold neither NaN nor infinity. */
-export async function allFinite(engine: Engine, parameters: readonly Parameter[]): Promise<boolean> {
+/** Whether values hold neither NaN nor infinity. */
+export async function allFinite(
+  engine: Engine,
+  values: readonly Pick<Parameter, 'address' | 'length'>[],
+): Promise<boolean> {
   const breath = breathing()
-  for (const { address, length } of parameters) {
+  for (const { address, length } of values) {
     // A sum would overflow, and `every` takes its time over millions.
     for (const value of engine.floats(address, length)) if (!Number.isFinite(value)) return false
     if (breath.due()) await breath.pause()
@@ -65,6 +68,11 @@ export async function openInference(
   signal?: AbortSignal,
 ): Promise<Runner> {
   const runner = createRunner(engine, session.graph, session.store, { images, input: 'bytes', outputs })
-  await runner.prepare(signal)
+  try {
+    await runner.prepare(signal)
+  } catch (error) {
+    runner.close()
+    throw error
+  }
   return runner
 }

@@ -3,7 +3,9 @@ import { RegraftError } from '../errors.ts'
 import type { Head } from '../model/model.ts'
 import type { OnNan } from '../train/divergence.ts'
 import type { Sampler, TrainMode, TrainOptions } from './options.ts'
+import { parseRates } from './rates.ts'
 import { parseSaveEvery } from './save-every.ts'
+import { checkSchedule } from './schedule-options.ts'
 
 /** The options that decide the result, complete: what `config.yaml` of a run says. */
 export interface TrainConfig {
@@ -13,7 +15,7 @@ export interface TrainConfig {
   readonly mode: TrainMode
   readonly unfreeze: string
   readonly freeze: string | null
-  readonly bn: 'frozen' | 'train-unfrozen' | 'train'
+  readonly bn: NonNullable<TrainOptions['bn']>
   readonly bnAffine: 'train' | 'frozen'
   readonly head: string
   /** Strength of logistic regression, scikit-learn's C. */
@@ -24,10 +26,19 @@ export interface TrainConfig {
   /** Pictures of a batch that are computed at a time; null: all of them. */
   readonly microBatch: number | null
   readonly opt: NonNullable<TrainOptions['opt']>
-  readonly lr: number
+  /** Of all, or 'A:B' from the first layers that train to the head. */
+  readonly lr: number | string
+  readonly layerDecay: number | null
+  readonly gradual: number | null
+  readonly ema: number | null
   readonly momentum: number
   readonly weightDecay: number
+  readonly l2: number
+  readonly l1: number
   readonly sched: NonNullable<TrainOptions['sched']>
+  readonly decayRate: number | null
+  readonly decayEpochs: number | null
+  readonly decayMilestones: string | null
   readonly warmupEpochs: number
   readonly warmupHead: number | null
   readonly smoothing: number
@@ -70,6 +81,8 @@ export const trainDefaults = {
   accum: 1,
   opt: 'adamw',
   momentum: 0.9,
+  l2: 0,
+  l1: 0,
   sched: 'cosine',
   sampler: 'all',
   patience: 10,
@@ -97,7 +110,16 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     )
   }
   refuseWithoutEffect(options, mode)
+  checkSchedule(options)
   if (options.saveEvery !== undefined) parseSaveEvery(options.saveEvery)
+  const rates = parseRates(options.lr ?? 1)
+  if (rates.first !== undefined && mode !== 'finetune')
+    throw new RegraftError('usage', `--lr ${options.lr}: a head has only one rate. Give one, or use --mode finetune.`)
+  if (rates.first !== undefined && options.layerDecay !== undefined)
+    throw new RegraftError(
+      'usage',
+      `--lr ${options.lr} and --layer-decay both say how the rate falls from block to block. Give one of them.`,
+    )
   const phase =
     mode === 'finetune' ? (pretrained ? trainDefaults.finetune : trainDefaults.scratch) : trainDefaults.head_
   return {
@@ -117,9 +139,17 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     microBatch: options.microBatch ?? null,
     opt: options.opt ?? trainDefaults.opt,
     lr: options.lr ?? phase.lr,
-    momentum: options.momentum ?? trainDefaults.momentum,
+    layerDecay: options.layerDecay ?? null,
+    gradual: options.gradual ?? null,
+    ema: options.ema ?? null,
+    momentum: options.momentum ?? (options.opt === 'rmsprop' ? 0 : trainDefaults.momentum),
     weightDecay: options.weightDecay ?? phase.weightDecay,
+    l2: options.l2 ?? trainDefaults.l2,
+    l1: options.l1 ?? trainDefaults.l1,
     sched: options.sched ?? trainDefaults.sched,
+    decayRate: options.decayRate ?? null,
+    decayEpochs: options.decayEpochs ?? null,
+    decayMilestones: options.decayMilestones ?? null,
     warmupEpochs: options.warmupEpochs ?? phase.warmupEpochs,
     warmupHead: options.warmupHead ?? null,
     smoothing: options.smoothing ?? phase.smoothing,
@@ -168,6 +198,8 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--freeze', options.freeze, null, '--mode finetune')
     only('--bn', options.bn, 'frozen', '--mode finetune')
     only('--bn-affine', options.bnAffine, trainDefaults.bnAffine, '--mode finetune')
+    only('--layer-decay', options.layerDecay, null, '--mode finetune')
+    only('--gradual', options.gradual, null, '--mode finetune')
     only('--warmup-head', options.warmupHead, null, '--mode finetune')
     only('--cache', options.cache, null, '--mode finetune')
     only('--cache-size', options.cacheSize, null, '--mode finetune')
@@ -189,7 +221,10 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--lr', options.lr, lr, gradient)
     only('--opt', options.opt, trainDefaults.opt, gradient)
     only('--momentum', options.momentum, trainDefaults.momentum, gradient)
+    only('--ema', options.ema, null, gradient)
     only('--sched', options.sched, trainDefaults.sched, gradient)
+    only('--l2', options.l2, trainDefaults.l2, gradient)
+    only('--l1', options.l1, trainDefaults.l1, gradient)
     only('--weight-decay', options.weightDecay, weightDecay, gradient)
     only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
     only('--smoothing', options.smoothing, smoothing, gradient)

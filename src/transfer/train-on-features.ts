@@ -1,5 +1,7 @@
 import { architectureOf, type Model } from '../model/model.ts'
+import { penaltyStrength } from '../optim/penalty.ts'
 import { createUpdater } from '../optim/updater.ts'
+import { createWeightAverage } from '../optim/weight-average.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type LabelledOutputs, type Metrics, metricsOf, validationRecord } from '../train/classification.ts'
 import type { EpochRecord } from '../train/events.ts'
@@ -7,6 +9,7 @@ import { fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { createHeadTrainer, type HeadTrainer, solveHead, type Vectors } from './head-trainer.ts'
+import { opened } from './opened.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { allFinite, INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { type BothVectors, vectorsOf } from './train-vectors.ts'
@@ -103,19 +106,29 @@ function metrics({ logits, labels }: LabelledOutputs, classes: number): Metrics 
 async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): Promise<HeadOutcome> {
   const { options, config, model } = work
   const classes = model.labels.length
-  const updater = createUpdater(options.engine, trainer.runner, trainer.store, {
-    optimiser: config.opt,
-    settings: { momentum: config.momentum },
-    weightDecay: config.weightDecay,
-    clipNorm: config.clipGrad,
-  })
+  const all = opened()
   try {
+    const updater = all.add(
+      createUpdater(options.engine, trainer.runner, trainer.store, {
+        optimiser: config.opt,
+        settings: { momentum: config.momentum },
+        weightDecay: config.weightDecay,
+        penalty: penaltyStrength(config, work.data.train.length),
+        clipNorm: config.clipGrad,
+      }),
+    )
+    const changing = trainer.store.parameters
+    const average =
+      config.ema === null
+        ? undefined
+        : all.add(createWeightAverage(options.engine, trainer.store, changing, config.ema))
     const { best, progress, stopped } = await fitResumably(work, {
       phase: 'head',
       runner: trainer.runner,
       updater,
+      average,
       store: trainer.store,
-      changing: trainer.store.parameters,
+      changing,
       counters: new Map(),
       pictures: vectors.train.labels.length,
       batches: (epoch, from) => trainer.batches(epoch, from),
@@ -125,7 +138,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
     const validation = await trainer.evaluate(vectors.validation, options.signal, best)
     return { weights: best, history: progress.history, bestEpoch: progress.bestEpoch, stopped, validation }
   } finally {
-    updater.close()
+    all.close()
   }
 }
 

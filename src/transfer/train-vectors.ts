@@ -5,7 +5,7 @@ import { inertName } from '../inert-text.ts'
 import type { Model } from '../model/model.ts'
 import type { ImageOutputs } from './extract-features.ts'
 import type { Vectors } from './head-trainer.ts'
-import { writeBad } from './run-folder.ts'
+import { readBad, writeBad } from './run-folder.ts'
 import { badCollector, type Work } from './train-work.ts'
 
 export interface BothVectors {
@@ -54,6 +54,7 @@ export async function vectorsOf(work: Work, pass: FeaturePass): Promise<BothVect
     )
   }
   checkEnough(data, train.labels, validation.labels)
+  if (work.resumed) await checkSameBad(work)
   await writeBad(work.out, work.bad)
   return { train, validation, badTrain, badValidation }
 }
@@ -68,6 +69,29 @@ function checkFeatures({ values, width, indices }: ImageOutputs, samples: readon
     `The features of ${inertName(picture)} are not finite numbers: the weights of ${model.origin.name} do not fit its network, or are damaged.\n` +
       'Take another model.',
   )
+}
+
+/**
+ * A picture that could be read only before, or only now, would make an epoch of other pictures, which nothing else would notice.
+ * @throws RegraftError 'data' naming it
+ */
+async function checkSameBad({ out, data, bad }: Work): Promise<void> {
+  const before = await readBad(out)
+  if (before === undefined) return
+  const now = new Map(bad.map(({ path, reason }) => [path, reason]))
+  for (const { path, file } of [...data.train, ...data.validation]) {
+    const reason = now.get(path)
+    if (before(path) === (reason !== undefined)) continue
+    const change =
+      reason === undefined
+        ? 'can be read now, and could not when the run began'
+        : `${reason}, and was read when the run began`
+    throw new RegraftError(
+      'data',
+      `${inertName(out)} cannot be gone on with: ${inertName(path)} ${change}.\nPut the picture back to what it was, or begin a new run.`,
+      { file },
+    )
+  }
 }
 
 function checkEnough(data: DataSplit, train: Int32Array, validation: Int32Array): void {

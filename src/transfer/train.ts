@@ -23,7 +23,9 @@ import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
 import { gapOf } from './gap.ts'
+import { checkLayerRates } from './layer-rates.ts'
 import { microBatchFor } from './micro-batch.ts'
+import { opened } from './opened.ts'
 import type { Outlook, TrainOptions, TrainResult } from './options.ts'
 import { lookAhead } from './outlook/outlook.ts'
 import {
@@ -208,6 +210,7 @@ async function pretrainedModel(
 function withMicroBatch(model: Model, config: TrainConfig, { engine, listener }: TrainOptions): TrainConfig {
   if (!gradual(config)) return config
   const note = (message: string) => listener?.({ type: 'note', message })
+  if (config.mode === 'finetune') checkLayerRates(model, config)
   return { ...config, microBatch: microBatchFor(model, config, engine.arena.limitBytes, note) }
 }
 
@@ -302,9 +305,10 @@ function trunkTensors(model: Model): [string, HostTensor][] {
 
 async function outputsOnTest(work: Work, model: Model): Promise<LabelledOutputs> {
   const { options, data, timing } = work
-  const session = await openSession(options.engine, model)
-  const runner = await openInference(options.engine, session, INFERENCE_BATCH, [], options.signal)
+  const all = opened()
   try {
+    const session = all.add(await openSession(options.engine, model))
+    const runner = all.add(await openInference(options.engine, session, INFERENCE_BATCH, [], options.signal))
     const outputs = await imageOutputs(runner, data.test, {
       ...options,
       phase: 'evaluate',
@@ -319,7 +323,6 @@ async function outputsOnTest(work: Work, model: Model): Promise<LabelledOutputs>
       paths: outputs.indices.map((index) => data.test[index]?.path ?? ''),
     }
   } finally {
-    runner.close()
-    session.close()
+    all.close()
   }
 }

@@ -1,5 +1,6 @@
 import { selectLayers } from '../graph/freeze.ts'
 import { type Graph, parameterName, parametersOf } from '../graph/graph.ts'
+import { weightAverageBytes } from '../optim/weight-average.ts'
 import type { PlannedParameters } from '../runtime/parameters.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
@@ -26,8 +27,13 @@ export function trainableParameters(graph: Graph, bnAffine: TrainConfig['bnAffin
 
 export function batchStatistics(graph: Graph, bn: TrainConfig['bn']): ReadonlySet<string> {
   const norms = graph.layers.filter((layer) => layer.op === 'batchNorm')
-  if (bn === 'frozen') return new Set()
+  if (bn === 'frozen' || bn === 'adapt') return new Set()
   return new Set(norms.filter((layer) => bn === 'train' || !layer.frozen).map((layer) => layer.name))
+}
+
+/** Bytes of the average of the weights, where there is one. @param changing  parameters that training changes */
+export function averageBytes(changing: readonly { readonly length: number }[], { ema }: TrainConfig): number {
+  return ema === null ? 0 : weightAverageBytes(changing.reduce((sum, { length }) => sum + length, 0))
 }
 
 /** How many values the trainable parameters have in memory. */

@@ -24,12 +24,20 @@ export async function openWholeNetwork(
   const { engine, signal } = options
   const { graph, store } = session
   const watcher = await openInference(engine, session, INFERENCE_BATCH, [graph.features], signal)
-  const runner = createRunner(engine, graph, store, {
-    images: config.microBatch ?? config.batchSize,
-    input: 'bytes',
-    training,
-    besideBytes,
-  })
+  const openTraining = () => {
+    try {
+      return createRunner(engine, graph, store, {
+        images: config.microBatch ?? config.batchSize,
+        input: 'bytes',
+        training,
+        besideBytes,
+      })
+    } catch (error) {
+      watcher.close()
+      throw error
+    }
+  }
+  const runner = openTraining()
   const kept = keptPictures(data.validation.length * model.preprocessing.height * model.preprocessing.width * 3)
   return {
     training: runner,

@@ -29,7 +29,7 @@ const cases: readonly [string, readonly string[], readonly string[]][] = [
   [
     'an unknown word',
     ['train', 'x', '--opt', 'adm'],
-    ["--opt: 'adm'", 'sgd, momentum, nesterov, adam, adamw', "Did you mean 'adam'?"],
+    ["--opt: 'adm'", 'sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw', "Did you mean 'adam'?"],
   ],
   ['a size that is none', ['train', 'x', '--max-memory', '2 cats'], ["--max-memory: '2 cats'", '16MiB to 4GiB']],
   ['a size out of range', ['train', 'x', '--max-memory', '5GiB'], ["--max-memory: '5GiB' is out of range"]],

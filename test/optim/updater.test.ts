@@ -47,7 +47,7 @@ function openLayer(engine: Engine, options: UpdaterOptions) {
     updater,
     put,
     read: (): Values => ({ 'layer.weight': store.read(names[0]).data, 'layer.bias': store.read(names[1]).data }),
-    async step(gradient: Values, rate: number, number: number, momentum?: number) {
+    async step(gradient: Values, rate: number, number: number, momentum?: number, epochs?: number) {
       for (const name of names) {
         const address = runner.gradientAddress(name) ?? 0
         store.writeAs(
@@ -56,7 +56,7 @@ function openLayer(engine: Engine, options: UpdaterOptions) {
           engine.floats(address, store.get(name).length),
         )
       }
-      updater.setStep(rate, number, momentum)
+      updater.setStep(rate, number, momentum, epochs)
       await engine.run([updater.measure], 1)
       await updater.update()
     },
@@ -177,6 +177,21 @@ describe('the updater', () => {
       return gradients.reduce((p, _, step) => p - rate * gradient(step), first)
     })
     expectClose(got, truth)
+  })
+
+  test.each(every)('%s leaves a parameter as it is for as long as it waits', async (optimiser) => {
+    const waits = ({ name }: { readonly name: string }) => (name === 'layer.bias' ? 2 : 0)
+    await withEngine({ threads: 1, simd: 'baseline' }, async (engine) => {
+      const layer = openLayer(engine, { optimiser, weightDecay: DECAY, decayed: 'all', clipNorm: 0, waits })
+      for (const [step, gradient] of gradients.entries()) {
+        const before = layer.read()
+        await layer.step(gradient, 0.1, step, undefined, step)
+        const after = layer.read()
+        expect(after['layer.weight']).not.toEqual(before['layer.weight'])
+        if (step < 2) expect(after['layer.bias']).toEqual(before['layer.bias'])
+        else expect(after['layer.bias']).not.toEqual(before['layer.bias'])
+      }
+    })
   })
 
   test('a penalty joins the gradient before it is clipped, and weights alone pay it', async () => {

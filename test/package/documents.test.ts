@@ -37,7 +37,7 @@ test.each(documents)('the options that %s names exist', (document) => {
   // Of npm, find and the scripts.
   for (const foreign of ['ignore-scripts', 'include']) flags.add(foreign)
   for (const [, flag = ''] of read('bench/main.ts').matchAll(/^ {4}(\w+): \{ type: /gm)) flags.add(flag)
-  const named = [...read(document).matchAll(/(?<![\w-])--([a-z][a-z-]*)/g)].map(([, flag]) => flag ?? '')
+  const named = [...read(document).matchAll(/(?<![\w-])--([a-z][a-z0-9-]*)/g)].map(([, flag]) => flag ?? '')
   expect([...new Set(named)].filter((flag) => !flags.has(flag))).toEqual([])
 })
 

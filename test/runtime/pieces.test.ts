@@ -144,3 +144,16 @@ test('a training has few barriers, and keeps every call', async () => {
     expect(plan.main.length).toBeLessThan(calls.length / 2)
   })
 })
+
+test('in inference expand, depthwise and project go through the batch together', async () => {
+  const options = { classes: 10, height: 64, width: 64, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } as const
+  const graph = mobilenetV2('mobilenetv2_100', 1, options)
+  await withEngine({ threads: 1, simd: 'baseline' }, async (engine) => {
+    const { main } = makePlan(graph, createParameters(engine, graph), { input: 'bytes' })
+    const steps = main.map(({ calls, pieces }) => (pieces ? calls.map(({ kernel }) => kernel).join(' ') : 'alone'))
+    const blocks = steps.filter((step) => step === 'matmul depthwiseForward matmul')
+    expect(blocks).toHaveLength(16)
+    expect(steps.filter((step) => step === 'alone')).toHaveLength(3)
+    expect(steps).toHaveLength(1 + 16 + 3)
+  })
+})

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { diskFileSystem, type FileSystem, withFileSystem } from '../../src/files/file-system.ts'
 import { createEngine } from '../../src/kernels/engine.ts'
 import type { WorkEvent } from '../../src/train/events.ts'
 import type { TrainOptions } from '../../src/transfer/options.ts'
@@ -113,6 +114,46 @@ test('another rate finds all pictures in the folder, and decodes none', async ()
     expect(third.seconds.decode).toBeGreaterThan(0)
   }
   expect(readdirSync(cache)).toHaveLength(4)
+})
+
+/** The disk, on which something happens to a picture between the reading that digests it and the next one. */
+function changingFileSystem(picture: string, change: () => void): FileSystem {
+  let opened = 0
+  return {
+    ...diskFileSystem,
+    open(path, mode) {
+      if (path === picture && ++opened === 2) change()
+      return diskFileSystem.open(path, mode)
+    },
+  }
+}
+
+describe.each(['memory', 'off', 'folder'])('a picture that changes under a training, cache %s', (kind) => {
+  const changing = join(folder, `changing data ${kind}`)
+  const cache = kind === 'folder' ? join(folder, 'caches', 'changing') : kind
+  const picture = join(changing, 'disc', '3.png')
+
+  test('is named and left out, and never kept under its former contents', async () => {
+    await drawFolder(changing, 6)
+    const before = readFileSync(picture)
+    const other = readFileSync(join(changing, 'stairs', '0.png'))
+    const events: WorkEvent[] = []
+    const disk = changingFileSystem(picture, () => writeFileSync(picture, other))
+    const out = join(folder, `changed ${kind}`)
+    const listener = (event: WorkEvent) => events.push(event)
+    const work = () => train({ ...fineTune, data: changing, cache, out, engine, listener })
+    const { images } = await withFileSystem(disk, work)
+    expect(images).toMatchObject({ bad: 1 })
+    expect(events.filter(({ type }) => type === 'bad')).toEqual([
+      { type: 'bad', path: 'disc/3.png', reason: 'was changed after its contents were looked at' },
+    ])
+    writeFileSync(picture, before)
+    const [restored, plain] = [
+      await trained({ data: changing, cache }),
+      await trained({ data: changing, cache: 'off' }),
+    ]
+    expect(restored.bytes).toEqual(plain.bytes)
+  })
 })
 
 test('a line says when the cache is of little use', async () => {

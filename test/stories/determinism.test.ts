@@ -1,8 +1,11 @@
-// The same words give the same bytes: for any number of threads, again and again.
+// The same words give the same bytes: for any number of threads, again and again, on fast disks and slow ones.
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { beforeAll, expect, test } from 'vitest'
+import { diskFileSystem, type FileSystem, withFileSystem } from '../../src/files/file-system.ts'
+import { randomStream } from '../../src/random.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { regraft } from './command-line.ts'
 import { drawFolder } from './drawn-pictures.ts'
@@ -30,21 +33,42 @@ const ways: readonly [string, readonly string[]][] = [
   ['fine-tuning for uneven classes', [...finetune, '--class-weights', 'auto', '--sampler', 'balanced']],
   ['fine-tuning with kept variants', [...finetune, '--augment', 'light', '--cache-variants', '2']],
   ['fine-tuning with batch statistics', [...finetune, '--bn', 'train-unfrozen', '--augment', 'light']],
+  ['fine-tuning with averages', [...finetune, '--augment', 'light', '--ema', '0.9']],
+  ['fine-tuning with a plateau', [...finetune, '--sched', 'plateau', '--warmup-epochs', '0', '--opt', 'sgd']],
+  ['fine-tuning with clipping', [...finetune, '--clip-grad', '0.05', '--augment', 'none']],
+  ['fine-tuning without a cache', [...finetune, '--cache', 'off', '--augment', 'none', '--opt', 'adam']],
+  ['fine-tuning with rates of its own for each block', [...finetune, '--lr', '1e-4:1e-2', '--bn', 'adapt']],
   ['training from nothing', ['--mode', 'finetune', '--no-pretrained', '--epochs', '1', '--batch-size', '5']],
 ]
 
-test.each(ways)('%s gives the same bytes with 1, 2 and 3 threads and when repeated', async (name, words) => {
-  const results: unknown[] = []
-  for (const [index, threads] of [1, 2, 3, 3].entries()) {
-    const out = join(folder, `${name} ${index}`)
-    const more = ['--out', out, '--threads', String(threads), '--quiet']
-    const ran = await regraft(['train', data, '--model', trunk, ...words, ...more])
-    expect(ran.exitCode, ran.stderr).toBe(0)
-    results.push(resultOf(out))
+/** The disk, on which each picture takes its own time, another one in each run. */
+function slowFileSystem(seed: number): FileSystem {
+  const random = randomStream({ seed, purpose: 'delays of a disk' })
+  return {
+    ...diskFileSystem,
+    async open(path, mode) {
+      if (path.startsWith(data)) await setTimeout(12 * random.uniform() ** 3)
+      return diskFileSystem.open(path, mode)
+    },
   }
-  const [first, ...others] = results
-  for (const other of others) expect(other).toEqual(first)
-})
+}
+
+test.each(ways)(
+  '%s gives the same bytes with 1, 2, 3 and 5 threads, and when pictures take their time',
+  async (name, words) => {
+    const results: unknown[] = []
+    for (const [index, threads] of [1, 2, 3, 5, 3].entries()) {
+      const out = join(folder, `${name} ${index}`)
+      const more = ['--out', out, '--threads', String(threads), '--quiet']
+      const train = () => regraft(['train', data, '--model', trunk, ...words, ...more])
+      const ran = await (index === 4 ? withFileSystem(slowFileSystem(index), train) : train())
+      expect(ran.exitCode, ran.stderr).toBe(0)
+      results.push(resultOf(out))
+    }
+    const [first, ...others] = results
+    for (const other of others) expect(other).toEqual(first)
+  },
+)
 
 test('another seed gives other bytes', async () => {
   const results: unknown[] = []

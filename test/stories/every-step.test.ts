@@ -10,6 +10,7 @@ import { train } from '../../src/transfer/train.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { drawFolder } from './drawn-pictures.ts'
 import { afterStep, interrupted } from './interrupted.ts'
+import { optionWays } from './option-ways.ts'
 import { savedModel } from './random-model.ts'
 import { resultOf } from './run-result.ts'
 
@@ -39,6 +40,11 @@ const ways: readonly (readonly [string, Way])[] = [
   ['fine-tuning with accumulated gradients', { ...fineTune, batchSize: 6, accum: 2, microBatch: 4, augment: 'light' }],
   ['a head for classes of different size', { mode: 'head', epochs: EPOCHS, batchSize: 5, val: '0.25', ...uneven }],
   ['fine-tuning for classes of different size', { ...fineTune, augment: 'light', ...uneven }],
+  ['a head and the average of its weights', { mode: 'head', epochs: EPOCHS, batchSize: 5, val: '0.25', ema: 0.9 }],
+  [
+    'fine-tuning with averages, rates by layer and gradual thawing',
+    { ...fineTune, ema: 0.9, lr: '1e-4:1e-2', gradual: 1, bn: 'train-unfrozen', opt: 'nesterov' },
+  ],
   ['fine-tuning with batch statistics and momentum', { ...fineTune, bn: 'train-unfrozen', opt: 'momentum', lr: 0.01 }],
 ]
 
@@ -118,5 +124,27 @@ describe.each(ways)('%s', (name, way) => {
     // A step and no more in each, and a validation where the steps of an epoch were over.
     expect(slices).toBeGreaterThan(EPOCHS * stepsPerEpoch)
     expect(resultOf(out)).toEqual(expected)
+  })
+})
+
+describe.each(optionWays)('%s', (name, way) => {
+  test('ends the same when it is stopped at each step', async () => {
+    const out = (at: string) => join(folder, `options ${name}`, at)
+    const options = (at: string): TrainOptions => ({ data, model: trunk, out: out(at), engine, epochs: 2, ...way })
+    await train(options('undisturbed'))
+    let slices = 0
+    for (;;) {
+      const again = slices === 0 ? options('slices') : { data: '', out: '', resume: out('slices'), engine }
+      const error: unknown = await train({ ...again, time: 0.001 }).then(
+        () => undefined,
+        (reason) => reason,
+      )
+      slices += 1
+      if (error === undefined) break
+      expect(error).toMatchObject({ code: 'time' })
+      expect(slices).toBeLessThan(50)
+    }
+    expect(slices).toBeGreaterThan(4)
+    expect(resultOf(out('slices'))).toEqual(resultOf(out('undisturbed')))
   })
 })

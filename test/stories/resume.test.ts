@@ -14,11 +14,13 @@ import {
 } from 'node:fs'
 import { join, relative } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { withFileSystem } from '../../src/files/file-system.ts'
 import { createEngine } from '../../src/kernels/engine.ts'
 import { loadModel } from '../../src/model/load.ts'
 import type { WorkEvent } from '../../src/train/events.ts'
 import type { TrainOptions } from '../../src/transfer/options.ts'
 import { train } from '../../src/transfer/train.ts'
+import { faultyFileSystem, systemError } from '../files/faulty-file-system.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { regraft } from './command-line.ts'
 import { drawFolder } from './drawn-pictures.ts'
@@ -162,6 +164,31 @@ describe('a run that is not the same', () => {
     const ran = await regraft(['train', '--resume', out, '--simd', 'baseline'])
     expect(ran.exitCode, ran.stderr).toBe(2)
     expect(ran.stderr).toMatch(/cannot be gone on with: the pictures are not the same \(disc\/0\.png is gone\)/)
+  })
+
+  test('a picture that could be read only before, or only now, is named', async () => {
+    const picture = join(data, 'disc', '0.png')
+    /** The disk, which fails to read the picture after its contents were looked at. */
+    const failing = () => {
+      let opened = 0
+      return faultyFileSystem((call, path) => {
+        if (call === 'open' && path === picture && ++opened > 1) throw systemError('EIO')
+      })
+    }
+    const before = join(folder, 'unreadable before')
+    await withFileSystem(failing(), () => interrupted(optionsOf(head, before), afterEpoch(1)))
+    await expect(resume(before)).rejects.toMatchObject({
+      code: 'data',
+      message: expect.stringMatching(/disc\/0\.png can be read now, and could not when the run began/),
+    })
+    const now = join(folder, 'unreadable now')
+    await interrupted(optionsOf(head, now), afterEpoch(1))
+    await expect(withFileSystem(failing(), () => resume(now))).rejects.toMatchObject({
+      code: 'data',
+      message: expect.stringMatching(/disc\/0\.png cannot be read: the disk reports an error, and was read/),
+    })
+    // On the disk that it began on, it goes on.
+    await withFileSystem(failing(), () => resume(before))
   })
 
   /** What is said of data that were changed by `change`. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { RegraftError } from '../../src/errors.ts'
-import { notesOf, type Setting, trainOneWeight } from './one-weight.ts'
+import type { WeightAverage } from '../../src/optim/weight-average.ts'
+import { notesOf, type OneWeight, type Setting, trainOneWeight } from './one-weight.ts'
 
 const values = [1, 2, 3, 4, 5, 6, 7]
 
@@ -136,6 +137,33 @@ describe('numbers that are not finite', () => {
     expect(network.bests.map(({ epoch }) => epoch)).toEqual([2])
     expect(result?.progress.bestEpoch).toBe(2)
   })
+})
+
+test('an average is validated and kept in the place of the weights, which go on as they were', async () => {
+  const plain = await trainOneWeight({ values, epochs: 2, metric: () => 1 })
+  const network: OneWeight = { weight: 0, statistic: 0, updates: 0, saves: [], bests: [], events: [], seen: [] }
+  let average = 100
+  const steps: number[] = []
+  const validated: number[] = []
+  const averaging: Partial<WeightAverage> = {
+    program: { id: 7 },
+    setStep: (step) => steps.push(step),
+    swap() {
+      ;[average, network.weight] = [network.weight, average]
+    },
+  }
+  const metric = ({ weight }: OneWeight, epoch: number) => {
+    validated.push(weight)
+    return epoch
+  }
+  // Only these parts of it are used by the loop.
+  const setting = { values, epochs: 2, metric, average: averaging as WeightAverage }
+  const { result } = await trainOneWeight(setting, network)
+  expect(result?.progress.bestEpoch).toBe(2)
+  expect(validated).toEqual([100, 100])
+  expect(steps).toEqual(Array.from({ length: 2 * values.length }, (_, step) => step))
+  expect(network.weight).toBe(plain.network.weight)
+  expect(network.saves.map(({ weight }) => weight)).toEqual(plain.network.saves.map(({ weight }) => weight))
 })
 
 describe('a stop', () => {

@@ -39,20 +39,21 @@ export async function trainOneWeight(
   let gradient = 0
   let rate = 0
   let input: readonly number[] = []
-  let targets = new Float32Array()
+  let weights = new Float32Array()
   let losses = new Float64Array()
   let epoch = 0
   const runner: Partial<Runner> = {
     graph: { output: 'x', features: 'x', layers: [] },
-    writeTargets: (given) => {
-      targets = given.slice()
+    loss: { kind: 'ce' },
+    writeTargets: (_, given = new Float32Array()) => {
+      weights = given.slice()
     },
     async run() {
       signal?.throwIfAborted()
       onBatch?.(network, input)
       network.seen.push(network.weight)
-      losses = Float64Array.from(input, (value, at) => ((network.weight - value) ** 2 / 2) * (targets[at] ?? 0))
-      gradient += input.reduce((sum, value, at) => sum + (network.weight - value) * (targets[at] ?? 0), 0)
+      losses = Float64Array.from(input, (value, at) => ((network.weight - value) ** 2 / 2) * (weights[at] ?? 0))
+      gradient += input.reduce((sum, value, at) => sum + (network.weight - value) * (weights[at] ?? 0), 0)
       for (const value of input) network.statistic += value
     },
     losses: () => losses,

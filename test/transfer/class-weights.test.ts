@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { softTargets } from '../../src/train/classification.ts'
 import { classWeightsOf } from '../../src/transfer/class-weights.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 
@@ -33,12 +32,4 @@ test.each([
   ['[1, 2, 3]', /expected an object/],
 ])('%s is refused', async (text, problem) => {
   await expect(given(text)).rejects.toMatchObject({ code: 'usage', message: expect.stringMatching(problem) })
-})
-
-test('weights multiply the targets of a picture, and so its loss and gradient', () => {
-  const labels = Int32Array.of(1, 0)
-  const plain = softTargets(labels, 3, 0.3, 8)
-  const weighted = softTargets(labels, 3, 0.3, 8, [4, 0.5, 1])
-  expect([...weighted.subarray(0, 3)]).toEqual([...plain.subarray(0, 3)].map((target) => target / 2))
-  expect([...weighted.subarray(3)]).toEqual([...plain.subarray(3)].map((target) => target * 4))
 })

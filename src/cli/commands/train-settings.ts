@@ -1,7 +1,8 @@
 // The options of `train`, with the defaults that the verb has.
+import { scheduleNames } from '../../optim/schedule.ts'
 import { cacheDefaults, trainDefaults } from '../../transfer/train-defaults.ts'
 import { json, onError, overwrite, preprocessing } from '../shared-settings.ts'
-import { choice, number, onOff, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
+import { choice, number, onOff, rates, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
 
 /** Defaults that depend on what is trained: a head, layers of a trained network, a fresh network. */
 function byMode(name: keyof typeof trainDefaults.head_): string {
@@ -66,9 +67,9 @@ export const trainSettings = {
     fallback: `${trainDefaults.unfreeze}; all with --no-pretrained`,
   }),
   freeze: text('<pattern>', { group: 'Model', help: 'layers to keep, of those unfrozen' }),
-  bn: choice(['frozen', 'train-unfrozen', 'train'], {
+  bn: choice(['frozen', 'train-unfrozen', 'train', 'adapt'], {
     group: 'Model',
-    help: 'where batch norm learns its statistics',
+    help: 'where batch norm learns its statistics; adapt: once, on the training pictures',
     fallback: 'frozen; train with --no-pretrained',
   }),
   bnAffine: choice(['train', 'frozen'], {
@@ -101,24 +102,85 @@ export const trainSettings = {
       fallback: 'all, or equal parts that fit into --max-memory',
     },
   ),
-  opt: choice(['sgd', 'momentum', 'nesterov', 'adam', 'adamw'], {
+  opt: choice(['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw'], {
     group: 'Training',
     help: 'optimiser',
     fallback: trainDefaults.opt,
   }),
-  lr: number({ from: 0, above: true }, { group: 'Training', help: 'learning rate', fallback: byMode('lr') }),
+  lr: rates({
+    group: 'Training',
+    help: 'learning rate; A:B from A in the first layers that train to B in the head',
+    fallback: byMode('lr'),
+  }),
+  layerDecay: number(
+    { from: 0, to: 1, above: true },
+    { group: 'Training', help: 'multiplies the rate from block to block, from the head on', fallback: '1' },
+  ),
+  gradual: wholeNumber(
+    { from: 1, to: 1_000_000 },
+    {
+      group: 'Training',
+      help: 'epochs after which one more block trains, from the head on',
+      fallback: 'all from the beginning',
+    },
+  ),
+  ema: number(
+    { from: 0, to: 1, above: true, below: true },
+    {
+      group: 'Training',
+      help: 'validate and save an average of the weights that keeps this much of itself from step to step, such as 0.999',
+      fallback: 'none',
+    },
+  ),
   momentum: number(
     { from: 0, to: 1, below: true },
-    { group: 'Training', help: 'of momentum and nesterov', fallback: String(trainDefaults.momentum) },
+    { group: 'Training', help: 'of momentum, nesterov and rmsprop', fallback: `${trainDefaults.momentum}; rmsprop 0` },
   ),
   weightDecay: number(
     { from: 0 },
     { group: 'Training', help: "PyTorch's meaning; decoupled in adamw", fallback: byMode('weightDecay') },
   ),
-  sched: choice(['constant', 'cosine'], {
+  l2: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'adds L/(2n) times the sum of squared weights to the loss, n training pictures',
+      fallback: String(trainDefaults.l2),
+    },
+  ),
+  l1: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'the same with L/n and absolute values: many weights become nearly zero',
+      fallback: String(trainDefaults.l1),
+    },
+  ),
+  sched: choice(scheduleNames, {
     group: 'Training',
     help: 'how the learning rate goes on',
     fallback: trainDefaults.sched,
+  }),
+  decayRate: number(
+    { from: 0, above: true },
+    {
+      group: 'Training',
+      help: 'what step, multistep, exponential and plateau multiply the rate by; the strength of inverse, the power of polynomial',
+      fallback: 'step, multistep 0.1; plateau 0.5; others by the length of the training',
+    },
+  ),
+  decayEpochs: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'epochs between two steps; those without a lower loss that plateau puts up with; the first cycle of restarts',
+      fallback: 'plateau 2; others by the length of the training',
+    },
+  ),
+  decayMilestones: text('<epochs>', {
+    group: 'Training',
+    help: 'epochs after which multistep lowers the rate, as in 10,15',
+    fallback: 'after a half and three quarters',
   }),
   warmupEpochs: number(
     { from: 0 },

@@ -1,9 +1,12 @@
 import { freezeExcept } from '../../graph/freeze.ts'
 import { graphOf } from '../../model/model.ts'
+import { penaltyStrength } from '../../optim/penalty.ts'
 import { createUpdater } from '../../optim/updater.ts'
 import { gatherGradient } from '../../train/step.ts'
 import { openCutNetwork } from '../cut-network.ts'
 import { freshHead } from '../fine-tune.ts'
+import { layerRates } from '../layer-rates.ts'
+import { parseRates } from '../rates.ts'
 import { loadTensors, openSession, readTensors } from '../session.ts'
 import type { BothVectors } from '../train-vectors.ts'
 import type { Work } from '../train-work.ts'
@@ -51,14 +54,18 @@ export async function tryFineTuning(
         optimiser: config.opt,
         settings: { momentum: config.momentum },
         weightDecay: config.weightDecay,
+        penalty: penaltyStrength(config, full.train),
         clipNorm: config.clipGrad,
+        ...layerRates(graph, trainable, config),
       })
       let firstLoss: number
+      let penalty = decayPenalty(engine, store, trainable, config.weightDecay)
       let fresh: number
       let again: number
       let validating: number
       try {
         firstLoss = await lossOf(first, updater, step)
+        penalty += await updater.penalty()
         const epoch = async () => {
           const batches = network.batches(1, 0, vectors, signal)[Symbol.asyncIterator]()
           const pictures = data.train.length - vectors.badTrain.size
@@ -66,7 +73,7 @@ export async function tryFineTuning(
           for (let at = 0; at < pictures; at += config.batchSize) {
             const count = Math.min(config.batchSize, pictures - at)
             await gatherGradient(batches, count, { ...step, updater, smoothing: config.smoothing })
-            updater.setStep(config.lr, steps++)
+            updater.setStep(parseRates(config.lr).head, steps++)
             await updater.update()
           }
           return pictures
@@ -83,7 +90,6 @@ export async function tryFineTuning(
         updater.close()
       }
       await loadTensors(store, beginning)
-      const penalty = decayPenalty(engine, store, trainable, config.weightDecay)
       const overfitting = await overfit(first, step, 1e-3, 60)
 
       const freshEpochs = config.augment === 'none' ? 0 : Math.min(config.cacheVariants ?? config.epochs, config.epochs)

@@ -1,8 +1,10 @@
 import { parameterName, parametersOf } from '../../graph/graph.ts'
 import type { Model } from '../../model/model.ts'
+import { penaltyStrength } from '../../optim/penalty.ts'
 import { createUpdater } from '../../optim/updater.ts'
 import { gatherGradient } from '../../train/step.ts'
 import { solveHead, type Vectors } from '../head-trainer.ts'
+import { parseRates } from '../rates.ts'
 import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors } from '../session.ts'
 import { trainerFor } from '../train-on-features.ts'
 import type { Work } from '../train-work.ts'
@@ -50,15 +52,17 @@ export async function tryHead(
       optimiser: config.opt,
       settings: { momentum: config.momentum },
       weightDecay: config.weightDecay,
+      penalty: penaltyStrength(config, full.train),
       clipNorm: config.clipGrad,
     })
     const beginning = await readTensors(store)
     let firstLoss: number
     let epochs = 0
     const decay = solved ? 1 / (config.strength * full.train) : config.weightDecay
-    const penalty = decayPenalty(engine, store, trainable, decay)
+    let penalty = decayPenalty(engine, store, trainable, decay)
     try {
       firstLoss = await lossOf(first, updater, step)
+      penalty += await updater.penalty()
       if (!solved) {
         let steps = 0
         const epoch = async () => {
@@ -67,7 +71,7 @@ export async function tryHead(
           for (let at = 0; at < pictures; at += config.batchSize) {
             const count = Math.min(config.batchSize, pictures - at)
             await gatherGradient(batches, count, { ...step, updater, smoothing: config.smoothing })
-            updater.setStep(config.lr, steps++)
+            updater.setStep(parseRates(config.lr).head, steps++)
             await updater.update()
           }
         }

@@ -11,7 +11,9 @@ import { inertName } from '../../inert-text.ts'
 import { graphOf } from '../../model/model.ts'
 import { updaterBytes } from '../../optim/updater.ts'
 import { elementCount } from '../../tensor/shape.ts'
+import { layerRates } from '../layer-rates.ts'
 import type { Check, Outlook } from '../options.ts'
+import { parseRates } from '../rates.ts'
 import type { Work } from '../train-work.ts'
 import { batchStatistics, trainableLayers, trainableParameters } from '../trainable.ts'
 import { tryFineTuning } from './fine-tuning-trial.ts'
@@ -88,14 +90,17 @@ function classCounts({ data, config }: Work): Check {
 
 function partsOf({ config, model }: Work): readonly TrainingPart[] {
   const plain = graphOf(model)
+  const rate = parseRates(config.lr).head
   if (config.mode === 'finetune') {
-    const trainable = trainableParameters(freezeExcept(plain, trainableLayers(plain, config)), config.bnAffine)
-    return whatTrains(plain, (name) => (trainable.has(name) ? config.lr : null))
+    const graph = freezeExcept(plain, trainableLayers(plain, config))
+    const trainable = trainableParameters(graph, config.bnAffine)
+    const { rateScale } = layerRates(graph, trainable, config)
+    return whatTrains(plain, (name) => (trainable.has(name) ? rate * rateScale({ name }) : null))
   }
   const solved = config.mode === 'features' && model.head.kind === 'linear'
   const head = (name: string) =>
     (plain.classifier !== undefined && name.startsWith(`${plain.classifier}.`)) || name.startsWith('head.')
-  return whatTrains(plain, (name) => (head(name) ? (solved ? 0 : config.lr) : null))
+  return whatTrains(plain, (name) => (head(name) ? (solved ? 0 : rate) : null))
 }
 
 function trainingParts(parts: readonly TrainingPart[]): Check {
@@ -126,8 +131,8 @@ function trialChecks({ config, model, data }: Work, trial: Trial): readonly Chec
       ok: Number.isFinite(penalty) && penalty >= 0,
       message:
         penalty === 0
-          ? 'no weight decay, so nothing is added to the loss'
-          : `weight decay raises the loss from ${round(firstLoss)} to ${round(firstLoss + penalty)}`,
+          ? 'neither weight decay nor a penalty, so nothing is added to the loss'
+          : `regularisation raises the loss from ${round(firstLoss)} to ${round(firstLoss + penalty)}`,
     },
     {
       name: 'overfitting',
@@ -187,7 +192,7 @@ function diskBytesOf(work: Work): number {
     values,
     training.length,
   )
-  return model2 + (config.keepCheckpoints + 2) * (2 * bytesOf(changing) + optimiser)
+  return model2 + (config.keepCheckpoints + 2) * ((config.ema === null ? 2 : 3) * bytesOf(changing) + optimiser)
 }
 
 function diskCheck(bytes: number, free: number | undefined): Check {

@@ -10,7 +10,7 @@ import { gatherGradient, type TrainingBatch } from '../../train/step.ts'
 export interface Trial {
   /** With the weights that training begins with, but for a head that is solved first. */
   readonly firstLoss: number
-  /** What weight decay adds to it, as a penalty; 0 without one. */
+  /** What weight decay, as a penalty, and penalties add to it; 0 without any. */
   readonly penalty: number
   readonly overfitting: Overfitting
   /** Seconds that are to come, by what takes them. */
