@@ -9,6 +9,7 @@ import { type Metrics, validationRecord } from './classification.ts'
 import { Diverged, divergenceError, findingOf, MOST_LOWERED, MOST_SKIPPED, type OnNan } from './divergence.ts'
 import type { EpochRecord, Listener, Phase } from './events.ts'
 import type { ForwardTraces } from './forward-traces.ts'
+import type { StepObserver } from './observer.ts'
 import { epochBegun, nothingDone, type Progress, type RunningEpoch } from './progress.ts'
 import { gatherGradient, type TrainingBatch } from './step.ts'
 import type { TimeBudget } from './time-budget.ts'
@@ -50,6 +51,7 @@ export interface FitOptions {
   /** Hears how long the workers computed. */
   readonly onComputed?: (milliseconds: number) => void
   readonly listener?: Listener | undefined
+  readonly observer?: StepObserver | undefined
 }
 
 /** Who keeps what must not be lost. Weights and optimiser are as the progress says when it is asked. */
@@ -171,7 +173,11 @@ async function trainEpoch(
         const made = progress.stepsDone - progress.stepsSkipped
         updater.setStep(rate, made, momentum, progress.epochsDone)
         average?.setStep(made)
+        const step = running.steps + 1
+        const watcher = options.observer?.wants(epoch, step) ? options.observer : undefined
+        await watcher?.before()
         await updater.update(average ? [average.program] : [])
+        await watcher?.after({ epoch, step, stepsDone: progress.stepsDone + 1 })
       } else {
         traces.undo()
         await updater.discard()

@@ -184,7 +184,8 @@ export async function openCutNetwork(
         yield {
           labels: labelsOf(data.train, batch.indices),
           names: () => batch.indices.map((index) => data.train[index]?.path ?? ''),
-          write: () => runner.writeFloats(batch.values),
+          write: (into = runner, pictures = batch.indices.length) =>
+            into.writeFloats(batch.values.subarray(0, pictures * floats)),
         }
       }
     },

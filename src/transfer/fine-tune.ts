@@ -91,6 +91,7 @@ export async function fineTune(given: Work): Promise<Outcome> {
       changing,
       counters,
       pictures: trainCount,
+      probe: (stop) => network.batches(1, 0, vectors, stop),
       batches: (epoch, from, stop) => counted(network.batches(epoch, from, vectors, stop), statistics, counters),
       async validate(stop) {
         const { logits, labels } = await network.validate(vectors, stop)
@@ -138,8 +139,8 @@ async function* counted(
   for await (const batch of batches) {
     yield {
       ...batch,
-      write() {
-        batch.write()
+      write(...given) {
+        batch.write(...given)
         for (const layer of statistics) {
           const name = `${layer}.num_batches_tracked`
           counters.set(name, (counters.get(name) ?? 0) + 1)

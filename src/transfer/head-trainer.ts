@@ -143,11 +143,11 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
         yield {
           labels: batchLabels,
           names: () => Array.from(members, (index) => vectors.paths[index] ?? ''),
-          write() {
-            const values = new Float32Array(members.length * width)
-            for (const [row, index] of members.entries())
+          write(into = runner, count = members.length) {
+            const values = new Float32Array(count * width)
+            for (const [row, index] of members.subarray(0, count).entries())
               values.set(inputs.subarray(index * width, (index + 1) * width), row * width)
-            runner.writeFloats(values)
+            into.writeFloats(values)
           },
         }
       }

@@ -29,6 +29,9 @@ export interface WorkOptions {
 /** Which training pictures an epoch has: all of them, or as many in which all classes come equally often. */
 export type Sampler = 'all' | 'balanced'
 
+/** What is watched of a network in training: nothing, the size of updates, or activations and gradients too. */
+export type Monitoring = 'off' | 'light' | 'full'
+
 export type TrainMode = 'features' | 'head' | 'finetune'
 
 export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
@@ -121,6 +124,10 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly allowBuildChange?: boolean
   /** Whether to look ahead for a few seconds before training; true when left out. Changes no result. */
   readonly checks?: boolean
+  /** Files in `monitor/` of the run; changes no result. */
+  readonly monitor?: Monitoring
+  /** An event file for TensorBoard in `tensorboard/` of the run. */
+  readonly tensorboard?: boolean
 }
 
 export interface TrainResult {

@@ -54,6 +54,8 @@ const runFiles = [
   /^(config\.yaml|(manifest|metrics)\.json|(split|events|bad)\.jsonl|history\.csv|curves\.svg)$/,
   /^best(\.new|\.old)?\/((config|regraft)\.json|(model|head|golden)\.safetensors)$/,
   /^evaluation(-test)?\/(evaluation\.json|(classes|confusion)\.csv|(confusion|calibration|mistakes)\.svg)$/,
+  /^monitor\/(updates\.(csv|svg)|histograms\.jsonl|(activations|gradients)\.svg|filters\.png)$/,
+  /^tensorboard\/events\.out\.tfevents\.\d+\.regraft$/,
   /^checkpoints\/epoch-\d+(-step-\d+)?\/((manifest|state)\.json|(weights|optimiser|best)\.safetensors)$/,
 ]
 

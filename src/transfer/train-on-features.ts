@@ -131,6 +131,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
       changing,
       counters: new Map(),
       pictures: vectors.train.labels.length,
+      probe: () => trainer.batches(1, 0),
       batches: (epoch, from) => trainer.batches(epoch, from),
       validate: async (signal) => metrics(await trainer.evaluate(vectors.validation, signal), classes),
       weights: async () => trainer.folded(),

@@ -25,6 +25,7 @@ import { fineTune } from './fine-tune.ts'
 import { gapOf } from './gap.ts'
 import { checkLayerRates } from './layer-rates.ts'
 import { microBatchFor } from './micro-batch.ts'
+import { drawMonitor } from './monitor/monitor-files.ts'
 import { opened } from './opened.ts'
 import type { Outlook, TrainOptions, TrainResult } from './options.ts'
 import { lookAhead } from './outlook/outlook.ts'
@@ -286,6 +287,10 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
   for (const { folder, outputs, samples } of parts) {
     const evaluation = await evaluationOf(outputs, data.classes)
     await writeEvaluation(path.join(out, folder), evaluation, samples, model.preprocessing, options.signal)
+  }
+  if ((options.monitor ?? config.monitor) !== 'off') {
+    const advice = await drawMonitor(out, trained)
+    if (advice !== undefined) listener?.({ type: 'note', message: advice })
   }
   if (gap) listener?.({ type: 'note', message: gap.advice })
   listener?.({ type: 'saved', path: path.join(out, 'best') })

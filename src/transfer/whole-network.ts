@@ -63,7 +63,8 @@ export async function openWholeNetwork(
         yield {
           labels: batch.labels,
           names: () => batch.indices.map((index) => data.train[index]?.path ?? ''),
-          write: () => runner.writeBytes(batch.bytes),
+          write: (into = runner, pictures = batch.count) =>
+            into.writeBytes(batch.bytes.subarray(0, (batch.bytes.length / batch.count) * pictures)),
         }
       }
     },

@@ -5,8 +5,11 @@ import { calibrationSvg } from '../../src/report/calibration-chart.ts'
 import { confusionSvg } from '../../src/report/confusion-chart.ts'
 import { contactSheetSvg } from '../../src/report/contact-sheet.ts'
 import { curvesSvg } from '../../src/report/curves.ts'
+import { filterSheet } from '../../src/report/filter-sheet.ts'
+import { histogramGridSvg } from '../../src/report/histogram-grid.ts'
 import { lineChart } from '../../src/report/line-chart.ts'
 import { svgDocument } from '../../src/report/svg.ts'
+import { updatesSvg } from '../../src/report/update-chart.ts'
 import { drawPicture } from '../stories/drawn-pictures.ts'
 import stored from './stored-run.json' with { type: 'json' }
 
@@ -58,6 +61,10 @@ const pictures: Readonly<Record<string, () => string | Promise<string>>> = {
       tile,
     ])
   },
+  updates: () => updatesSvg(stored.updates.map(([stepsDone = 0, ratio = 0]) => ({ stepsDone, parameter: 'w', ratio }))),
+  histograms: () => histogramGridSvg('Activations, epoch 3', stored.histograms),
+  'histograms of hostile names': () =>
+    histogramGridSvg(hostile, [{ name: hostile, words: hostile, min: 0, max: 0, bins: [0, 7, 0] }]),
   'contact sheet without a mistake': () => contactSheetSvg('The worst mistakes', []),
 }
 
@@ -70,6 +77,16 @@ test.each(Object.entries(pictures))('%s', async (_, draw) => {
   // Whatever a name holds, it stays text, and nothing is loaded from elsewhere.
   expect(svg).not.toMatch(/<script|NaN|Infinity|undefined|\u0000|\u202e|\uffff/)
   expect(svg.replaceAll('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:/)
+})
+
+test('filters are tiles on white, grey where a weight is zero', () => {
+  // One filter of one pixel: red at its largest, green at its least, no blue; and one of zeros.
+  const { bytes, width, height } = filterSheet(Float32Array.of(2, -2, 0, 0, 0, 0), 2, 1, 1)
+  expect([width, height]).toEqual([4 + 2 * 52, 4 + 52])
+  const pixel = (x: number, y: number) => [...bytes.subarray((y * width + x) * 3, (y * width + x) * 3 + 3)]
+  expect(pixel(0, 0)).toEqual([255, 255, 255])
+  expect(pixel(10, 10)).toEqual([255, 0, 128])
+  expect(pixel(70, 10)).toEqual([128, 128, 128])
 })
 
 test('a logarithmic chart leaves out what has no logarithm', async () => {

@@ -273,6 +273,12 @@ export const trainSettings = {
       fallback: String(trainDefaults.keepCheckpoints),
     },
   ),
+  monitor: choice(['off', 'light', 'full'], {
+    group: 'Output',
+    help: 'watch a few steps of each epoch: the size of updates (light), and how activations and gradients are spread (full); changes no result',
+    fallback: trainDefaults.monitor,
+  }),
+  tensorboard: onOff({ group: 'Output', help: 'leave an event file for TensorBoard in tensorboard/' }),
   resume: text('<run>', { group: 'Output', help: 'go on with an unfinished run, as it was configured' }),
   allowBuildChange: onOff({
     group: 'Output',

@@ -67,6 +67,8 @@ const besideResume = new Set([
   'time',
   'saveEvery',
   'keepCheckpoints',
+  'monitor',
+  'tensorboard',
   'cache',
   'cacheSize',
 ])
