@@ -1,15 +1,30 @@
+import type {
+  DataOptions,
+  DataReport,
+  DataSplitOptions,
+  DataSplitResult,
+  DataStats,
+  FileStats,
+} from '../transfer/data-options.ts'
 import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type {
+  DedupeOptions,
+  DedupeResult,
   EmbedOptions,
   EmbedResult,
+  EmbedRow,
   EvaluateOptions,
   EvaluateResult,
   Inputs,
+  MergeOptions,
+  MergeResult,
   Outlook,
   Prediction,
   PredictOptions,
+  SearchOptions,
+  SearchResult,
   TrainOptions,
   TrainResult,
   WorkOptions,
@@ -21,9 +36,17 @@ export interface Verbs {
   dryRun(options: TrainOptions): Promise<Outlook>
   predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
+  embedRows(model: string, inputs: Inputs, options: Omit<EmbedOptions, 'out'>): AsyncIterable<EmbedRow>
+  merge(shards: readonly string[], options: MergeOptions): Promise<MergeResult>
+  search(vectors: string, inputs: Inputs, options: SearchOptions): Promise<SearchResult>
+  dedupe(vectors: string, options: DedupeOptions): Promise<DedupeResult>
   evaluate(model: string, data: string, options: EvaluateOptions): Promise<EvaluateResult>
   demo(options: WorkOptions & { readonly out: string; readonly overwrite?: boolean }): Promise<DemoResult>
   doctor(options: WorkOptions): Promise<DoctorReport>
+  checkData(data: readonly string[], options: DataOptions): Promise<DataReport>
+  dataStats(inputs: readonly string[], options: DataOptions): Promise<DataStats>
+  fileStats(inputs: readonly string[], options: DataOptions): AsyncIterable<FileStats>
+  splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
 }
 
@@ -35,8 +58,20 @@ export const verbs: Verbs = {
     yield* (await import('../transfer/predict.ts')).predict(model, inputs, options)
   },
   embed: async (model, inputs, options) => (await import('../transfer/embed.ts')).embed(model, inputs, options),
+  async *embedRows(model, inputs, options) {
+    yield* (await import('../transfer/embed.ts')).embedRows(model, inputs, options)
+  },
+  merge: async (shards, options) => (await import('../transfer/merge.ts')).merge(shards, options),
+  search: async (vectors, inputs, options) => (await import('../transfer/search.ts')).search(vectors, inputs, options),
+  dedupe: async (vectors, options) => (await import('../transfer/dedupe.ts')).dedupe(vectors, options),
   evaluate: async (model, data, options) => (await import('../transfer/evaluate.ts')).evaluate(model, data, options),
   demo: async (options) => (await import('../transfer/demo.ts')).demo(options),
   doctor: async (options) => (await import('../transfer/doctor.ts')).doctor(options),
+  checkData: async (data, options) => (await import('../transfer/data-check.ts')).checkData(data, options),
+  dataStats: async (inputs, options) => (await import('../transfer/data-stats.ts')).dataStats(inputs, options),
+  async *fileStats(inputs, options) {
+    yield* (await import('../transfer/data-stats.ts')).fileStats(inputs, options)
+  },
+  splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
 }

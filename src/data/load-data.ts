@@ -27,9 +27,11 @@ export interface LoadDataOptions {
   /**
    * A fraction of the training pictures, a folder with a folder per class, a list file of pictures in the data folder, or a
    * manifest. Left out: what the data itself sets apart (`val`, `valid` or `validation` beside `train`, or a manifest's split),
-   * else a fifth.
+   * else `otherwise`.
    */
   readonly validation?: number | string | undefined
+  /** The fraction that validates when nobody says: a fifth when left out. */
+  readonly otherwise?: number | undefined
   /** Instead of a fraction: the fold of this number, from 0, out of so many. */
   readonly fold?: { readonly index: number; readonly count: number } | undefined
   /** List of the training pictures. Left out: all that are not for validation or test. */
@@ -147,7 +149,7 @@ export async function loadData(data: string | readonly string[], options: LoadDa
   }
   const split =
     parts.validation === undefined
-      ? await splitByDraw(parts.train, range ?? { from: 0, to: defaultFraction }, options.seed)
+      ? await splitByDraw(parts.train, range ?? { from: 0, to: options.otherwise ?? defaultFraction }, options.seed)
       : { train: parts.train, validation: parts.validation }
   const divided = { training: split.train, validation: split.validation, test: parts.test }
   if (!options.dedupe) notes.push(...copyNotes(divided, classes, copies))

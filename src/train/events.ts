@@ -11,6 +11,7 @@ export type Phase =
   | 'evaluate'
   | 'predict'
   | 'embed'
+  | 'search'
 
 /** One line of `history.csv`. Rates and losses are plain numbers, accuracies 0…1. */
 export interface EpochRecord {
@@ -33,7 +34,7 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'images' | 'files' | 'iterations' | 'epochs'
+      readonly unit: 'images' | 'files' | 'iterations' | 'epochs' | 'vectors'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

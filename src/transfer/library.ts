@@ -1,20 +1,30 @@
 // The verbs as the library gives them: the engine is optional, and one is made when the first verb needs it.
 import { createEngine, type Engine } from '../kernels/engine.ts'
+import * as deduplication from './dedupe.ts'
 import * as embedding from './embed.ts'
 import * as evaluation from './evaluate.ts'
+import * as merging from './merge.ts'
 import type {
+  DedupeOptions,
+  DedupeResult,
   EmbedOptions,
   EmbedResult,
+  EmbedRow,
   EvaluateOptions,
   EvaluateResult,
   Inputs,
+  MergeOptions,
+  MergeResult,
   Outlook,
   Prediction,
   PredictOptions,
+  SearchOptions,
+  SearchResult,
   TrainOptions,
   TrainResult,
 } from './options.ts'
 import * as prediction from './predict.ts'
+import * as searching from './search.ts'
 import * as training from './train.ts'
 
 type EngineOptional<T extends { readonly engine: Engine }> = Omit<T, 'engine'> & {
@@ -57,6 +67,34 @@ export function predict(
 /** Writes feature vectors of files, folders and lists of paths to a folder. */
 export function embed(model: string, inputs: Inputs, options: EngineOptional<EmbedOptions>): Promise<EmbedResult> {
   return embedding.embed(model, inputs, withEngine(options))
+}
+
+/** The same as rows, as they are computed; nothing is written. */
+export function embedRows(
+  model: string,
+  inputs: Inputs,
+  options: EngineOptional<Omit<EmbedOptions, 'out'>> = {},
+): AsyncGenerator<EmbedRow, void, undefined> {
+  return embedding.embedRows(model, inputs, withEngine(options))
+}
+
+/** Puts the folders that `embed` wrote with `shard` together. */
+export function merge(shards: readonly string[], options: EngineOptional<MergeOptions>): Promise<MergeResult> {
+  return merging.merge(shards, withEngine(options))
+}
+
+/** Finds the stored vectors that are nearest to pictures, or to vectors, by cosine. */
+export function search(
+  vectors: string,
+  inputs: Inputs,
+  options: EngineOptional<SearchOptions> = {},
+): Promise<SearchResult> {
+  return searching.search(vectors, inputs, withEngine(options))
+}
+
+/** Groups stored vectors that are almost the same. */
+export function dedupe(vectors: string, options: EngineOptional<DedupeOptions> = {}): Promise<DedupeResult> {
+  return deduplication.dedupe(vectors, withEngine(options))
 }
 
 /** Measures a model on a folder per class. */

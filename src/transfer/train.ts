@@ -46,6 +46,7 @@ import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { completeConfig, parseHead, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
 import { trainOnFeatures } from './train-on-features.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
+import { validationChoice } from './validation-choice.ts'
 
 /**
  * Trains a classifier of the folders' classes and writes a run folder.
@@ -93,8 +94,10 @@ async function prepared(options: TrainOptions, log: EventLog): Promise<Work> {
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
   const data = await loadData(asked.data, {
     seed: asked.seed,
-    validation: validationOf(asked.val),
+    validation: validationChoice(asked.val),
     ...(asked.trainList === null ? {} : { trainList: asked.trainList }),
+    ...(asked.groupBy === null ? {} : { groupBy: asked.groupBy }),
+    dedupe: asked.dedupe,
     ...(asked.test === null ? {} : { test: asked.test }),
     signal,
     onProgress: (done, total) => listener?.({ type: 'progress', phase: 'check', done, total }),
@@ -218,11 +221,6 @@ function withMicroBatch(model: Model, config: TrainConfig, { engine, listener }:
 /** Whether the head or more trains step by step, so that it can be left and gone on with. */
 function gradual(config: TrainConfig): boolean {
   return config.mode !== 'features' || parseHead(config.head).kind !== 'linear'
-}
-
-function validationOf(text: string | null): number | string | undefined {
-  if (text === null) return undefined
-  return /^(0|0?\.\d+|1)$/.test(text) ? Number(text) : text
 }
 
 function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
