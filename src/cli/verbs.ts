@@ -23,6 +23,7 @@ import type {
   Inputs,
   MergeOptions,
   MergeResult,
+  Outlook,
   Prediction,
   PredictOptions,
   SearchOptions,
@@ -35,6 +36,7 @@ import type {
 /** What the commands call. */
 export interface Verbs {
   train(options: TrainOptions): Promise<TrainResult>
+  dryRun(options: TrainOptions): Promise<Outlook>
   predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
   embedRows(model: string, inputs: Inputs, options: Omit<EmbedOptions, 'out'>): AsyncIterable<EmbedRow>
@@ -56,6 +58,7 @@ export interface Verbs {
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
 export const verbs: Verbs = {
   train: async (options) => (await import('../transfer/train.ts')).train(options),
+  dryRun: async (options) => (await import('../transfer/train.ts')).dryRun(options),
   async *predict(model, inputs, options) {
     yield* (await import('../transfer/predict.ts')).predict(model, inputs, options)
   },
