@@ -43,6 +43,6 @@ export function statisticsOf(values: Float32Array): ValueStatistics | undefined 
 /** Channels of values [rows, channels] that are zero in every row. */
 export function deadChannels(values: Float32Array, channels: number): number {
   const alive = new Uint8Array(channels)
-  for (const [at, value] of values.entries()) if (value !== 0) alive[at % channels] = 1
+  for (let at = 0; at < values.length; at++) if (values[at] !== 0) alive[at % channels] = 1
   return channels - alive.reduce((sum, one) => sum + one, 0)
 }

@@ -174,7 +174,12 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
       listener: both,
       observer: monitor,
     })
+    await monitor?.flush()
     return { ...result, best, bestCounters }
+  } catch (error) {
+    // The first error is the one to report.
+    await monitor?.flush().catch(() => undefined)
+    throw error
   } finally {
     monitor?.close()
   }

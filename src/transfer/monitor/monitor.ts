@@ -46,6 +46,8 @@ export interface Spread extends ValueStatistics {
 }
 
 export interface Monitor extends StepObserver {
+  /** Writes down what was seen since the last time. */
+  flush(): Promise<void>
   close(): void
 }
 
@@ -53,6 +55,8 @@ export interface Monitor extends StepObserver {
 const MOST_WATCHED = 4
 const LEAST_BETWEEN = 10
 const PROBE_PICTURES = 8
+/** Between two writes: syncing costs more than a step of a head. */
+const WRITE_EVERY_MS = 5000
 
 export const updatesHeader = 'epoch,step,steps_done,parameter,kind,weight_norm,gradient_norm,update_norm,ratio'
 
@@ -69,6 +73,17 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
   let spreads: Omit<Spread, 'epoch' | 'stepsDone'>[] = []
   let spreadEpoch = 0
   let watched = { epoch: 0, step: 0 }
+  let rows: string[] = []
+  let lines: string[] = []
+  let writtenAt = performance.now()
+  const flush = async () => {
+    const [newRows, newLines] = [rows, lines]
+    rows = []
+    lines = []
+    writtenAt = performance.now()
+    await appendLines(updates, newRows)
+    await appendLines(path.join(folder, 'histograms.jsonl'), newLines)
+  }
 
   return {
     wants(epoch, step) {
@@ -94,7 +109,6 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
     },
     async after({ epoch, step, stepsDone }) {
       const breath = breathing()
-      const rows: string[] = []
       for (const [index, parameter] of trained.entries()) {
         const known = before[index]
         if (known === undefined) continue
@@ -102,19 +116,20 @@ export async function createMonitor(options: MonitorOptions): Promise<Monitor> {
         if (breath.due()) await breath.pause()
       }
       before = []
-      await appendLines(updates, rows)
-      if (level !== 'full' || spreadEpoch === epoch) return
-      spreadEpoch = epoch
-      if (probe) spreads.push(...(await probe.look()))
-      const all = spreads.map((spread) => ({ epoch, stepsDone, ...spread }))
-      spreads = []
-      for (const spread of all) options.onSpread?.(spread)
-      await appendLines(
-        path.join(folder, 'histograms.jsonl'),
-        all.map((spread) => JSON.stringify(spread)),
-      )
+      if (level === 'full' && spreadEpoch !== epoch) await describeSpreads(epoch, stepsDone)
+      if (performance.now() - writtenAt > WRITE_EVERY_MS) await flush()
     },
+    flush,
     close: () => probe?.close(),
+  }
+
+  async function describeSpreads(epoch: number, stepsDone: number): Promise<void> {
+    spreadEpoch = epoch
+    if (probe) spreads.push(...(await probe.look()))
+    const all = spreads.map((spread) => ({ epoch, stepsDone, ...spread }))
+    spreads = []
+    for (const spread of all) options.onSpread?.(spread)
+    lines.push(...all.map((spread) => JSON.stringify(spread)))
   }
 }
 
@@ -126,10 +141,12 @@ function rowOf(
 ): string {
   let weights = 0
   let change = 0
-  for (const [at, now] of engine.floats(address, length).entries()) {
+  const now = engine.floats(address, length)
+  for (let at = 0; at < length; at++) {
     const then = before.weights[at] ?? 0
+    const moved = (now[at] ?? 0) - then
     weights += then * then
-    change += (now - then) * (now - then)
+    change += moved * moved
   }
   const ratio = weights > 0 ? Math.sqrt(change / weights) : Number.NaN
   const numbers = [Math.sqrt(weights), before.gradientNorm, Math.sqrt(change), ratio]
