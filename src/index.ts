@@ -9,6 +9,18 @@ export { saveModel } from './model/save.ts'
 export type { EpochRecord, Listener, WorkEvent } from './train/events.ts'
 export type { CheckedGradients, CheckedTensor } from './transfer/check-gradients.ts'
 export type { GradcheckOptions, GradcheckResult } from './transfer/gradcheck.ts'
-export { close, embed, evaluate, gradcheck, predict, train } from './transfer/library.ts'
+export {
+  close,
+  dedupe,
+  embed,
+  embedRows,
+  evaluate,
+  exportModel,
+  gradcheck,
+  merge,
+  predict,
+  search,
+  train,
+} from './transfer/library.ts'
 export type * from './transfer/options.ts'
 export { version } from './version.ts'

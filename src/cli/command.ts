@@ -1,3 +1,4 @@
+import type { Listener } from '../train/events.ts'
 import type { WorkOptions } from '../transfer/options.ts'
 import type { DataOutput } from './data-output.ts'
 import { type Given, readValues, type Settings, type Values } from './settings.ts'
@@ -7,10 +8,13 @@ import type { Verbs } from './verbs.ts'
 export interface Work {
   readonly verbs: Verbs
   readonly stdin: AsyncIterable<Uint8Array | string>
+  readonly environment: Readonly<Record<string, string | undefined>>
   readonly output: DataOutput
   /** What every verb takes; starts the engine. */
   options(): Required<Pick<WorkOptions, 'engine' | 'signal' | 'listener'>>
   readonly signal: AbortSignal
+  /** Shows what happens, for verbs that need no engine. */
+  readonly listener: Listener
   /** Speaks to people, on stderr; silent with `--quiet`. */
   say(text: string): void
   /** No bar from now on: rows go to the same terminal. */

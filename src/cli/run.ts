@@ -66,8 +66,10 @@ async function execute(
     const exitCode = await command.run(given, positionals, {
       verbs: host.verbs,
       stdin: host.stdin,
+      environment: host.environment,
       output,
       signal: interruption.signal,
+      listener,
       options: () => ({ engine: engine.get(), signal: interruption.signal, listener }),
       say: progress.say,
       hideBar: progress.hideBar,

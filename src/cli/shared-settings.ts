@@ -22,6 +22,12 @@ export const onError = choice(['skip', 'stop'], {
   fallback: 'skip',
 })
 
+export const groupBy = text('<column|regex>', {
+  group: 'Data',
+  help: 'what is never divided: a column of the manifest, or an expression on paths',
+})
+export const dedupe = onOff({ group: 'Data', help: 'leave out copies of pictures, and all of those with two labels' })
+
 export const preprocessing = {
   imgSize: wholeNumber(
     { from: 1, to: 16_384 },
@@ -59,3 +65,10 @@ export const nulls = onOff({
   short: '-0',
   help: 'paths on stdin end with a NUL byte, as from find -print0',
 })
+
+/** What is done to vectors once all are there. */
+export const finishing = {
+  pca: wholeNumber({ from: 1, to: 4096 }, { group: 'Output', help: 'keep this many principal components' }),
+  whiten: onOff({ group: 'Output', help: 'divide each component by its standard deviation (with --pca)' }),
+  l2Normalize: onOff({ group: 'Output', help: 'scale each vector to length 1, after all else' }),
+}

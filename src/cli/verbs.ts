@@ -1,14 +1,32 @@
+import type {
+  DataOptions,
+  DataReport,
+  DataSplitOptions,
+  DataSplitResult,
+  DataStats,
+  FileStats,
+} from '../transfer/data-options.ts'
 import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
 import type { GradcheckOptions, GradcheckResult } from '../transfer/gradcheck.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type {
+  DedupeOptions,
+  DedupeResult,
   EmbedOptions,
   EmbedResult,
+  EmbedRow,
+  EvaluateOptions,
   EvaluateResult,
+  ExportOptions,
+  ExportResult,
   Inputs,
+  MergeOptions,
+  MergeResult,
   Prediction,
   PredictOptions,
+  SearchOptions,
+  SearchResult,
   TrainOptions,
   TrainResult,
   WorkOptions,
@@ -19,11 +37,20 @@ export interface Verbs {
   train(options: TrainOptions): Promise<TrainResult>
   predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
-  evaluate(model: string, data: string, options: PredictOptions): Promise<EvaluateResult>
+  embedRows(model: string, inputs: Inputs, options: Omit<EmbedOptions, 'out'>): AsyncIterable<EmbedRow>
+  merge(shards: readonly string[], options: MergeOptions): Promise<MergeResult>
+  search(vectors: string, inputs: Inputs, options: SearchOptions): Promise<SearchResult>
+  dedupe(vectors: string, options: DedupeOptions): Promise<DedupeResult>
+  evaluate(model: string, data: string, options: EvaluateOptions): Promise<EvaluateResult>
   demo(options: WorkOptions & { readonly out: string; readonly overwrite?: boolean }): Promise<DemoResult>
   doctor(options: WorkOptions): Promise<DoctorReport>
+  checkData(data: readonly string[], options: DataOptions): Promise<DataReport>
+  dataStats(inputs: readonly string[], options: DataOptions): Promise<DataStats>
+  fileStats(inputs: readonly string[], options: DataOptions): AsyncIterable<FileStats>
+  splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
   gradcheck(options: GradcheckOptions): Promise<GradcheckResult>
+  exportModel(model: string, options: ExportOptions): Promise<ExportResult>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
@@ -33,9 +60,22 @@ export const verbs: Verbs = {
     yield* (await import('../transfer/predict.ts')).predict(model, inputs, options)
   },
   embed: async (model, inputs, options) => (await import('../transfer/embed.ts')).embed(model, inputs, options),
+  async *embedRows(model, inputs, options) {
+    yield* (await import('../transfer/embed.ts')).embedRows(model, inputs, options)
+  },
+  merge: async (shards, options) => (await import('../transfer/merge.ts')).merge(shards, options),
+  search: async (vectors, inputs, options) => (await import('../transfer/search.ts')).search(vectors, inputs, options),
+  dedupe: async (vectors, options) => (await import('../transfer/dedupe.ts')).dedupe(vectors, options),
   evaluate: async (model, data, options) => (await import('../transfer/evaluate.ts')).evaluate(model, data, options),
   demo: async (options) => (await import('../transfer/demo.ts')).demo(options),
   doctor: async (options) => (await import('../transfer/doctor.ts')).doctor(options),
+  checkData: async (data, options) => (await import('../transfer/data-check.ts')).checkData(data, options),
+  dataStats: async (inputs, options) => (await import('../transfer/data-stats.ts')).dataStats(inputs, options),
+  async *fileStats(inputs, options) {
+    yield* (await import('../transfer/data-stats.ts')).fileStats(inputs, options)
+  },
+  splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
   gradcheck: async (options) => (await import('../transfer/gradcheck.ts')).gradcheck(options),
+  exportModel: async (model, options) => (await import('../transfer/export.ts')).exportModel(model, options),
 }

@@ -19,11 +19,12 @@ export function contentDigests(
   files: readonly string[],
   signal?: AbortSignal,
 ): AsyncGenerator<ContentDigest | undefined, void, undefined> {
-  const digest = (position: number) => digestOf(files[position] ?? '', signal)
+  const digest = (position: number) => contentDigest(files[position] ?? '', signal)
   return inOrder(files.length, digest, { concurrency: CONCURRENCY, ahead: 4 * CONCURRENCY, signal })
 }
 
-async function digestOf(file: string, signal: AbortSignal | undefined): Promise<ContentDigest | undefined> {
+/** Digest of a file; undefined when it cannot be read. */
+export async function contentDigest(file: string, signal?: AbortSignal): Promise<ContentDigest | undefined> {
   try {
     const handle = await openToRead(file)
     try {

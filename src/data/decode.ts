@@ -37,6 +37,16 @@ export interface ImageHeader {
   /** Pixels of the upright picture. */
   readonly width: number
   readonly height: number
+  /** EXIF's number for how it is stored; 1 when it is upright or says nothing. */
+  readonly orientation: number
+  readonly colours: 'grey' | 'palette' | 'RGB' | 'CMYK' | 'other'
+  readonly alpha: boolean
+  /** Bits of a channel. */
+  readonly bits: number
+  /** Whether a colour profile is embedded. */
+  readonly profile: boolean
+  /** More than one in an animation or a document of several pages. */
+  readonly frames: number
 }
 
 /**
@@ -68,8 +78,26 @@ export async function tryDecode(
   contents?: ContentDigest,
 ): Promise<Outcome<Uint8Array>> {
   const opened = await openKept(source, preprocessing, kept, contents)
+  return opened.value === undefined ? opened : await decodeOpen(opened.value, preprocessing, frame)
+}
+
+/** As `tryDecode`, with the header beside the bytes. */
+export async function tryInspect(
+  source: string | Uint8Array,
+  preprocessing: (header: ImageHeader) => Preprocessing,
+): Promise<Outcome<{ readonly header: ImageHeader; readonly bytes: Uint8Array }>> {
+  const opened = await openImage(source, {})
   if (opened.value === undefined) return opened
-  const { width, height, bytes, options, nakedCmyk } = opened.value
+  const { header } = opened.value
+  const decoded = await decodeOpen(opened.value, preprocessing(header))
+  return decoded.value === undefined ? decoded : { value: { header, bytes: decoded.value } }
+}
+
+async function decodeOpen(
+  { header: { width, height }, bytes, options, nakedCmyk }: OpenImage,
+  preprocessing: Preprocessing,
+  frame?: Frame | FrameChoice,
+): Promise<Outcome<Uint8Array>> {
   const chosen = typeof frame === 'function' ? frame(width, height) : frame
   const placement = chosen ? framePlacement(chosen, preprocessing) : evalPlacement(width, height, preprocessing)
   const box = placement.box ?? { left: 0, top: 0, width, height }
@@ -91,8 +119,7 @@ export async function tryDecode(
 export async function imageHeader(source: string | Uint8Array): Promise<ImageHeader> {
   const opened = await openImage(source, {})
   if (opened.value === undefined) throw badImage(source, opened.reason, opened.cause)
-  const { kind, width, height } = opened.value
-  return { kind, width, height }
+  return opened.value.header
 }
 
 /**
@@ -128,7 +155,8 @@ async function openKept(
   return opened
 }
 
-interface OpenImage extends ImageHeader {
+interface OpenImage {
+  readonly header: ImageHeader
   readonly bytes: Uint8Array
   readonly options: SharpOptions
   /** CMYK without a profile, which says what its inks look like: converted as Pillow does, by formula. */
@@ -160,27 +188,60 @@ async function openImage(
     const bitmap = await readBmp(bytes, maxPixels)
     if (bitmap.value === undefined) return bitmap
     const { width, height, channels } = bitmap.value
+    const alpha = channels === 4
     return upToSide({
-      kind: 'bmp',
-      width,
-      height,
+      header: { ...plainHeader, kind: 'bmp', width, height, alpha },
       bytes: bitmap.value.bytes,
       options: { raw: { width, height, channels }, limitInputPixels: maxPixels },
       nakedCmyk: false,
     })
   }
   try {
-    const header = await sharp(bytes, options).metadata()
-    const { width, height } = asStored ? header : header.autoOrient
-    const nakedCmyk = header.space === 'cmyk' && (asStored || header.icc === undefined)
-    return upToSide({ kind: kind.value, width, height, bytes, options, nakedCmyk })
+    const said = await sharp(bytes, options).metadata()
+    const { width, height } = asStored ? said : said.autoOrient
+    const nakedCmyk = said.space === 'cmyk' && (asStored || said.icc === undefined)
+    const header: ImageHeader = {
+      kind: kind.value,
+      width,
+      height,
+      orientation: said.orientation !== undefined && said.orientation <= 8 ? Math.max(1, said.orientation) : 1,
+      colours: said.isPalette ? 'palette' : (colourNames.get(said.space ?? '') ?? 'other'),
+      alpha: said.hasAlpha ?? false,
+      bits: depthBits.get(said.depth ?? '') ?? 8,
+      profile: said.hasProfile ?? false,
+      frames: said.pages ?? 1,
+    }
+    return upToSide({ header, bytes, options, nakedCmyk })
   } catch (cause) {
     return blame(cause)
   }
 }
 
+/** What most pictures are. */
+const plainHeader = { orientation: 1, colours: 'RGB', alpha: false, bits: 8, profile: false, frames: 1 } as const
+
+const colourNames: ReadonlyMap<string, ImageHeader['colours']> = new Map([
+  ['b-w', 'grey'],
+  ['grey16', 'grey'],
+  ['srgb', 'RGB'],
+  ['rgb', 'RGB'],
+  ['rgb16', 'RGB'],
+  ['cmyk', 'CMYK'],
+])
+
+const depthBits: ReadonlyMap<string, number> = new Map([
+  ['uchar', 8],
+  ['char', 8],
+  ['ushort', 16],
+  ['short', 16],
+  ['uint', 32],
+  ['int', 32],
+  ['float', 32],
+  ['double', 64],
+])
+
 function upToSide(image: OpenImage): Outcome<OpenImage> {
-  const { width, height } = image
+  const { width, height } = image.header
   if (Math.max(width, height) <= maxSide) return { value: image }
   return { reason: `is too large: ${width} x ${height} pixels, the limit is ${maxSide} on a side` }
 }
@@ -296,22 +357,23 @@ function badImage(source: string | Uint8Array, reason: string, cause: unknown): 
   return new RegraftError('data', `${file === undefined ? 'The picture' : inertName(file)} ${reason}.`, { file, cause })
 }
 
-/** What sharp says about the picture, in plain words. Anything that sharp did not say is our own mistake and is thrown. */
+/**
+ * What sharp says about the picture, in plain words. Anything that sharp did not say is our own mistake and is thrown. libvips keeps its
+ * messages in one place for all threads, so its words may be those about another picture, or be gone: only sharp's own are told apart.
+ */
 function blame(cause: unknown): Outcome<never> {
   // What we say ourselves is about the machine, and a sound picture is not to suffer for that.
   if (!(cause instanceof Error) || cause instanceof RegraftError) throw cause
   if (cause instanceof TypeError || cause instanceof RangeError) throw cause
-  const lines = cause.message.replace(/^Input buffer has corrupt header:\s*/, '').split('\n')
-  const detail = inertName(lines[0]?.trim() || 'the header makes no sense', 200)
   if (/out of memory|unable to allocate|cannot allocate/i.test(cause.message)) throw cause
-  if (/pixel limit|too large|Maximum supported image dimension/i.test(cause.message)) {
-    return { reason: `is too large: it has more pixels than the limit allows (${detail})`, cause }
+  if (/^Input (image|buffer) exceeds pixel limit/i.test(cause.message)) {
+    return { reason: 'is too large: it has more pixels than the limit allows', cause }
   }
-  if (/unsupported image format/i.test(cause.message)) {
+  if (/^Input (file|buffer) contains unsupported image format/i.test(cause.message)) {
     return { reason: 'is damaged, or a variant of its format that is not supported', cause }
   }
-  if (/premature end|truncated|unexpected end|not enough|read error/i.test(cause.message)) {
-    return { reason: `is truncated or damaged (${detail})`, cause }
+  if (/^Input (file|buffer) has corrupt header/i.test(cause.message)) {
+    return { reason: 'is truncated or damaged: its header is corrupt', cause }
   }
-  return { reason: `is damaged or corrupt (${detail})`, cause }
+  return { reason: 'is truncated or damaged', cause }
 }

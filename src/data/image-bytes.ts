@@ -1,3 +1,4 @@
+import { readRange } from '../files/read-file.ts'
 import { type Outcome, reasonOf } from './bad-file.ts'
 import { openToRead } from './disk.ts'
 
@@ -31,5 +32,21 @@ export async function imageBytes(file: string): Promise<Outcome<Uint8Array>> {
     const reason = reasonOf(cause)
     if (reason === undefined) throw cause
     return { reason, cause }
+  }
+}
+
+/** The beginning of a file; nothing of what cannot be read. */
+export async function firstBytes(file: string, count: number): Promise<Uint8Array> {
+  try {
+    const handle = await openToRead(file)
+    try {
+      if ((await handle.facts()).kind !== 'file') return new Uint8Array()
+      return await readRange(handle, 0, count)
+    } finally {
+      await handle.close()
+    }
+  } catch (cause) {
+    if (reasonOf(cause) === undefined) throw cause
+    return new Uint8Array()
   }
 }

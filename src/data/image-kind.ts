@@ -3,10 +3,19 @@ import type { Outcome } from './bad-file.ts'
 /** Formats that are decoded. */
 export type ImageKind = 'jpeg' | 'png' | 'gif' | 'webp' | 'tiff' | 'avif' | 'bmp'
 
+/** Endings that go with a format. */
+export const extensionsOf: Readonly<Record<ImageKind, readonly string[]>> = {
+  jpeg: ['jpg', 'jpeg', 'jfif'],
+  png: ['png'],
+  gif: ['gif'],
+  webp: ['webp'],
+  tiff: ['tif', 'tiff'],
+  avif: ['avif'],
+  bmp: ['bmp', 'dib'],
+}
+
 /** Endings of file names that are taken for pictures. */
-export const imageExtensions: ReadonlySet<string> = new Set(
-  'jpg jpeg jfif png webp gif tif tiff avif bmp dib'.split(' '),
-)
+export const imageExtensions: ReadonlySet<string> = new Set(Object.values(extensionsOf).flat())
 
 /** Endings of pictures that cannot be decoded, and the name of the format. */
 export const unreadableExtensions: ReadonlyMap<string, string> = new Map(

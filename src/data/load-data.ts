@@ -27,9 +27,11 @@ export interface LoadDataOptions {
   /**
    * A fraction of the training pictures, a folder with a folder per class, a list file of pictures in the data folder, or a
    * manifest. Left out: what the data itself sets apart (`val`, `valid` or `validation` beside `train`, or a manifest's split),
-   * else a fifth.
+   * else `otherwise`.
    */
   readonly validation?: number | string | undefined
+  /** The fraction that validates when nobody says: a fifth when left out. */
+  readonly otherwise?: number | undefined
   /** Instead of a fraction: the fold of this number, from 0, out of so many. */
   readonly fold?: { readonly index: number; readonly count: number } | undefined
   /** List of the training pictures. Left out: all that are not for validation or test. */
@@ -82,6 +84,7 @@ export async function loadData(data: string | readonly string[], options: LoadDa
     )
   }
   const skipped: Skipped[] = found.flatMap((files) => files.skipped)
+  const unusable = [...skipped]
   const ignored: Skipped[] = found.flatMap((files) => files.ignored)
   const listRoot = folderOf(first)
   /** What a part was told to be, else what the data sets apart; undefined when nobody said. */
@@ -97,6 +100,7 @@ export async function loadData(data: string | readonly string[], options: LoadDa
     const emptyFolders = source.kind === 'folder' ? 'skip' : shared.emptyFolders
     const files = await undividedFiles(source, listRoot, { ...shared, emptyFolders })
     skipped.push(...files.skipped)
+    unusable.push(...files.skipped)
     ignored.push(...files.ignored)
     return files.files
   }
@@ -147,7 +151,7 @@ export async function loadData(data: string | readonly string[], options: LoadDa
   }
   const split =
     parts.validation === undefined
-      ? await splitByDraw(parts.train, range ?? { from: 0, to: defaultFraction }, options.seed)
+      ? await splitByDraw(parts.train, range ?? { from: 0, to: options.otherwise ?? defaultFraction }, options.seed)
       : { train: parts.train, validation: parts.validation }
   const divided = { training: split.train, validation: split.validation, test: parts.test }
   if (!options.dedupe) notes.push(...copyNotes(divided, classes, copies))
@@ -162,6 +166,7 @@ export async function loadData(data: string | readonly string[], options: LoadDa
     validation: split.validation,
     test: parts.test,
     skipped: await byPath(skipped),
+    unusable: await byPath(unusable),
     ignored: await byPath(ignored),
     notes,
   }

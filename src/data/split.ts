@@ -28,12 +28,12 @@ export async function splitByDraw(samples: readonly Sample[], validation: DrawRa
   const classes = new Map<number, ClassUnits>()
   const units: string[] = []
   const breath = breathing()
-  for (const { label, group, contents, path } of samples) {
-    const unit = group !== undefined ? `group ${group}` : contents ? `contents ${contents.sha256}` : `path ${path}`
+  for (const sample of samples) {
+    const unit = unitOf(sample)
     const draw = draws.get(unit) ?? drawOf(unit, seed)
     draws.set(unit, draw)
     units.push(unit)
-    note(classes, label, unit, draw, draws)
+    note(classes, sample.label, unit, draw, draws)
     if (breath.due()) await breath.pause()
   }
   const validating = new Set<string>()
@@ -56,6 +56,25 @@ export async function splitByDraw(samples: readonly Sample[], validation: DrawRa
     if (breath.due()) await breath.pause()
   }
   return { train, validation: chosen }
+}
+
+/**
+ * The number of the fold, from 0, in which a sample validates.
+ * @param folds  how many there are
+ */
+export function foldOf(sample: Sample, folds: number, seed: number): number {
+  const draw = drawOf(unitOf(sample), seed)
+  // By the bounds of `DrawRange`, whatever the product is rounded to.
+  let fold = Math.floor(draw * folds)
+  if (draw < fold / folds) fold -= 1
+  if (draw >= (fold + 1) / folds) fold += 1
+  return fold
+}
+
+/** What is drawn for: a group, or all copies of a picture. */
+function unitOf({ group, contents, path }: Sample): string {
+  if (group !== undefined) return `group ${group}`
+  return contents ? `contents ${contents.sha256}` : `path ${path}`
 }
 
 /** What is to be known of a class. */

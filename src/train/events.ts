@@ -13,6 +13,7 @@ export type Phase =
   | 'embed'
   | 'burn-in'
   | 'gradcheck'
+  | 'search'
 
 /** One line of `history.csv`. Rates and losses are plain numbers, accuracies 0…1. */
 export interface EpochRecord {
@@ -31,7 +32,7 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'images' | 'files' | 'iterations' | 'epochs' | 'coordinates'
+      readonly unit: 'images' | 'files' | 'iterations' | 'epochs' | 'vectors' | 'coordinates'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

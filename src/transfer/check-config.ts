@@ -79,6 +79,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   cacheVariants: orNull(whole(1)),
   val: orNull(text),
   trainList: orNull(text),
+  groupBy: orNull(text),
+  dedupe: flag,
   test: orNull(text),
   patience: whole(0),
   onNan: oneOf('stop', 'skip', 'lower-lr'),

@@ -1,131 +1,300 @@
 // The verb `embed`: pictures to feature vectors in files. One row per input, always.
 import * as path from 'node:path'
-import { type InputImage, inputImages } from '../data/expand-inputs.ts'
-import { loadBatches } from '../data/loader.ts'
 import { RegraftError } from '../errors.ts'
-import { writeFileAtomic } from '../files/atomic-write.ts'
-import { createFolder, listFolder, pathFacts } from '../files/folder.ts'
-import { writeJson } from '../files/strict-json.ts'
-import { layerNamed } from '../graph/graph.ts'
+import { createFolder, listFolder, pathFacts, removeFile, removeFolder } from '../files/folder.ts'
+import { type JsonObject, writeJson } from '../files/strict-json.ts'
+import { inertName } from '../inert-text.ts'
 import { loadModel } from '../model/load.ts'
-import { graphOf, type Model } from '../model/model.ts'
-import { channelsOf } from '../ops/op.ts'
-import { csvText } from '../vectors/csv.ts'
-import { npyWriter } from '../vectors/npy.ts'
+import { type ChunkStore, holdsChunks, openChunks } from '../vectors/chunk-store.ts'
+import type { VectorBlock, VectorRow } from '../vectors/vector-table.ts'
+import { checkType, writeTable } from '../vectors/write-table.ts'
 import { version } from '../version.ts'
-import type { EmbedOptions, EmbedResult, Inputs } from './options.ts'
-import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
+import { arraysOf, embeddedRows, layersOf, type Shard, shardImages, shardTotal } from './embed-rows.ts'
+import { checkFinishing, describeFinishing, finishVectors, normalisedBlock } from './finish-vectors.ts'
+import type { EmbedOptions, EmbedResult, EmbedRow, Inputs } from './options.ts'
+import { describeTable, readVectorMeta } from './vector-meta.ts'
 
-const FILES = ['X.npy', 'index.csv', 'meta.json']
+const WORK = 'unfinished'
+const META = 'meta.json'
+const WHOLE: Shard = { index: 1, count: 1 }
+/** Rows and bytes of a chunk at most: what a crash costs. */
+const CHUNK_ROWS = 256
+const CHUNK_BYTES = 16 * 2 ** 20
 
 /**
- * Writes `X.npy` (f32[inputs, features]), `index.csv` (row, path, label, error) and `meta.json`. A picture that cannot be read keeps
- * its row, filled with NaN.
- * @throws RegraftError 'data' when there is no input or none can be read
+ * Writes vectors of pictures to a folder: `X.npy` (f32[inputs, features], or another format), `index.csv` (row, path, label, error) and
+ * `meta.json`. A picture that cannot be read keeps its row, filled with NaN. The rows are kept in chunks under `unfinished/` until the
+ * end, so that a crash costs one chunk and `resume` goes on.
+ * @throws RegraftError 'data' when there is no input, none can be read, or other inputs than before come on `resume`; 'usage'
  */
 export async function embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult> {
-  const { engine, signal, listener, out } = options
+  const { engine, signal, listener, out, shard = WHOLE, format = 'npy', dtype = 'float32' } = options
+  checkType(format, dtype)
+  checkShard(shard)
+  checkFinishing(options)
+  if (options.pca !== undefined && shard.count > 1) {
+    throw new RegraftError('usage', '--pca needs all vectors: leave it out with --shard, and give it to merge.')
+  }
   const { model: loaded, remarks } = await loadModel(model, options)
   for (const message of remarks) listener?.({ type: 'note', message })
-  const trunk: Model = { ...loaded, head: { kind: 'none' }, labels: [] }
-  const graph = graphOf(trunk)
-  const features = channelsOf(layerNamed(graph, graph.features).shape)
-  const images: InputImage[] = []
-  for await (const image of inputImages(inputs, signal)) images.push(image)
-  if (images.length === 0) throw new RegraftError('data', 'There are no pictures in the inputs.')
-  await openFolder(out, options.overwrite ?? false)
-
-  const readable = images.flatMap((image, position) =>
-    image.error === undefined ? [{ path: image.path, file: image.file, position }] : [],
-  )
-  const reasons = new Map<number, string>()
-  for (const [position, image] of images.entries()) if (image.error !== undefined) reasons.set(position, image.error)
-  const session = await openSession(engine, trunk, graph)
-  const runner = await openInference(
-    engine,
-    session,
-    Math.min(options.batchSize ?? INFERENCE_BATCH, Math.max(1, readable.length)),
-    [],
-    signal,
-  )
-  const writer = npyWriter(path.join(out, 'X.npy'), { rows: images.length, columns: features })
-  const missing = new Float32Array(features).fill(Number.NaN)
-  let next = 0
-  const fillUpTo = async (position: number): Promise<void> => {
-    for (; next < position; next++) {
-      listener?.({ type: 'bad', path: images[next]?.path ?? '', reason: reasons.get(next) ?? 'was not read' })
-      await writer.append(missing)
-    }
-  }
-  const startedAt = performance.now()
-  listener?.({ type: 'phase', phase: 'embed', total: images.length, unit: 'images' })
-  try {
-    for await (const batch of loadBatches({
-      samples: readable,
-      preprocessing: loaded.preprocessing,
-      batchSize: runner.images,
-      signal,
-      onError: options.onError,
-      onBad: ({ index, reason }) => reasons.set(readable[index]?.position ?? -1, reason),
-    })) {
-      runner.writeBytes(batch.bytes)
-      await runner.run(batch.count, { signal })
-      const values = runner.read(graph.features, batch.count)
-      for (const [row, index] of batch.indices.entries()) {
-        const position = readable[index]?.position ?? 0
-        await fillUpTo(position)
-        await writer.append(values.subarray(row * features, (row + 1) * features))
-        next = position + 1
-      }
-      listener?.({ type: 'progress', phase: 'embed', done: next, total: images.length })
-    }
-    await fillUpTo(images.length)
-    if (reasons.size === images.length)
-      throw new RegraftError(
-        'data',
-        `None of the ${images.length} inputs can be read; the first: ${images[0]?.path}: ${reasons.get(0)}.`,
-      )
-    await writer.finish()
-  } catch (error) {
-    await writer.abandon()
-    throw error
-  } finally {
-    runner.close()
-    session.close()
-  }
-  const seconds = (performance.now() - startedAt) / 1000
-  const rows = images.map((image, row) =>
-    [String(row), csvText(image.path), csvText(image.label ?? ''), csvText(reasons.get(row) ?? '')].join(','),
-  )
-  await writeFileAtomic(path.join(out, 'index.csv'), ['row,path,label,error', ...rows, ''].join('\n'))
-  await writeJson(path.join(out, 'meta.json'), {
-    format: 1,
+  const wanted = layersOf(loaded, options)
+  const arrays = arraysOf(wanted)
+  const work = path.join(out, WORK)
+  const description: JsonObject = {
     version,
     model: { name: model, architecture: loaded.architecture, sha256: loaded.origin.sha256 ?? null },
-    layer: graph.features,
-    rows: images.length,
-    features,
-    failed: reasons.size,
-    preprocessing: loaded.preprocessing,
+    layers: arrays.map(({ name }) => name),
+    pool: options.pool ?? 'mean',
+    ...describeFinishing(options),
+    shard: { index: shard.index, count: shard.count },
+    preprocessing: {
+      ...loaded.preprocessing,
+      mean: [...loaded.preprocessing.mean],
+      std: [...loaded.preprocessing.std],
+    },
     kernels: { build: engine.build, digest: engine.digest },
-  })
+  }
+  const before = await openFolder(out, options, description)
+  if (before) {
+    listener?.({ type: 'note', message: `${inertName(out)} is finished already.` })
+    return { ...before, out, imagesPerSecond: 0 }
+  }
+  const store = await openChunks(work, arrays, description, options.resume ?? false)
+  const startedWith = store.rows
+  const total = await shardTotal(inputs, shard, signal)
+  const startedAt = performance.now()
+  listener?.({ type: 'phase', phase: 'embed', total, unit: 'images' })
+  if (startedWith > 0)
+    listener?.({ type: 'note', message: `Going on after ${startedWith} rows that are there already.` })
+  const former = formerInputs(store, out)
+  const images = shardImages(inputs, shard, startedWith, signal, former.compare)
+  const rows = embeddedRows(loaded, wanted, images, { ...options, total, done: startedWith })
+  for await (const block of inChunks(rows, chunkRows(arrays))) await store.append(block)
+  former.checkAllCame()
   listener?.({ type: 'phaseEnd', phase: 'embed' })
+  const seconds = (performance.now() - startedAt) / 1000
+  await checkRows(store, shard)
+  const table = await finishVectors(engine, store, options, out, signal)
+  await writeTable(out, table, { format, type: dtype, signal })
+  const layers = table.arrays.map(({ name, columns }) => ({ name, features: columns }))
+  const result = { rows: store.rows, failed: store.failed, features: layers[0]?.features ?? 0, layers }
+  await writeJson(path.join(out, META), {
+    format: 1,
+    ...description,
+    ...describeTable(table, format, dtype),
+    failed: store.failed,
+  })
+  await store.remove()
   listener?.({ type: 'saved', path: out })
-  return { out, rows: images.length, features, failed: reasons.size, imagesPerSecond: images.length / seconds }
+  return { ...result, out, imagesPerSecond: (store.rows - startedWith) / seconds }
 }
 
-async function openFolder(out: string, overwrite: boolean): Promise<void> {
+/** @throws RegraftError 'data' when there are no rows, or none with a vector; then nothing is left to go on with */
+async function checkRows(store: ChunkStore, shard: Shard): Promise<void> {
+  // A shard may have nothing: there may be fewer inputs than shards, or its few may be bad.
+  if (shard.count > 1 || store.failed < store.rows) return
+  const reason = await firstError(store)
+  const { rows } = store
+  await store.remove()
+  if (rows === 0) throw new RegraftError('data', 'There are no pictures in the inputs.')
+  throw new RegraftError('data', `None of the ${rows} inputs can be read; the first: ${reason}.`)
+}
+
+function chunkRows(arrays: readonly { readonly columns: number }[]): number {
+  const columns = arrays.reduce((sum, array) => sum + array.columns, 0)
+  return Math.max(1, Math.min(CHUNK_ROWS, Math.floor(CHUNK_BYTES / (4 * columns))))
+}
+
+/**
+ * The same as rows, as they are computed; nothing is written.
+ * @throws RegraftError as `embed`
+ */
+export async function* embedRows(
+  model: string,
+  inputs: Inputs,
+  options: Omit<EmbedOptions, 'out'>,
+): AsyncGenerator<EmbedRow, void, undefined> {
+  const { signal, listener, shard = WHOLE } = options
+  checkShard(shard)
+  if (options.pca !== undefined) {
+    throw new RegraftError('usage', '--pca needs all vectors before the first is written: write them to a folder.')
+  }
+  const { model: loaded, remarks } = await loadModel(model, options)
+  for (const message of remarks) listener?.({ type: 'note', message })
+  const wanted = layersOf(loaded, options)
+  const total = await shardTotal(inputs, shard, signal)
+  listener?.({ type: 'phase', phase: 'embed', total, unit: 'images' })
+  const images = shardImages(inputs, shard, 0, signal)
+  const arrays = arraysOf(wanted)
+  for await (const block of embeddedRows(loaded, wanted, images, { ...options, total, done: 0 })) {
+    const { rows, values } = options.l2Normalize ? normalisedBlock(block, arrays) : block
+    for (const [row, { path: name, label, error }] of rows.entries()) {
+      const vectors = wanted.layers.map(({ name: layer, columns }, at) => ({
+        layer,
+        columns,
+        values: error === null ? (values[at]?.subarray(row * columns, (row + 1) * columns) ?? null) : null,
+      }))
+      yield { path: name, label, error, vectors }
+    }
+  }
+  listener?.({ type: 'phaseEnd', phase: 'embed' })
+}
+
+/** Compares the inputs that are skipped on resume with those that were there before. */
+function formerInputs(store: ChunkStore, out: string) {
+  const blocks = store.index()[Symbol.asyncIterator]()
+  const expected = store.rows
+  let rows: readonly VectorRow[] = []
+  let at = 0
+  let came = 0
+  const refuse = (problem: string) =>
+    new RegraftError(
+      'data',
+      `${inertName(out)} cannot be gone on with: ${problem}. Give the same inputs in the same order, or begin anew (--overwrite).`,
+      { file: out },
+    )
+  return {
+    async compare({ path: name }: { readonly path: string }): Promise<void> {
+      while (at === rows.length) {
+        const next = await blocks.next()
+        if (next.done) return
+        rows = next.value
+        at = 0
+      }
+      const before = rows[at++]?.path ?? ''
+      if (before !== name) {
+        throw refuse(`input ${came + 1} was ${inertName(before, 200)} and is ${inertName(name, 200)} now`)
+      }
+      came += 1
+    },
+    checkAllCame(): void {
+      if (came < expected) throw refuse(`there were ${expected} inputs at least, and only ${came} came now`)
+    },
+  }
+}
+
+async function firstError(store: ChunkStore): Promise<string> {
+  for await (const rows of store.index()) {
+    for (const { path: name, error } of rows) if (error !== null) return `${inertName(name)} ${error}`
+  }
+  return 'unknown'
+}
+
+const ours = /^(X\..*|index\.csv|meta\.json|pca\.safetensors|unfinished)$/
+
+/**
+ * Makes the folder ready.
+ * @returns what is there already, when nothing is left to do
+ * @throws RegraftError 'usage' when it holds something that may not be touched
+ */
+async function openFolder(
+  out: string,
+  { overwrite = false, resume = false }: EmbedOptions,
+  description: JsonObject,
+): Promise<Omit<EmbedResult, 'out' | 'imagesPerSecond'> | undefined> {
   const facts = await pathFacts(out)
   if (facts !== undefined && facts.kind !== 'folder')
-    throw new RegraftError('usage', `--out ${out} is a file, not a folder.`, { file: out })
+    throw new RegraftError('usage', `--out ${inertName(out)} is a file, not a folder.`, { file: out })
   const names = facts === undefined ? [] : (await listFolder(out)).map(({ name }) => name)
-  const ours = names.every((name) => FILES.includes(name))
-  if (names.length > 0 && !(overwrite && ours)) {
+  if (names.length === 0) {
+    await createFolder(out)
+    return undefined
+  }
+  const foreign = names.filter((name) => !ours.test(name) && !isLeftover(name))
+  if (foreign.length > 0) {
     throw new RegraftError(
       'usage',
-      `--out ${out} is not empty. Choose another folder${ours ? ', or replace the vectors in it (--overwrite)' : ''}.`,
+      `--out ${inertName(out)} is not empty, and holds files that are not embed's (${inertName(foreign.slice(0, 3).join(', '))}). Choose another folder.`,
       { file: out },
     )
   }
-  await createFolder(out)
+  // It is written last, and removed first.
+  const finished = names.includes(META)
+  const work = path.join(out, WORK)
+  if (resume) {
+    if (!finished) return undefined
+    const before = await finishedBefore(out, description)
+    await removeFolder(work)
+    return before
+  }
+  if (!overwrite) {
+    const unfinished = await holdsChunks(work)
+    const advice = unfinished ? 'go on with what is there (--resume), or begin anew' : 'or replace the vectors in it'
+    throw new RegraftError(
+      'usage',
+      `--out ${inertName(out)} is not empty. Choose another folder, ${advice} (--overwrite).`,
+      { file: out },
+    )
+  }
+  if (finished) await removeFile(path.join(out, META))
+  await removeFolder(work)
+  for (const name of names) if (name !== WORK && name !== META) await removeFile(path.join(out, name))
+  return undefined
+}
+
+/** What a killed process left of a file that it was writing. */
+function isLeftover(name: string): boolean {
+  return /^\..+\.tmp-\d+-\d+$/.test(name)
+}
+
+async function finishedBefore(
+  out: string,
+  description: JsonObject,
+): Promise<Omit<EmbedResult, 'out' | 'imagesPerSecond'>> {
+  const meta = await readVectorMeta(out)
+  const other = Object.keys(description).find(
+    (key) => JSON.stringify(meta.json[key]) !== JSON.stringify(description[key]),
+  )
+  if (other !== undefined) {
+    throw new RegraftError(
+      'usage',
+      `${inertName(out)} holds finished vectors made otherwise ('${other}' differs). Choose another folder, or replace them (--overwrite).`,
+      { file: out },
+    )
+  }
+  const { rows, failed, layers } = meta
+  return { rows, failed, features: layers[0]?.features ?? 0, layers }
+}
+
+function checkShard({ index, count }: Shard): void {
+  if (Number.isInteger(count) && count >= 1 && Number.isInteger(index) && index >= 1 && index <= count) return
+  throw new RegraftError('usage', `Shard ${index} of ${count} is not possible: shards are counted from 1.`)
+}
+
+/** Rows put together, so that chunks do not depend on the size of batches. */
+async function* inChunks(blocks: AsyncIterable<VectorBlock>, rowsPerChunk: number): AsyncGenerator<VectorBlock> {
+  let rows: VectorRow[] = []
+  let parts: Float32Array[][] = []
+  const chunk = (): VectorBlock => {
+    const values = (parts[0] ?? []).map((_, at) => joined(parts.map((part) => part[at] ?? new Float32Array())))
+    const block = { rows, values }
+    rows = []
+    parts = []
+    return block
+  }
+  for await (const block of blocks) {
+    for (let from = 0; from < block.rows.length; ) {
+      const count = Math.min(rowsPerChunk - rows.length, block.rows.length - from)
+      rows.push(...block.rows.slice(from, from + count))
+      parts.push(
+        block.values.map((values) => {
+          const columns = values.length / block.rows.length
+          return values.subarray(from * columns, (from + count) * columns)
+        }),
+      )
+      from += count
+      if (rows.length === rowsPerChunk) yield chunk()
+    }
+  }
+  if (rows.length > 0) yield chunk()
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.length
+  }
+  return whole
 }

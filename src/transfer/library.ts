@@ -1,19 +1,33 @@
 // The verbs as the library gives them: the engine is optional, and one is made when the first verb needs it.
 import { createEngine, type Engine } from '../kernels/engine.ts'
+import * as deduplication from './dedupe.ts'
 import * as embedding from './embed.ts'
 import * as evaluation from './evaluate.ts'
+import * as exporting from './export.ts'
 import * as checking from './gradcheck.ts'
+import * as merging from './merge.ts'
 import type {
+  DedupeOptions,
+  DedupeResult,
   EmbedOptions,
   EmbedResult,
+  EmbedRow,
+  EvaluateOptions,
   EvaluateResult,
+  ExportOptions,
+  ExportResult,
   Inputs,
+  MergeOptions,
+  MergeResult,
   Prediction,
   PredictOptions,
+  SearchOptions,
+  SearchResult,
   TrainOptions,
   TrainResult,
 } from './options.ts'
 import * as prediction from './predict.ts'
+import * as searching from './search.ts'
 import * as training from './train.ts'
 
 type EngineOptional<T extends { readonly engine: Engine }> = Omit<T, 'engine'> & {
@@ -53,11 +67,39 @@ export function embed(model: string, inputs: Inputs, options: EngineOptional<Emb
   return embedding.embed(model, inputs, withEngine(options))
 }
 
+/** The same as rows, as they are computed; nothing is written. */
+export function embedRows(
+  model: string,
+  inputs: Inputs,
+  options: EngineOptional<Omit<EmbedOptions, 'out'>> = {},
+): AsyncGenerator<EmbedRow, void, undefined> {
+  return embedding.embedRows(model, inputs, withEngine(options))
+}
+
+/** Puts the folders that `embed` wrote with `shard` together. */
+export function merge(shards: readonly string[], options: EngineOptional<MergeOptions>): Promise<MergeResult> {
+  return merging.merge(shards, withEngine(options))
+}
+
+/** Finds the stored vectors that are nearest to pictures, or to vectors, by cosine. */
+export function search(
+  vectors: string,
+  inputs: Inputs,
+  options: EngineOptional<SearchOptions> = {},
+): Promise<SearchResult> {
+  return searching.search(vectors, inputs, withEngine(options))
+}
+
+/** Groups stored vectors that are almost the same. */
+export function dedupe(vectors: string, options: EngineOptional<DedupeOptions> = {}): Promise<DedupeResult> {
+  return deduplication.dedupe(vectors, withEngine(options))
+}
+
 /** Measures a model on a folder per class. */
 export function evaluate(
   model: string,
   data: string,
-  options: EngineOptional<PredictOptions> = {},
+  options: EngineOptional<EvaluateOptions> = {},
 ): Promise<EvaluateResult> {
   return evaluation.evaluate(model, data, withEngine(options))
 }
@@ -65,4 +107,9 @@ export function evaluate(
 /** Compares the gradients of a network with centred differences in float64; see `GradcheckOptions`. */
 export function gradcheck(options: EngineOptional<checking.GradcheckOptions> = {}): Promise<checking.GradcheckResult> {
   return checking.gradcheck(withEngine(options))
+}
+
+/** Writes a model in another format, read back and compared before it is left there. */
+export function exportModel(model: string, options: EngineOptional<ExportOptions>): Promise<ExportResult> {
+  return exporting.exportModel(model, withEngine(options))
 }

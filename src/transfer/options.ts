@@ -4,6 +4,8 @@ import type { OptimiserName } from '../optim/optimisers.ts'
 import type { ScheduleName } from '../optim/schedule.ts'
 import type { OnNan } from '../train/divergence.ts'
 import type { Listener } from '../train/events.ts'
+import type { VectorType } from '../vectors/vector-table.ts'
+import type { VectorFormat } from '../vectors/write-table.ts'
 
 /** How pictures become the network's input; what is absent comes from the model. */
 export interface PreprocessingOverrides {
@@ -102,6 +104,10 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** Fraction, folder or list file. */
   readonly val?: string
   readonly trainList?: string
+  /** A column of the manifest, or an expression on paths: what is never divided between training and validation. */
+  readonly groupBy?: string
+  /** Leave out copies of pictures, and all of those with two labels. */
+  readonly dedupe?: boolean
   readonly test?: string
   readonly patience?: number
   /** What to do when loss or gradient are not finite; the step is not made in any case. */
@@ -149,25 +155,134 @@ export interface Prediction {
 
 export interface PredictOptions extends WorkOptions, PreprocessingOverrides {
   readonly topk?: number
+  /** Probability below which the label is 'unknown'; the model's when left out, 0 for never. */
+  readonly threshold?: number
   readonly batchSize?: number
 }
 
 export interface EmbedOptions extends WorkOptions, PreprocessingOverrides {
-  /** Folder to write `X.npy`, `index.csv` and `meta.json` to. */
+  /** Folder to write vectors, `index.csv` and `meta.json` to. */
   readonly out: string
   readonly overwrite?: boolean
+  /** Go on with what an interrupted call has left. */
+  readonly resume?: boolean
   readonly batchSize?: number
+  /** Layers, blocks or stages; the input of the classifier when left out. */
+  readonly layers?: readonly string[]
+  /** How a layer with a value for each place becomes a vector: the mean over places, or all values, channel by channel. */
+  readonly pool?: 'mean' | 'none'
+  /** Only so many principal components of the vectors, fitted to all of them. */
+  readonly pca?: number
+  /** Divide by the standard deviation along each component. */
+  readonly whiten?: boolean
+  /** Scale each vector to length 1, after all else. */
+  readonly l2Normalize?: boolean
+  readonly format?: VectorFormat
+  readonly dtype?: VectorType
+  /** Only every count-th input, beginning with the index-th, from 1; `merge` puts shards together. */
+  readonly shard?: { readonly index: number; readonly count: number }
 }
 
 export interface EmbedResult {
   readonly out: string
   readonly rows: number
+  /** Of the first layer. */
   readonly features: number
+  readonly layers: readonly { readonly name: string; readonly features: number }[]
   readonly failed: number
   readonly imagesPerSecond: number
 }
 
+/** One row of `embedRows`. */
+export interface EmbedRow {
+  readonly path: string
+  readonly label: string | null
+  /** Why there are no vectors; null when there are. */
+  readonly error: string | null
+  /** One per layer; its values are null where there is an error. */
+  readonly vectors: readonly {
+    readonly layer: string
+    readonly columns: number
+    readonly values: Float32Array | null
+  }[]
+}
+
+export interface MergeOptions extends WorkOptions {
+  readonly out: string
+  readonly overwrite?: boolean
+  readonly format?: VectorFormat
+  /** As in `EmbedOptions`. */
+  readonly pca?: number
+  readonly whiten?: boolean
+  readonly l2Normalize?: boolean
+}
+
+export interface MergeResult {
+  readonly out: string
+  readonly rows: number
+  readonly failed: number
+  readonly shards: number
+}
+
+export interface SearchOptions extends WorkOptions {
+  /** Matches per query; 10 when left out. */
+  readonly topk?: number
+  /** The model that made the vectors, where it is no longer found by the name it had. */
+  readonly model?: string
+  readonly batchSize?: number
+}
+
+/** What was found for one query. */
+export interface SearchRow {
+  readonly query: string
+  /** Why the query has no vector; null when it has. */
+  readonly error: string | null
+  /** Falling scores, which are cosines. */
+  readonly matches: readonly {
+    readonly row: number
+    readonly path: string
+    readonly label: string | null
+    readonly score: number
+  }[]
+}
+
+export interface SearchResult {
+  readonly rows: readonly SearchRow[]
+  readonly vectors: number
+  readonly features: number
+  /** Reading the vectors, and comparing them. */
+  readonly seconds: { readonly load: number; readonly search: number }
+}
+
+export interface DedupeOptions extends WorkOptions {
+  /** Smallest cosine of vectors that count as the same; 0.98 when left out. */
+  readonly similarity?: number
+}
+
+export interface DedupeResult {
+  readonly vectors: number
+  readonly similarity: number
+  /** Of at least two rows each, in their order; the score is the largest to another row of the group. */
+  readonly groups: readonly (readonly {
+    readonly row: number
+    readonly path: string
+    readonly label: string | null
+    readonly score: number
+  }[])[]
+  /** Rows that could go: all but the first of each group. */
+  readonly copies: number
+}
+
+export interface EvaluateOptions extends PredictOptions {
+  /** Find the probability from which on this share of the labels is right. */
+  readonly precision?: number
+  /** Write it into the model's folder: what is less probable is called unknown from then on. */
+  readonly store?: boolean
+}
+
 export interface EvaluateResult {
+  /** Where a precision was asked for: the smallest probability that reaches it, and what holds from there on. */
+  readonly threshold?: { readonly value: number; readonly precision: number; readonly coverage: number }
   readonly accuracy: number
   readonly loss: number
   readonly images: number
@@ -176,4 +291,23 @@ export interface EvaluateResult {
   readonly classes: readonly { readonly name: string; readonly images: number; readonly accuracy: number | null }[]
   /** Rows: true class; columns: predicted class. */
   readonly confusion: readonly (readonly number[])[]
+}
+
+export type ExportFormat = 'onnx' | 'safetensors'
+
+export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
+  readonly format: ExportFormat
+  /** Folder to write. */
+  readonly out: string
+  readonly overwrite?: boolean
+  /** Element type of the weights; of safetensors alone. */
+  readonly dtype?: 'float32' | 'float16'
+}
+
+export interface ExportResult {
+  readonly out: string
+  readonly format: ExportFormat
+  readonly files: readonly string[]
+  /** Largest difference to the model's own outputs, relative to the largest of them. */
+  readonly difference: number
 }

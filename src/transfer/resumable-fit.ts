@@ -4,7 +4,7 @@ import type { WeightAverage } from '../optim/weight-average.ts'
 import type { Parameter, ParameterStore } from '../runtime/parameters.ts'
 import type { Runner } from '../runtime/runner.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { type Checkpointed, readEpochStart, writeCheckpoint } from '../train/checkpoint.ts'
+import { type Checkpointed, readEpochStart, tidyCheckpoints, writeCheckpoint } from '../train/checkpoint.ts'
 import type { Metrics } from '../train/classification.ts'
 import type { Phase } from '../train/events.ts'
 import { type FitOptions, type FitResult, fit } from '../train/fit.ts'
@@ -62,8 +62,10 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
     await average?.restore(state.optimiser)
     for (const [name, count] of state.counters) counters.set(name, count)
   }
-  if (resumed) await restore(resumed)
-  else average?.begin()
+  if (resumed) {
+    await restore(resumed)
+    await tidyCheckpoints(out)
+  } else average?.begin()
   let best = resumed?.best ?? (await trainee.weights())
   let bestCounters: ReadonlyMap<string, number> = resumed?.bestCounters ?? new Map(counters)
   let saved = resumed && positionName(resumed.progress)

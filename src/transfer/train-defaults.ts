@@ -54,6 +54,8 @@ export interface TrainConfig {
   readonly cacheVariants: number | null
   readonly val: string | null
   readonly trainList: string | null
+  readonly groupBy: string | null
+  readonly dedupe: boolean
   readonly test: string | null
   readonly patience: number
   readonly onNan: OnNan
@@ -162,6 +164,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     cacheVariants: options.cacheVariants ?? null,
     val: options.val ?? null,
     trainList: options.trainList ?? null,
+    groupBy: options.groupBy ?? null,
+    dedupe: options.dedupe ?? false,
     test: options.test ?? null,
     patience: options.patience ?? trainDefaults.patience,
     onNan: options.onNan ?? trainDefaults.onNan,

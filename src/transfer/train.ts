@@ -38,6 +38,7 @@ import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { completeConfig, parseHead, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
 import { trainOnFeatures } from './train-on-features.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
+import { validationChoice } from './validation-choice.ts'
 
 /**
  * Trains a classifier of the folders' classes and writes a run folder.
@@ -62,8 +63,10 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
   const data = await loadData(asked.data, {
     seed: asked.seed,
-    validation: validationOf(asked.val),
+    validation: validationChoice(asked.val),
     ...(asked.trainList === null ? {} : { trainList: asked.trainList }),
+    ...(asked.groupBy === null ? {} : { groupBy: asked.groupBy }),
+    dedupe: asked.dedupe,
     ...(asked.test === null ? {} : { test: asked.test }),
     signal,
     onProgress: (done, total) => listener?.({ type: 'progress', phase: 'check', done, total }),
@@ -78,7 +81,8 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     )
 
   const changes = preprocessingChanges(asked)
-  const base = asked.pretrained
+  // What its outputs were worth says nothing about those of the new model.
+  const { threshold: _, ...base } = asked.pretrained
     ? await pretrainedModel(asked.model, changes, listener)
     : await freshModel(asked.model, asked.seed, changes)
   // A head for the same classes is gone on with; another one is put aside.
@@ -176,11 +180,6 @@ function gradual(config: TrainConfig): boolean {
   return config.mode !== 'features' || parseHead(config.head).kind !== 'linear'
 }
 
-function validationOf(text: string | null): number | string | undefined {
-  if (text === null) return undefined
-  return /^(0|0?\.\d+|1)$/.test(text) ? Number(text) : text
-}
-
 function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
   const { imgSize, cropPct, interpolation, cropMode, resize, preprocess } = config
   return {
@@ -219,7 +218,7 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
       trainAccuracy: last?.trainAccuracy ?? 0,
     },
     ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, images: test.count } } : {}),
-    images: { ...outcome.images, bad: bad.length },
+    images: { ...outcome.images, bad: data.unusable.length + bad.length },
     seconds: {
       total: (performance.now() - work.startedAt) / 1000,
       decode: timing.load.decodeMilliseconds / 1000,

@@ -37,7 +37,7 @@ const cases: readonly [string, readonly string[], readonly string[]][] = [
   ['no data', ['train'], ['DATA is missing']],
   ['no inputs', ['predict', 'm'], ['INPUTS are missing']],
   ['stdin twice', ['predict', 'm', '-', '-'], ["'-' is given 2 times"]],
-  ['an unknown ending', ['predict', 'm', 'x', '--out', 'a.parquet'], ['a.parquet', '.csv', '.jsonl']],
+  ['an unknown ending', ['predict', 'm', 'x', '--out', 'a.xlsx'], ['a.xlsx', '.csv', '.jsonl', '.parquet']],
   ['two folders for one run', ['train', '--resume', 'a', '--out', 'b'], ['cannot be combined with --out']],
   ['an unknown topic', ['help', 'exit-code'], ["Did you mean 'exit-codes'?"]],
 ]

@@ -1,12 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import type { Verbs } from '../../src/cli/verbs.ts'
 import type { EmbedOptions, EmbedResult, EvaluateResult, Inputs } from '../../src/transfer/options.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { perform } from './stage.ts'
 
 const folder = temporaryFolder()
-const embedded: EmbedResult = { out: 'vectors', rows: 4, features: 1280, failed: 1, imagesPerSecond: 41.234 }
+const embedded: EmbedResult = {
+  out: 'vectors',
+  rows: 4,
+  features: 1280,
+  layers: [{ name: 'global_pool', features: 1280 }],
+  failed: 1,
+  imagesPerSecond: 41.234,
+}
 
 test('embed passes model, inputs and folder on, and sums up on stderr', async () => {
   let seen: unknown
@@ -27,13 +35,97 @@ test('embed passes model, inputs and folder on, and sums up on stderr', async ()
   )
 })
 
-test('embed gives 7 with --strict, 3 when every input failed, and a document with --json', async () => {
+test('embed gives 7 with --strict, and a document with --json', async () => {
   const verbs = { embed: async () => embedded }
   expect(await perform(['embed', 'x', '--strict'], { verbs })).toMatchObject({ exitCode: 7 })
-  const all = { embed: async () => ({ ...embedded, failed: 4 }) }
-  expect(await perform(['embed', 'x'], { verbs: all })).toMatchObject({ exitCode: 3 })
   const { stdout } = await perform(['embed', 'x', '--json'], { verbs })
-  expect(JSON.parse(stdout)).toEqual({ out: 'vectors', rows: 4, features: 1280, failed: 1, images_per_second: 41.234 })
+  expect(JSON.parse(stdout)).toEqual({
+    out: 'vectors',
+    rows: 4,
+    features: 1280,
+    layers: [{ name: 'global_pool', features: 1280 }],
+    failed: 1,
+    images_per_second: 41.234,
+  })
+})
+
+const embedRows: Verbs['embedRows'] = async function* () {
+  const layer = { layer: 'global_pool', columns: 2 }
+  yield { path: '=a.jpg', label: null, error: null, vectors: [{ ...layer, values: Float32Array.of(0.1, -2) }] }
+  yield { path: 'b.jpg', label: 'b', error: 'is empty', vectors: [{ ...layer, values: null }] }
+}
+
+test('embed writes rows to stdout', async () => {
+  const csv = await perform(['embed', 'x', '--out', '-', '--format', 'csv'], { verbs: { embedRows } })
+  expect(csv).toMatchObject({
+    exitCode: 0,
+    stdout: "row,path,label,error,f0,f1\n0,'=a.jpg,,,0.100000001,-2\n1,b.jpg,b,is empty,,\n",
+  })
+  const json = await perform(['embed', 'x', '--out', '-', '--json', '--strict'], { verbs: { embedRows } })
+  expect(json.exitCode).toBe(7)
+  expect(
+    json.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  ).toEqual([
+    { row: 0, path: '=a.jpg', label: null, error: null, vector: [0.100000001, -2] },
+    { row: 1, path: 'b.jpg', label: 'b', error: 'is empty', vector: null },
+  ])
+})
+
+test.each([
+  [['--out', '-'], '--format jsonl or csv'],
+  [['--out', '-', '--format', 'csv', '--json'], 'contradict'],
+  [['--out', '-', '--format', 'csv', '--resume'], '--resume has no meaning'],
+  [['--resume'], '--resume needs --out'],
+])('embed %s is refused', async (words, expected) => {
+  const ran = await perform(['embed', 'x', ...words], { verbs: {} })
+  expect(ran.exitCode).toBe(2)
+  expect(ran.stderr).toContain(expected)
+})
+
+test.each([
+  ['3/8', {}, { index: 3, count: 8 }],
+  ['auto/8', { SLURM_ARRAY_TASK_ID: '2' }, { index: 3, count: 8 }],
+  [
+    'auto',
+    { SLURM_ARRAY_TASK_ID: '30', SLURM_ARRAY_TASK_MIN: '10', SLURM_ARRAY_TASK_STEP: '10', SLURM_ARRAY_TASK_COUNT: '4' },
+    { index: 3, count: 4 },
+  ],
+  ['auto/8', { JOB_COMPLETION_INDEX: '2' }, { index: 3, count: 8 }],
+])('embed --shard %s with %o', async (text, environment, expected) => {
+  let seen: unknown
+  const embed = async (_model: string, _inputs: Inputs, { shard }: EmbedOptions) => {
+    seen = shard
+    return embedded
+  }
+  await perform(['embed', 'x', '--shard', text], { verbs: { embed }, environment })
+  expect(seen).toEqual(expected)
+})
+
+test.each([
+  ['9/8', {}, 'shard 9 of 8'],
+  ['x', {}, 'expected 3/8'],
+  ['auto', { SLURM_ARRAY_TASK_ID: '1' }, 'SLURM_ARRAY_TASK_COUNT is not set'],
+  ['auto/8', {}, 'JOB_COMPLETION_INDEX'],
+])('embed --shard %s with %o is refused', async (text, environment, expected) => {
+  const ran = await perform(['embed', 'x', '--shard', text], { verbs: {}, environment })
+  expect(ran.exitCode).toBe(2)
+  expect(ran.stderr).toContain(expected)
+})
+
+test('merge passes its folders on, and sums up', async () => {
+  let seen: unknown
+  const merge: Verbs['merge'] = async (shards, { out, format, pca }) => {
+    seen = { shards, out, format, pca }
+    return { out, rows: 9, failed: 0, shards: 2 }
+  }
+  const words = ['merge', 'a', 'b', '--out', 'all', '--format', 'parquet', '--pca', '64']
+  const ran = await perform(words, { verbs: { merge } })
+  expect(seen).toEqual({ shards: ['a', 'b'], out: 'all', format: 'parquet', pca: 64 })
+  expect(ran).toMatchObject({ exitCode: 0, stdout: '', stderr: 'all: 9 rows of 2 shards\n' })
+  expect(await perform(['merge', 'a'], { verbs: { merge } })).toMatchObject({ exitCode: 2 })
 })
 
 const evaluated: EvaluateResult = {
@@ -85,4 +177,47 @@ test('doctor prints its checks and exits with 1 when one failed', async () => {
   })
   const { stdout } = await perform(['doctor', '--json'], { verbs })
   expect(JSON.parse(stdout)).toEqual({ ok: false, checks })
+})
+
+test('search prints a row per match, and the speed on stderr', async () => {
+  let seen: unknown
+  const match = { row: 7, path: '=b.jpg', label: 'cat', score: 0.98765432 }
+  const search: Verbs['search'] = async (vectors, inputs, { topk }) => {
+    seen = { vectors, inputs, topk }
+    const rows = [
+      { query: 'a.jpg', error: null, matches: [match, { ...match, row: 8, label: null }] },
+      { query: 'x.jpg', error: 'is empty', matches: [] },
+    ]
+    return { rows, vectors: 1000, features: 256, seconds: { load: 0.5, search: 0.01234 } }
+  }
+  const ran = await perform(['search', 'v', 'x.jpg', '--query', 'a.jpg', '--topk', '2'], { verbs: { search } })
+  expect(seen).toEqual({ vectors: 'v', inputs: ['a.jpg', 'x.jpg'], topk: 2 })
+  expect(ran).toMatchObject({
+    exitCode: 0,
+    stdout:
+      "query,rank,path,label,score,row,error\na.jpg,1,'=b.jpg,cat,0.987654,7,\na.jpg,2,'=b.jpg,,0.987654,8,\nx.jpg,,,,,,is empty\n",
+    stderr:
+      '1000 vectors of 256 features read in 0.5 s, compared in 0.012 s\n1 of 2 queries failed; their rows say why.\n',
+  })
+  const json = await perform(['search', 'v', 'a.jpg', '--json', '--strict'], { verbs: { search } })
+  expect(json.exitCode).toBe(7)
+  expect(JSON.parse(json.stdout.split('\n')[0] ?? '')).toMatchObject({ query: 'a.jpg', matches: [match, { row: 8 }] })
+})
+
+test('dedupe prints a row per member of a group', async () => {
+  const member = { row: 1, path: 'a.jpg', label: 'cat', score: 0.99 }
+  const dedupe: Verbs['dedupe'] = async (_, { similarity = 0 }) => ({
+    vectors: 9,
+    similarity,
+    copies: 1,
+    groups: [[member, { ...member, row: 4 }]],
+  })
+  const ran = await perform(['dedupe', 'v', '--similarity', '0.9'], { verbs: { dedupe } })
+  expect(ran).toMatchObject({
+    exitCode: 0,
+    stdout: 'group,keep,path,label,score,row\n1,yes,a.jpg,cat,0.99,1\n1,no,a.jpg,cat,0.99,4\n',
+    stderr: '9 vectors: 1 groups with a cosine of 0.9 or more, 1 rows could go\n',
+  })
+  const json = await perform(['dedupe', 'v', '--similarity', '0.9', '--json'], { verbs: { dedupe } })
+  expect(JSON.parse(json.stdout)).toMatchObject({ copies: 1, groups: [[{ row: 1 }, { row: 4 }]] })
 })

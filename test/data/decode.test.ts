@@ -66,7 +66,7 @@ test.each([1, 2, 3, 4, 5, 6, 7, 8])('EXIF orientation %i comes out upright', asy
     .withMetadata({ orientation })
     .jpeg({ quality: 100, chromaSubsampling: '4:4:4' })
     .toBuffer()
-  expect(await imageHeader(jpeg)).toEqual({ kind: 'jpeg', width: 24, height: 16 })
+  expect(await imageHeader(jpeg)).toMatchObject({ orientation, kind: 'jpeg', width: 24, height: 16 })
   const bytes = await decodeImage(jpeg, wholePicture(24, 16))
   for (const [i, colour] of [red, green, blue, white].entries()) {
     for (let c = 0; c < 3; c++) expect(corners(bytes, 24, 16)[i]?.[c]).toBeCloseTo(colour[c] ?? 0, -1.5)

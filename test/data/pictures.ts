@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import sharp, { type Sharp } from 'sharp'
 import { onTestFinished } from 'vitest'
 import type { Preprocessing } from '../../src/data/preprocessing.ts'
+import { randomStream } from '../../src/random.ts'
 
 /** Folder with the photos and recorded results that are no part of the repository. */
 export const shared = join(import.meta.dirname, '..', '..', '..', 'shared')
@@ -68,4 +69,27 @@ export async function fill(
 /** The pixel of RGB bytes at a place. */
 export function pixel(bytes: Uint8Array, width: number, x: number, y: number): number[] {
   return [...bytes.subarray((y * width + x) * 3, (y * width + x) * 3 + 3)]
+}
+
+/** Soft blots of colour: as a photo, something at every scale. */
+export function blots(seed: number): Sharp {
+  const draw = randomStream({ seed, purpose: 'blots' })
+  const [width, height] = [120, 90]
+  const waves = Array.from({ length: 12 }, () => ({
+    x: (draw.uniform() * 2 - 1) * 0.15,
+    y: (draw.uniform() * 2 - 1) * 0.15,
+    phase: draw.uniform() * 6,
+    colour: [draw.uniform(), draw.uniform(), draw.uniform()],
+  }))
+  const pixels = Buffer.alloc(width * height * 3)
+  for (let i = 0; i < width * height; i++) {
+    for (let c = 0; c < 3; c++) {
+      let value = 128
+      for (const { x, y, phase, colour } of waves) {
+        value += 20 * (colour[c] ?? 0) * Math.sin(x * (i % width) + y * Math.floor(i / width) + phase)
+      }
+      pixels[i * 3 + c] = Math.max(0, Math.min(255, Math.round(value)))
+    }
+  }
+  return fromRaw(pixels, width, height)
 }

@@ -132,7 +132,6 @@ describe.skipIf(!present)('hostile ONNX files', () => {
   afterAll(() => engine.close())
   /** Models that are fine and use operators that have no layer here. */
   const beyond: ReadonlyMap<string, string> = new Map([
-    ['onnx/valid-float-data', 'not supported: Sigmoid'],
     ['onnx/valid-two-outputs', 'not supported: Neg'],
   ])
 

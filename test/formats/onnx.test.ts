@@ -18,8 +18,6 @@ afterAll(() => engine.close())
 /** Recorded networks with operators that have no layer here. */
 const refused: ReadonlyMap<string, RegExp> = new Map([
   ['onnx_squeezenet1_1', /not supported: Concat/],
-  ['onnx_tiny_cnn', /not supported: HardSigmoid, PRelu, Sigmoid\.$/],
-  ['onnx_tiny_cnn_batchnorm_kept', /not supported: HardSigmoid, PRelu, Sigmoid\.$/],
 ])
 
 describe.skipIf(!existsSync(join(oracle, 'index.json')))('networks that PyTorch exported', () => {

@@ -1,12 +1,31 @@
 import type { Command } from '../command.ts'
+import { data } from './data.ts'
+import { dedupe } from './dedupe.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
 import { evaluate } from './eval.ts'
+import { exporting } from './export.ts'
 import { gradcheck } from './gradcheck.ts'
 import { inspect } from './inspect.ts'
+import { merge } from './merge.ts'
 import { predict } from './predict.ts'
+import { search } from './search.ts'
 import { train } from './train.ts'
 
 /** All commands, in the order of the help. */
-export const commands: readonly Command[] = [train, predict, embed, evaluate, inspect, gradcheck, demo, doctor]
+export const commands: readonly Command[] = [
+  train,
+  predict,
+  embed,
+  merge,
+  search,
+  dedupe,
+  evaluate,
+  data,
+  inspect,
+  gradcheck,
+  exporting,
+  demo,
+  doctor,
+]

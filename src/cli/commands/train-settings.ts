@@ -1,7 +1,7 @@
 // The options of `train`, with the defaults that the verb has.
 import { scheduleNames } from '../../optim/schedule.ts'
 import { cacheDefaults, trainDefaults } from '../../transfer/train-defaults.ts'
-import { json, onError, overwrite, preprocessing } from '../shared-settings.ts'
+import { dedupe, groupBy, json, onError, overwrite, preprocessing } from '../shared-settings.ts'
 import { choice, number, onOff, rates, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
 
 /** Defaults that depend on what is trained: a head, layers of a trained network, a fresh network. */
@@ -25,6 +25,8 @@ export const trainSettings = {
     fallback: "DATA's val folder, else 0.2",
   }),
   trainList: text('<file>', { group: 'Data', help: 'train on the pictures named in this file only' }),
+  groupBy,
+  dedupe,
   test: text('<dir>', { group: 'Data', help: 'measure the best model on this folder at the end' }),
   seed: wholeNumber(
     { from: 0, to: Number.MAX_SAFE_INTEGER },
