@@ -9,8 +9,8 @@ import { createEngine } from '../../src/kernels/engine.ts'
 import type { Head } from '../../src/model/model.ts'
 import { saveModel } from '../../src/model/save.ts'
 import type { ActivationAttributes } from '../../src/ops/activation.ts'
+import { referenceOf } from '../../src/reference/interpreter.ts'
 import { exportModel } from '../../src/transfer/export.ts'
-import { interpret } from '../../test/reference/interpreter.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { onnxInput, runOnnx } from '../formats/run-onnx.ts'
 import { regraft } from '../stories/command-line.ts'
@@ -104,8 +104,9 @@ test('every other layer comes back as the same function', async () => {
   const input = noise(2 * 9 * 8 * 3, 5)
   const outputs = await runOnnx(engine, network, { shape: [2, 3, 9, 8], data: channelsFirst(input, 72) })
   const [found] = [...outputs.values()]
-  const parameters = new Map([...tensors].map(([name, { data }]) => [name, Float64Array.from(data)]))
-  const expected = interpret(graph, parameters, Float64Array.from(input), 2).outputs.get(graph.output) ?? []
+  const parameters = new Map([...tensors].map(([name, { data }]) => [name, data]))
+  const reference = referenceOf(graph, { parameters, input: Float64Array.from(input), images: 2 })
+  const expected = reference.output(graph.output)
   expect(found?.data.length).toBe(expected.length)
   for (const [index, value] of expected.entries())
     expect(Math.abs((found?.data[index] ?? Number.NaN) - value)).toBeLessThan(1e-5)
