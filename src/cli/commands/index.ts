@@ -24,6 +24,7 @@ export const commands: readonly Command[] = [
   evaluate,
   data,
   inspect,
+  gradcheck,
   exporting,
   gradcheck,
   demo,
