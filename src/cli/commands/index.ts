@@ -26,7 +26,6 @@ export const commands: readonly Command[] = [
   inspect,
   gradcheck,
   exporting,
-  gradcheck,
   demo,
   doctor,
 ]
