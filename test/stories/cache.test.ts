@@ -159,7 +159,9 @@ describe.each(['memory', 'off', 'folder'])('a picture that changes under a train
 test('a line says when the cache is of little use', async () => {
   const statistics = await trained({ bn: 'train', epochs: 1 })
   expect(statistics.notes.filter((note) => /cache is off.*--bn train/.test(note))).toHaveLength(1)
-  const augmented = await trained({ augment: 'light', epochs: 1 })
+  const unasked = await trained({ augment: 'light', epochs: 1 })
+  expect(unasked.notes.filter((note) => note.includes('--cache-variants'))).toEqual([])
+  const augmented = await trained({ augment: 'light', epochs: 1, cache: 'memory' })
   expect(augmented.notes.filter((note) => note.includes('--cache-variants'))).toHaveLength(1)
   const all = await trained({ unfreeze: 'all', cache: 'memory', epochs: 1 })
   expect(all.notes.filter((note) => note.includes('The cache is off'))).toHaveLength(1)
