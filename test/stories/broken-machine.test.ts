@@ -51,7 +51,8 @@ describe.each(ways)('%s', (name, way) => {
     const run = (out: string, given: Engine): TrainOptions => {
       const { epochs, batchSize, saveEvery, ...least } = common
       const more = way.mode === 'features' ? {} : { epochs, batchSize, saveEvery }
-      return { ...least, ...more, ...way, out: join(folder, name, out), engine: given }
+      // What looks ahead of a training does without what it cannot have.
+      return { ...least, ...more, ...way, checks: false, out: join(folder, name, out), engine: given }
     }
     const counting = shortOfMemory(0)
     await train(run('undisturbed', counting.engine))
