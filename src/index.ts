@@ -12,6 +12,7 @@ export type { GradcheckOptions, GradcheckResult } from './transfer/gradcheck.ts'
 export {
   close,
   dedupe,
+  dryRun,
   embed,
   embedRows,
   evaluate,

@@ -124,8 +124,11 @@ export function showProgress(options: ProgressOptions): Progress {
           named.add(event.path)
           return say(`left out: ${inertName(event.path)}: ${event.reason}`)
         }
+        case 'check':
+          return say(`${event.ok ? 'check' : 'LOOK '}  ${event.message}`)
         case 'note':
           return say(event.message)
+        case 'step':
         case 'saved':
           return
       }

@@ -23,6 +23,7 @@ import type {
   Inputs,
   MergeOptions,
   MergeResult,
+  Outlook,
   Prediction,
   PredictOptions,
   SearchOptions,
@@ -35,6 +36,7 @@ import type {
 /** What the commands call. */
 export interface Verbs {
   train(options: TrainOptions): Promise<TrainResult>
+  dryRun(options: TrainOptions): Promise<Outlook>
   predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
   embedRows(model: string, inputs: Inputs, options: Omit<EmbedOptions, 'out'>): AsyncIterable<EmbedRow>
@@ -49,13 +51,14 @@ export interface Verbs {
   fileStats(inputs: readonly string[], options: DataOptions): AsyncIterable<FileStats>
   splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
-  gradcheck(options: GradcheckOptions): Promise<GradcheckResult>
   exportModel(model: string, options: ExportOptions): Promise<ExportResult>
+  gradcheck(options: GradcheckOptions): Promise<GradcheckResult>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
 export const verbs: Verbs = {
   train: async (options) => (await import('../transfer/train.ts')).train(options),
+  dryRun: async (options) => (await import('../transfer/train.ts')).dryRun(options),
   async *predict(model, inputs, options) {
     yield* (await import('../transfer/predict.ts')).predict(model, inputs, options)
   },
@@ -76,6 +79,6 @@ export const verbs: Verbs = {
   },
   splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
-  gradcheck: async (options) => (await import('../transfer/gradcheck.ts')).gradcheck(options),
   exportModel: async (model, options) => (await import('../transfer/export.ts')).exportModel(model, options),
+  gradcheck: async (options) => (await import('../transfer/gradcheck.ts')).gradcheck(options),
 }

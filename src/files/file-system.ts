@@ -45,6 +45,8 @@ export interface FileSystem {
   facts(path: string): Promise<FileFacts>
   /** The path with all links resolved. */
   realPath(path: string): Promise<string>
+  /** What is free for this user on the disk that holds this path. */
+  freeBytes(path: string): Promise<number>
 }
 
 /** The real disk. */
@@ -67,6 +69,10 @@ export const diskFileSystem: FileSystem = {
     return factsOf(await node.stat(path))
   },
   realPath: (path) => node.realpath(path),
+  async freeBytes(path) {
+    const { bavail, bsize } = await node.statfs(path)
+    return bavail * bsize
+  },
 }
 
 let current: FileSystem = diskFileSystem

@@ -1,12 +1,33 @@
 // Metrics of one-of-many classification, in float64 and in a fixed order.
 import { exp, log } from '../exact-math.ts'
+import type { EpochRecord } from './events.ts'
 
 export interface Metrics {
   /** Mean cross-entropy against the hard labels. */
   readonly loss: number
   /** Share of pictures whose largest output is their class, 0…1. */
   readonly accuracy: number
+  /** Share of pictures whose class is among the largest outputs, as many as `topCount` says. */
+  readonly topAccuracy: number
+  /** Mean of the classes' accuracies: each class counts alike. */
+  readonly balancedAccuracy: number
+  /** Mean of the classes' F1. */
+  readonly macroF1: number
   readonly count: number
+}
+
+/** Outputs of a network beside what they should have been. */
+export interface LabelledOutputs {
+  /** [labels.length, classes] */
+  readonly logits: Float32Array
+  readonly labels: Int32Array
+  /** Pictures that they are of. */
+  readonly paths: readonly string[]
+}
+
+/** How many of the largest outputs the top-k accuracy looks at: 5, or 2 where that would be nearly all classes. */
+export function topCount(classes: number): number {
+  return classes > 5 ? 5 : Math.min(2, classes)
 }
 
 /** Index of the largest value; the first of equal ones; -1 when a value is not a number. */
@@ -47,11 +68,67 @@ export function countCorrect(logits: Float32Array, labels: Int32Array, classes: 
   return correct
 }
 
-/** Loss and accuracy of logits [count, classes]. */
+/** Whether the label's output is among the `most` largest; of equal ones the first counts as larger. */
+function isAmongLargest(logits: Float32Array, label: number, most: number): boolean {
+  const own = logits[label] ?? Number.NaN
+  let before = 0
+  for (const [index, value] of logits.entries()) {
+    if (Number.isNaN(value)) return false
+    if (value > own || (value === own && index < label)) before++
+  }
+  return before < most
+}
+
+/** Metrics of logits [count, classes]. Classes without a picture count in none of the means over classes. */
 export function metricsOf(logits: Float32Array, labels: Int32Array, classes: number): Metrics {
+  const most = topCount(classes)
+  const images = new Float64Array(classes)
+  const predicted = new Float64Array(classes)
+  const right = new Float64Array(classes)
+  const add = (counts: Float64Array, label: number) => {
+    counts[label] = (counts[label] ?? 0) + 1
+  }
   let loss = 0
-  for (const [row, label] of labels.entries())
-    loss += crossEntropy(logits.subarray(row * classes, (row + 1) * classes), label)
+  let amongLargest = 0
+  for (const [row, label] of labels.entries()) {
+    const own = logits.subarray(row * classes, (row + 1) * classes)
+    loss += crossEntropy(own, label)
+    if (isAmongLargest(own, label, most)) amongLargest++
+    const guess = argmax(own)
+    add(images, label)
+    if (guess >= 0) add(predicted, guess)
+    if (guess === label) add(right, label)
+  }
   const count = labels.length
-  return { loss: loss / count, accuracy: countCorrect(logits, labels, classes) / count, count }
+  const accuracies: number[] = []
+  const f1s: number[] = []
+  for (const [label, of] of images.entries()) {
+    const hits = right[label] ?? 0
+    if (of > 0) accuracies.push(hits / of)
+    const seen = of + (predicted[label] ?? 0)
+    if (seen > 0) f1s.push((2 * hits) / seen)
+  }
+  return {
+    loss: loss / count,
+    accuracy: right.reduce((sum, hits) => sum + hits, 0) / count,
+    topAccuracy: amongLargest / count,
+    balancedAccuracy: mean(accuracies),
+    macroF1: mean(f1s),
+    count,
+  }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
+}
+
+/** What an epoch's record says of its validation. */
+export function validationRecord(metrics: Metrics): Pick<EpochRecord, `validation${string}` & keyof EpochRecord> {
+  return {
+    validationLoss: metrics.loss,
+    validationAccuracy: metrics.accuracy,
+    validationTopAccuracy: metrics.topAccuracy,
+    validationBalancedAccuracy: metrics.balancedAccuracy,
+    validationMacroF1: metrics.macroF1,
+  }
 }

@@ -11,9 +11,9 @@ export type Phase =
   | 'evaluate'
   | 'predict'
   | 'embed'
+  | 'search'
   | 'burn-in'
   | 'gradcheck'
-  | 'search'
 
 /** One line of `history.csv`. Rates and losses are plain numbers, accuracies 0…1. */
 export interface EpochRecord {
@@ -23,6 +23,10 @@ export interface EpochRecord {
   readonly trainAccuracy: number
   readonly validationLoss: number
   readonly validationAccuracy: number
+  /** Of the largest outputs, as many as `topCount` says. */
+  readonly validationTopAccuracy: number
+  readonly validationBalancedAccuracy: number
+  readonly validationMacroF1: number
   readonly seconds: number
 }
 
@@ -42,7 +46,21 @@ export type WorkEvent =
       readonly total: number
       readonly detail?: string
     }
+  /** Something was looked at before training; `ok: false` deserves a look. */
+  | { readonly type: 'check'; readonly name: string; readonly ok: boolean; readonly message: string }
   | { readonly type: 'phaseEnd'; readonly phase: Phase }
+  /** A step of a training was made, or left out because a number was not finite. */
+  | {
+      readonly type: 'step'
+      readonly phase: Phase
+      readonly epoch: number
+      /** In the epoch, from 1. */
+      readonly step: number
+      /** Mean over the pictures of the step, with smoothing and weights of classes. */
+      readonly loss: number
+      readonly gradientNorm: number
+      readonly learningRate: number
+    }
   | ({ readonly type: 'epoch'; readonly epochs: number; readonly best: boolean } & EpochRecord)
   /** A picture that cannot be used, named once. */
   | { readonly type: 'bad'; readonly path: string; readonly reason: string }

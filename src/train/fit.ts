@@ -5,10 +5,11 @@ import { endOf, type Moment, rateAt, type Schedule } from '../optim/schedule.ts'
 import type { Updater } from '../optim/updater.ts'
 import type { WeightAverage } from '../optim/weight-average.ts'
 import type { Runner } from '../runtime/runner.ts'
-import type { Metrics } from './classification.ts'
+import { type Metrics, validationRecord } from './classification.ts'
 import { Diverged, divergenceError, findingOf, MOST_LOWERED, MOST_SKIPPED, type OnNan } from './divergence.ts'
 import type { EpochRecord, Listener, Phase } from './events.ts'
 import type { ForwardTraces } from './forward-traces.ts'
+import type { StepObserver } from './observer.ts'
 import { epochBegun, nothingDone, type Progress, type RunningEpoch } from './progress.ts'
 import { gatherGradient, type TrainingBatch } from './step.ts'
 import type { TimeBudget } from './time-budget.ts'
@@ -50,6 +51,7 @@ export interface FitOptions {
   /** Hears how long the workers computed. */
   readonly onComputed?: (milliseconds: number) => void
   readonly listener?: Listener | undefined
+  readonly observer?: StepObserver | undefined
 }
 
 /** Who keeps what must not be lost. Weights and optimiser are as the progress says when it is asked. */
@@ -171,7 +173,11 @@ async function trainEpoch(
         const made = progress.stepsDone - progress.stepsSkipped
         updater.setStep(rate, made, momentum, progress.epochsDone)
         average?.setStep(made)
+        const step = running.steps + 1
+        const watcher = options.observer?.wants(epoch, step) ? options.observer : undefined
+        await watcher?.before()
         await updater.update(average ? [average.program] : [])
+        await watcher?.after({ epoch, step, stepsDone: progress.stepsDone + 1 })
       } else {
         traces.undo()
         await updater.discard()
@@ -183,6 +189,8 @@ async function trainEpoch(
       progress = afterStep(progress, running, finding !== undefined)
       await advance(progress)
       budget.progressed()
+      const { loss, gradientNorm } = gathered
+      listener?.({ type: 'step', phase, epoch, step: running.steps, loss, gradientNorm, learningRate: rate })
       listener?.({
         type: 'progress',
         phase,
@@ -245,8 +253,7 @@ async function closeEpoch(options: FitOptions, progress: Progress): Promise<Prog
       learningRate: rate,
       trainLoss: lossSum / seen,
       trainAccuracy: correct / seen,
-      validationLoss: validation.loss,
-      validationAccuracy: validation.accuracy,
+      ...validationRecord(validation),
       seconds: seconds + (performance.now() - validatingSince) / 1000,
     }
     const best = isBetter(

@@ -77,7 +77,15 @@ export function progressFromJson(value: JsonValue | undefined): Progress | undef
 
 const countNames = ['epochsDone', 'stepsDone', 'stepsSkipped', 'skippedInARow', 'timesLowered', 'bestEpoch'] as const
 const runningNames = ['steps', 'pictures', 'seen', 'lossSum', 'correct', 'rate', 'seconds'] as const
-const metricNames = ['trainLoss', 'trainAccuracy', 'validationLoss', 'validationAccuracy'] as const
+const metricNames = [
+  'trainLoss',
+  'trainAccuracy',
+  'validationLoss',
+  'validationAccuracy',
+  'validationTopAccuracy',
+  'validationBalancedAccuracy',
+  'validationMacroF1',
+] as const
 
 function recordOf(entry: JsonObject): EpochRecord | undefined {
   const numbers = numbersOf(entry, ['epoch', 'learningRate', 'seconds'])

@@ -4,12 +4,13 @@ import type { Runner } from '../runtime/runner.ts'
 import { countCorrect } from './classification.ts'
 import { targetsOfLabels } from './targets.ts'
 
-/** Pictures or vectors that go through the network together. `write` puts them into the runner's input. */
+/** Pictures or vectors that go through the network together. */
 export interface TrainingBatch {
   readonly labels: Int32Array
   /** Files in the batch, for messages. */
   readonly names: () => readonly string[]
-  write(): void
+  /** Puts them, or only the first ones, into the input of the runner in training, or of another one of the same network. */
+  write(into?: Runner, pictures?: number): void
 }
 
 /** What a step found out, before anything was changed by it. */

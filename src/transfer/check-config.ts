@@ -86,6 +86,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   onNan: oneOf('stop', 'skip', 'lower-lr'),
   saveEvery: text,
   keepCheckpoints: whole(1),
+  monitor: oneOf('off', 'light', 'full'),
+  tensorboard: flag,
   seed: whole(0),
   onError: oneOf('skip', 'stop'),
   maxBad: between(0, 100),

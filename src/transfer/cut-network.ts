@@ -16,7 +16,6 @@ import type { PlanOptions, TrainingMode } from '../runtime/plan.ts'
 import { createRunner, runnerBytes } from '../runtime/runner.ts'
 import { elementCount } from '../tensor/shape.ts'
 import { batchPieces } from '../train/batch-pieces.ts'
-import { metricsOf } from '../train/classification.ts'
 import { version } from '../version.ts'
 import { openActivationStore } from './activation-store.ts'
 import { type ActivationSource, activations } from './activations.ts'
@@ -76,7 +75,8 @@ export async function openCutNetwork(
   const folder = wanted === null || wanted === 'memory' ? undefined : wanted
   const size = options.cacheSize ?? config.cacheSize
   const mostBytes = size ?? (folder === undefined ? cacheDefaults.memoryBytes : cacheDefaults.folderBytes)
-  if (variants === null)
+  // Whoever asked for nothing need not hear why it does little.
+  if (variants === null && wanted !== null)
     note(
       `--augment ${config.augment} makes each training picture anew in each epoch, so only those for validation are kept; --cache-variants 8 would make 8 of each, and keep them.`,
     )
@@ -126,6 +126,7 @@ export async function openCutNetwork(
 
   return {
     training: runner,
+    cache: { entryBytes: floats * 4, mostBytes: Math.min(mostBytes, size ?? cacheDefaults.memoryBytes) },
 
     async features(samples, { split, knownBad, onBad }) {
       const width = channelsOf(layerNamed(upper, upper.features).shape)
@@ -184,7 +185,8 @@ export async function openCutNetwork(
         yield {
           labels: labelsOf(data.train, batch.indices),
           names: () => batch.indices.map((index) => data.train[index]?.path ?? ''),
-          write: () => runner.writeFloats(batch.values),
+          write: (into = runner, pictures = batch.indices.length) =>
+            into.writeFloats(batch.values.subarray(0, pictures * floats)),
         }
       }
     },
@@ -207,7 +209,11 @@ export async function openCutNetwork(
         logits.set(watcher.read(upper.output, batch.indices.length), seen.length * classes)
         seen.push(...batch.indices)
       }
-      return metricsOf(logits.subarray(0, seen.length * classes), labelsOf(data.validation, seen), classes)
+      return {
+        logits: logits.subarray(0, seen.length * classes),
+        labels: labelsOf(data.validation, seen),
+        paths: seen.map((index) => data.validation[index]?.path ?? ''),
+      }
     },
 
     close: () => runners.close(),

@@ -2,38 +2,45 @@ import { loadBatches } from '../data/loader.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
 import type { Sample } from '../data/sample.ts'
 import type { Runner } from '../runtime/runner.ts'
-import { type Metrics, metricsOf } from '../train/classification.ts'
+import type { LabelledOutputs } from '../train/classification.ts'
 import type { Timing } from './extract-features.ts'
 
 /** Pictures that were decoded before, one after the other, with their labels. */
 export interface DecodedPictures {
   readonly bytes: Uint8Array
   readonly labels: Int32Array
+  readonly paths: readonly string[]
 }
 
-/** Loss and accuracy of a prepared runner on labelled pictures, decoded before or to be decoded now. */
+/** What a prepared runner makes of labelled pictures, decoded before or to be decoded now. */
 export async function evaluatePictures(
   runner: Runner,
   pictures: DecodedPictures | readonly Sample[],
   preprocessing: Preprocessing,
   classes: number,
   { signal, timing }: { signal?: AbortSignal | undefined; timing?: Timing },
-): Promise<Metrics> {
+): Promise<LabelledOutputs> {
   const chunks: Float32Array[] = []
   const labels: number[] = []
-  const forward = async (bytes: Uint8Array, batchLabels: Int32Array): Promise<void> => {
+  const paths: string[] = []
+  const forward = async (bytes: Uint8Array, batchLabels: Int32Array, batchPaths: readonly string[]): Promise<void> => {
     runner.writeBytes(bytes)
     const startedAt = performance.now()
     await runner.run(batchLabels.length, { signal })
     if (timing) timing.computeMs += performance.now() - startedAt
     chunks.push(runner.read(runner.graph.output, batchLabels.length))
     labels.push(...batchLabels)
+    paths.push(...batchPaths)
   }
   if ('bytes' in pictures) {
     const pictureBytes = preprocessing.width * preprocessing.height * 3
     for (let at = 0; at < pictures.labels.length; at += runner.images) {
       const end = Math.min(at + runner.images, pictures.labels.length)
-      await forward(pictures.bytes.subarray(at * pictureBytes, end * pictureBytes), pictures.labels.subarray(at, end))
+      await forward(
+        pictures.bytes.subarray(at * pictureBytes, end * pictureBytes),
+        pictures.labels.subarray(at, end),
+        pictures.paths.slice(at, end),
+      )
     }
   } else {
     for await (const batch of loadBatches({
@@ -43,7 +50,8 @@ export async function evaluatePictures(
       signal,
       statistics: timing?.load,
     })) {
-      await forward(batch.bytes, batch.labels)
+      const batchPaths = batch.indices.map((index) => pictures[index]?.path ?? '')
+      await forward(batch.bytes, batch.labels, batchPaths)
     }
   }
   const logits = new Float32Array(labels.length * classes)
@@ -52,5 +60,5 @@ export async function evaluatePictures(
     logits.set(chunk, at)
     at += chunk.length
   }
-  return metricsOf(logits, Int32Array.from(labels), classes)
+  return { logits, labels: Int32Array.from(labels), paths }
 }

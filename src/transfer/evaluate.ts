@@ -2,14 +2,16 @@
 import { labelledImages } from '../data/image-folder.ts'
 import { RegraftError } from '../errors.ts'
 import { loadModel } from '../model/load.ts'
-import { argmax, metricsOf, softmax } from '../train/classification.ts'
+import { argmax, softmax } from '../train/classification.ts'
+import { evaluationOf } from '../train/evaluation.ts'
+import { writeEvaluation } from './evaluation-files.ts'
 import { imageOutputs } from './extract-features.ts'
 import type { EvaluateOptions, EvaluateResult } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { type Judged, storeThreshold, thresholdFor } from './threshold.ts'
 
 /**
- * Accuracy, loss, confusion and speed on a folder per class; the folders' names are the model's labels.
+ * All that can be said of a model on a folder per class, and its speed; the folders' names are the model's labels.
  * @throws RegraftError 'data' for a folder that is none of the model's classes, and for a precision that no threshold reaches
  */
 export async function evaluate(model: string, data: string, options: EvaluateOptions): Promise<EvaluateResult> {
@@ -47,27 +49,27 @@ export async function evaluate(model: string, data: string, options: EvaluateOpt
     const seconds = (performance.now() - startedAt) / 1000
     const truth = Int32Array.from(outputs.indices, (index) => set.samples[index]?.label ?? 0)
     if (truth.length === 0) throw new RegraftError('data', `None of the pictures in ${data} can be read.`)
-    const { loss, accuracy, count } = metricsOf(outputs.values, truth, labels.length)
-    const confusion = labels.map(() => new Array<number>(labels.length).fill(0))
-    const judged: Judged[] = []
-    for (const [row, label] of truth.entries()) {
-      const logits = outputs.values.subarray(row * labels.length, (row + 1) * labels.length)
-      const predicted = argmax(logits)
-      judged.push({ score: softmax(logits)[predicted] ?? 0, right: predicted === label })
-      const counts = confusion[label]
-      if (counts && predicted >= 0) counts[predicted] = (counts[predicted] ?? 0) + 1
-    }
-    const classes = labels.map((name, label) => {
-      const images = truth.reduce((sum, actual) => sum + (actual === label ? 1 : 0), 0)
-      return { name, images, accuracy: images > 0 ? (confusion[label]?.[label] ?? 0) / images : null }
-    })
-    const result = { accuracy, loss, images: count, bad, imagesPerSecond: count / seconds, classes, confusion }
+    const paths = outputs.indices.map((index) => set.samples[index]?.path ?? '')
+    const evaluation = await evaluationOf({ logits: outputs.values, labels: truth, paths }, labels)
+    if (options.report !== undefined)
+      await writeEvaluation(options.report, evaluation, set.samples, loaded.preprocessing, signal)
+    const result = { ...evaluation, bad, imagesPerSecond: evaluation.images / seconds }
     if (options.precision === undefined) return result
-    const threshold = thresholdFor(judged, options.precision)
+    const threshold = thresholdFor(judgedOf(outputs.values, truth), options.precision)
     if (options.store) await storeThreshold(model, threshold.value)
     return { ...result, threshold }
   } finally {
     runner.close()
     session.close()
   }
+}
+
+/** How sure each label is, and whether it is right. @param logits  [labels.length, classes] */
+function judgedOf(logits: Float32Array, truth: Int32Array): readonly Judged[] {
+  const classes = logits.length / truth.length
+  return Array.from(truth, (label, row) => {
+    const own = logits.subarray(row * classes, (row + 1) * classes)
+    const predicted = argmax(own)
+    return { score: softmax(own)[predicted] ?? 0, right: predicted === label }
+  })
 }

@@ -7,6 +7,7 @@ import { penaltyStrength } from '../optim/penalty.ts'
 import { createUpdater, updaterBytes } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
+import { metricsOf } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import { withAdaptedStatistics } from './adapt-statistics.ts'
 import { openCutNetwork } from './cut-network.ts'
@@ -90,12 +91,18 @@ export async function fineTune(given: Work): Promise<Outcome> {
       changing,
       counters,
       pictures: trainCount,
+      probe: (stop) => network.batches(1, 0, vectors, stop),
       batches: (epoch, from, stop) => counted(network.batches(epoch, from, vectors, stop), statistics, counters),
-      validate: (stop) => network.validate(vectors, stop),
+      async validate(stop) {
+        const { logits, labels } = await network.validate(vectors, stop)
+        return metricsOf(logits, labels, classes)
+      },
       weights: () => readTensors(session.store, names),
       onBest: (weights, counts) =>
         saveBest(out, withWeights(model, session, weights, counts), { training: trainingRecord(work) }),
     })
+    await loadTensors(session.store, best)
+    const validation = await network.validate(vectors, signal)
     const trained = withWeights(model, session, best, bestCounters)
     return {
       weights: trained.tensors,
@@ -103,6 +110,7 @@ export async function fineTune(given: Work): Promise<Outcome> {
       history: progress.history,
       bestEpoch: progress.bestEpoch,
       stopped,
+      validation,
       images: { train: trainCount, val: vectors.validation.labels.length },
     }
   } finally {
@@ -110,7 +118,8 @@ export async function fineTune(given: Work): Promise<Outcome> {
   }
 }
 
-async function freshHead(graph: Graph, seed: number): Promise<ReadonlyMap<string, HostTensor>> {
+/** A head of random weights. */
+export async function freshHead(graph: Graph, seed: number): Promise<ReadonlyMap<string, HostTensor>> {
   const { initialWeights } = await import('../model/initialise.ts')
   const all = await initialWeights({ ...graph, layers: graph.layers.filter((layer) => layer.stage === 'head') }, seed)
   return new Map(
@@ -130,8 +139,8 @@ async function* counted(
   for await (const batch of batches) {
     yield {
       ...batch,
-      write() {
-        batch.write()
+      write(...given) {
+        batch.write(...given)
         for (const layer of statistics) {
           const name = `${layer}.num_batches_tracked`
           counters.set(name, (counters.get(name) ?? 0) + 1)

@@ -15,7 +15,7 @@ import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
 import { balancedOrder } from '../train/balanced-order.ts'
 import { batchPieces } from '../train/batch-pieces.ts'
-import { type Metrics, metricsOf } from '../train/classification.ts'
+import type { LabelledOutputs } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import { targetsOfLabels } from '../train/targets.ts'
 import { type Opened, opened } from './opened.ts'
@@ -39,8 +39,12 @@ export interface HeadTrainer {
   readonly store: ReturnType<typeof createParameters>
   /** Batches of one epoch in the order drawn from the seed, or parts of them. @param from  vectors that are passed already */
   batches(epoch: number, from: number): AsyncIterable<TrainingBatch>
-  /** Metrics of the folded head on raw vectors. */
-  evaluate(vectors: Vectors, signal: AbortSignal | undefined): Promise<Metrics>
+  /** What a folded head, the one as it is now when left out, makes of raw vectors. */
+  evaluate(
+    vectors: Vectors,
+    signal: AbortSignal | undefined,
+    weights?: ReadonlyMap<string, HostTensor>,
+  ): Promise<LabelledOutputs>
   /** Weights for raw features, by parameter name. */
   folded(): Map<string, HostTensor>
   close(): void
@@ -139,17 +143,17 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
         yield {
           labels: batchLabels,
           names: () => Array.from(members, (index) => vectors.paths[index] ?? ''),
-          write() {
-            const values = new Float32Array(members.length * width)
-            for (const [row, index] of members.entries())
+          write(into = runner, count = members.length) {
+            const values = new Float32Array(count * width)
+            for (const [row, index] of members.subarray(0, count).entries())
               values.set(inputs.subarray(index * width, (index + 1) * width), row * width)
-            runner.writeFloats(values)
+            into.writeFloats(values)
           },
         }
       }
     },
-    async evaluate(raw, stop) {
-      await loadTensors(rawStore, folded())
+    async evaluate(raw, stop, weights = folded()) {
+      await loadTensors(rawStore, weights)
       await rawRunner.prepare(stop)
       const logits = new Float32Array(raw.labels.length * classes)
       for (let at = 0; at < raw.labels.length; at += CHUNK) {
@@ -158,7 +162,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
         await rawRunner.run(count, { signal: stop })
         logits.set(rawRunner.read(graph.output, count), at * classes)
       }
-      return metricsOf(logits, raw.labels, classes)
+      return { logits, labels: raw.labels, paths: raw.paths }
     },
     close: () => all.close(),
   }

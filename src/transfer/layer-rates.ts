@@ -12,9 +12,9 @@ import { trainableLayers, trainableParameters } from './trainable.ts'
 /** How the parameters of a network differ in what a step does to them. */
 export interface LayerRates {
   /** Multiplies the rate. */
-  readonly rateScale: (parameter: Parameter) => number
+  readonly rateScale: (parameter: Pick<Parameter, 'name'>) => number
   /** Epochs in which it does not change yet. */
-  readonly waits: (parameter: Parameter) => number
+  readonly waits: (parameter: Pick<Parameter, 'name'>) => number
 }
 
 /**
@@ -61,7 +61,7 @@ function unitOf(graph: Graph, { name, stage, block }: Layer): string {
 function rateScales(
   units: ReadonlyMap<string, number>,
   { lr, layerDecay }: Pick<TrainConfig, 'lr' | 'layerDecay'>,
-): (parameter: Parameter) => number {
+): (parameter: Pick<Parameter, 'name'>) => number {
   const { head, first } = parseRates(lr)
   const last = Math.max(...units.values())
   const factor = first === undefined ? (layerDecay ?? 1) : pow(first / head, 1 / Math.max(1, last))
@@ -75,7 +75,7 @@ function rateScales(
 function waitingEpochs(
   units: ReadonlyMap<string, number>,
   { gradual, epochs }: Pick<TrainConfig, 'gradual' | 'epochs'>,
-): (parameter: Parameter) => number {
+): (parameter: Pick<Parameter, 'name'>) => number {
   const last = Math.max(...units.values())
   const each = gradual ?? 0
   if (last * each >= epochs)

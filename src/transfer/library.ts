@@ -19,6 +19,7 @@ import type {
   Inputs,
   MergeOptions,
   MergeResult,
+  Outlook,
   Prediction,
   PredictOptions,
   SearchOptions,
@@ -51,6 +52,11 @@ export async function close(): Promise<void> {
 /** Trains a classifier of an image folder's classes; see `TrainOptions`. */
 export function train(options: EngineOptional<TrainOptions>): Promise<TrainResult> {
   return training.train(withEngine(options))
+}
+
+/** Looks ahead at what `train` would do and cost, and leaves nothing behind. */
+export function dryRun(options: EngineOptional<TrainOptions>): Promise<Outlook> {
+  return training.dryRun(withEngine(options))
 }
 
 /** Classifies files, folders and lists of paths: one row per input, in their order. */
@@ -104,12 +110,12 @@ export function evaluate(
   return evaluation.evaluate(model, data, withEngine(options))
 }
 
-/** Compares the gradients of a network with centred differences in float64; see `GradcheckOptions`. */
-export function gradcheck(options: EngineOptional<checking.GradcheckOptions> = {}): Promise<checking.GradcheckResult> {
-  return checking.gradcheck(withEngine(options))
-}
-
 /** Writes a model in another format, read back and compared before it is left there. */
 export function exportModel(model: string, options: EngineOptional<ExportOptions>): Promise<ExportResult> {
   return exporting.exportModel(model, withEngine(options))
+}
+
+/** Compares the gradients of a network with centred differences in float64; see `GradcheckOptions`. */
+export function gradcheck(options: EngineOptional<checking.GradcheckOptions> = {}): Promise<checking.GradcheckResult> {
+  return checking.gradcheck(withEngine(options))
 }

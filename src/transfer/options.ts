@@ -3,6 +3,7 @@ import type { Engine } from '../kernels/engine.ts'
 import type { OptimiserName } from '../optim/optimisers.ts'
 import type { ScheduleName } from '../optim/schedule.ts'
 import type { OnNan } from '../train/divergence.ts'
+import type { Evaluation } from '../train/evaluation.ts'
 import type { Listener } from '../train/events.ts'
 import type { VectorType } from '../vectors/vector-table.ts'
 import type { VectorFormat } from '../vectors/write-table.ts'
@@ -29,6 +30,9 @@ export interface WorkOptions {
 
 /** Which training pictures an epoch has: all of them, or as many in which all classes come equally often. */
 export type Sampler = 'all' | 'balanced'
+
+/** What is watched of a network in training: nothing, the size of updates, or activations and gradients too. */
+export type Monitoring = 'off' | 'light' | 'full'
 
 export type TrainMode = 'features' | 'head' | 'finetune'
 
@@ -124,13 +128,29 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** The newest checkpoints that are kept; the last one between two epochs is kept besides. */
   readonly keepCheckpoints?: number
   readonly allowBuildChange?: boolean
+  /** Whether to look ahead for a few seconds before training; true when left out. Changes no result. */
+  readonly checks?: boolean
+  /** Files in `monitor/` of the run; changes no result. */
+  readonly monitor?: Monitoring
+  /** An event file for TensorBoard in `tensorboard/` of the run. */
+  readonly tensorboard?: boolean
 }
 
 export interface TrainResult {
   readonly out: string
   readonly classes: readonly string[]
-  readonly best: { readonly epoch: number; readonly valAccuracy: number; readonly valLoss: number }
+  readonly best: {
+    readonly epoch: number
+    readonly valAccuracy: number
+    readonly valLoss: number
+    /** Of the largest outputs: 5, or 2 with five classes or fewer. */
+    readonly valTopAccuracy: number
+    readonly valBalancedAccuracy: number
+    readonly valMacroF1: number
+  }
   readonly final: { readonly valAccuracy: number; readonly valLoss: number; readonly trainAccuracy: number }
+  /** Whether the best epoch overfits, and what to do; absent when no epoch was finite. */
+  readonly gap?: Gap
   readonly test?: { readonly accuracy: number; readonly loss: number; readonly images: number }
   readonly images: { readonly train: number; readonly val: number; readonly bad: number }
   readonly seconds: { readonly total: number; readonly decode: number; readonly compute: number }
@@ -138,6 +158,53 @@ export interface TrainResult {
   readonly stopped?: string
   /** Best accuracy is below `minAccuracy`; everything was written. */
   readonly belowMinimum: boolean
+}
+
+/** Something that was looked at before a training. */
+export interface Check {
+  readonly name: string
+  /** false: a person should look at it. Training goes on all the same. */
+  readonly ok: boolean
+  /** In words; what trains is a table below a line. */
+  readonly message: string
+}
+
+/** What can be said before a training. */
+export interface Outlook {
+  readonly checks: readonly Check[]
+  /** By block of the network, in its order. */
+  readonly trains: readonly {
+    readonly name: string
+    readonly parameters: number
+    readonly training: number
+    /** Learning rate; 0 where the head is solved, null where nothing trains. */
+    readonly rate: number | null
+  }[]
+  /** To come, for all epochs; null where it could not be tried. */
+  readonly seconds: number | null
+  /** Of these: computing features once, training the head alone, epochs, and what comes after them. */
+  readonly secondsBy: {
+    readonly features: number
+    readonly head: number
+    readonly epochs: number
+    readonly end: number
+  } | null
+  /** Largest memory of the process. */
+  readonly memoryBytes: number
+  readonly diskBytes: number
+}
+
+/** How much better an epoch is on pictures that it has learnt from. */
+export interface Gap {
+  readonly epoch: number
+  /** Training accuracy less validation accuracy. Augmentation makes training pictures harder, so it may be below zero. */
+  readonly accuracy: number
+  /** Validation loss less training loss. */
+  readonly loss: number
+  /** overfitting: learnt by heart; underfitting: not learnt enough; fitting: neither is to be seen. */
+  readonly meaning: 'overfitting' | 'underfitting' | 'fitting'
+  /** A sentence or two for a person. */
+  readonly advice: string
 }
 
 /** Files, folders, patterns, lists of paths and manifests, known beforehand or as they come. */
@@ -273,24 +340,20 @@ export interface DedupeResult {
   readonly copies: number
 }
 
+export interface EvaluateResult extends Evaluation {
+  /** Where a precision was asked for: the smallest probability that reaches it, and what holds from there on. */
+  readonly threshold?: { readonly value: number; readonly precision: number; readonly coverage: number }
+  readonly bad: number
+  readonly imagesPerSecond: number
+}
+
 export interface EvaluateOptions extends PredictOptions {
+  /** Folder to write the evaluation's files to: numbers for programs, pictures for people. */
+  readonly report?: string
   /** Find the probability from which on this share of the labels is right. */
   readonly precision?: number
   /** Write it into the model's folder: what is less probable is called unknown from then on. */
   readonly store?: boolean
-}
-
-export interface EvaluateResult {
-  /** Where a precision was asked for: the smallest probability that reaches it, and what holds from there on. */
-  readonly threshold?: { readonly value: number; readonly precision: number; readonly coverage: number }
-  readonly accuracy: number
-  readonly loss: number
-  readonly images: number
-  readonly bad: number
-  readonly imagesPerSecond: number
-  readonly classes: readonly { readonly name: string; readonly images: number; readonly accuracy: number | null }[]
-  /** Rows: true class; columns: predicted class. */
-  readonly confusion: readonly (readonly number[])[]
 }
 
 export type ExportFormat = 'onnx' | 'safetensors'

@@ -1,5 +1,5 @@
 import type { Runner } from '../runtime/runner.ts'
-import type { Metrics } from '../train/classification.ts'
+import type { LabelledOutputs } from '../train/classification.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import type { BothVectors, FeaturePass } from './train-vectors.ts'
 
@@ -7,6 +7,8 @@ import type { BothVectors, FeaturePass } from './train-vectors.ts'
 export interface PictureNetwork {
   /** What trains, planned with gradients. */
   readonly training: Runner
+  /** What is kept of each picture, and how much of it at most; absent when each is computed each time. */
+  readonly cache?: { readonly entryBytes: number; readonly mostBytes: number }
   /** The features with the weights of before training. */
   readonly features: FeaturePass
   /**
@@ -19,7 +21,7 @@ export interface PictureNetwork {
     pictures: BothVectors,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<TrainingBatch>
-  /** Loss and accuracy on the validation pictures with the weights as they are now. */
-  validate(pictures: BothVectors, signal: AbortSignal | undefined): Promise<Metrics>
+  /** What the weights as they are now make of the validation pictures. */
+  validate(pictures: BothVectors, signal: AbortSignal | undefined): Promise<LabelledOutputs>
   close(): void
 }

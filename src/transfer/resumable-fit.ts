@@ -6,11 +6,14 @@ import type { Runner } from '../runtime/runner.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type Checkpointed, readEpochStart, tidyCheckpoints, writeCheckpoint } from '../train/checkpoint.ts'
 import type { Metrics } from '../train/classification.ts'
-import type { Phase } from '../train/events.ts'
+import type { Listener, Phase } from '../train/events.ts'
 import { type FitOptions, type FitResult, fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
 import { nothingDone, type Progress, positionName } from '../train/progress.ts'
 import { savePoints } from '../train/save-points.ts'
+import type { TrainingBatch } from '../train/step.ts'
+import { createMonitor, type Monitor } from './monitor/monitor.ts'
+import { tensorBoardLog } from './monitor/tensorboard-log.ts'
 import { parseRates } from './rates.ts'
 import { writeHistory } from './run-folder.ts'
 import { parseSaveEvery } from './save-every.ts'
@@ -33,6 +36,8 @@ export interface Trainee {
   /** Training pictures of an epoch. */
   readonly pictures: number
   readonly batches: FitOptions['batches']
+  /** Training pictures to look at, for a monitor. */
+  readonly probe: (signal: AbortSignal | undefined) => AsyncIterable<TrainingBatch>
   readonly validate: (signal: AbortSignal | undefined) => Promise<Metrics>
   /** The weights as they are now, in the form in which the best ones are kept. */
   readonly weights: () => Promise<ReadonlyMap<string, HostTensor>>
@@ -92,57 +97,98 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
   }
   if (!resumed) await save(nothingDone)
 
-  const result = await fit({
-    phase: trainee.phase,
-    runner,
-    updater,
-    average,
-    traces: forwardTraces(
-      engine,
-      changing.filter(({ spec }) => spec.kind === 'statistic'),
-      counters,
-    ),
-    classes: work.data.classes.length,
-    epochs: config.epochs,
-    pictures: trainee.pictures,
-    batchSize: config.batchSize,
-    accumulate: config.accum,
-    rate: parseRates(config.lr).head,
-    schedule: scheduleOf(config),
-    warmupEpochs: config.warmupEpochs,
-    smoothing: config.smoothing,
-    classWeights: work.classWeights,
-    patience: config.patience,
-    onNan: config.onNan,
-    batches: trainee.batches,
-    validate: trainee.validate,
-    isFinite: () => allFinite(engine, [...changing, ...(average?.places ?? [])]),
-    from: resumed?.progress,
-    keeper: {
-      due: ({ stepsDone }) => points.due(stepsDone),
-      async save(progress) {
-        if (progress.running === undefined) await writeHistory(out, progress.history)
-        await work.flushEvents()
-        await save(progress)
+  const stepsPerEpoch = Math.ceil(trainee.pictures / (config.batchSize * config.accum))
+  const tensorBoard = (options.tensorboard ?? config.tensorboard) ? tensorBoardLog(out, stepsPerEpoch) : undefined
+  const both: Listener | undefined = tensorBoard
+    ? (event) => {
+        tensorBoard.listener(event)
+        listener?.(event)
+      }
+    : listener
+  const level = options.monitor ?? config.monitor
+  let monitor: Monitor | undefined
+  try {
+    if (level !== 'off')
+      monitor = await createMonitor({
+        engine,
+        level,
+        out,
+        runner,
+        store,
+        stepsPerEpoch,
+        batch: () => firstOf(trainee.probe(work.budget.signal())),
+        note: (message) => listener?.({ type: 'note', message }),
+        onSpread: tensorBoard?.onSpread,
+      })
+    const result = await fit({
+      phase: trainee.phase,
+      runner,
+      updater,
+      average,
+      traces: forwardTraces(
+        engine,
+        changing.filter(({ spec }) => spec.kind === 'statistic'),
+        counters,
+      ),
+      classes: work.data.classes.length,
+      epochs: config.epochs,
+      pictures: trainee.pictures,
+      batchSize: config.batchSize,
+      accumulate: config.accum,
+      rate: parseRates(config.lr).head,
+      schedule: scheduleOf(config),
+      warmupEpochs: config.warmupEpochs,
+      smoothing: config.smoothing,
+      classWeights: work.classWeights,
+      patience: config.patience,
+      onNan: config.onNan,
+      batches: trainee.batches,
+      validate: trainee.validate,
+      isFinite: () => allFinite(engine, [...changing, ...(average?.places ?? [])]),
+      from: resumed?.progress,
+      keeper: {
+        due: ({ stepsDone }) => points.due(stepsDone),
+        async save(progress) {
+          if (progress.running === undefined) await writeHistory(out, progress.history)
+          await work.flushEvents()
+          await tensorBoard?.flush()
+          await save(progress)
+        },
+        async keepBest() {
+          best = await trainee.weights()
+          bestCounters = new Map(counters)
+          await trainee.onBest?.(best, bestCounters)
+        },
+        async rewind(epochsDone) {
+          const start = await readEpochStart(out, epochsDone)
+          await restore(start)
+          await updater.discard()
+          saved = undefined
+          return start.progress
+        },
       },
-      async keepBest() {
-        best = await trainee.weights()
-        bestCounters = new Map(counters)
-        await trainee.onBest?.(best, bestCounters)
+      budget: work.budget,
+      onComputed(milliseconds) {
+        work.timing.computeMs += milliseconds
       },
-      async rewind(epochsDone) {
-        const start = await readEpochStart(out, epochsDone)
-        await restore(start)
-        await updater.discard()
-        saved = undefined
-        return start.progress
-      },
-    },
-    budget: work.budget,
-    onComputed(milliseconds) {
-      work.timing.computeMs += milliseconds
-    },
-    listener,
-  })
-  return { ...result, best, bestCounters }
+      listener: both,
+      observer: monitor,
+    })
+    await monitor?.flush()
+    return { ...result, best, bestCounters }
+  } catch (error) {
+    // The first error is the one to report.
+    await monitor?.flush().catch(() => undefined)
+    throw error
+  } finally {
+    monitor?.close()
+  }
+}
+
+/** Nobody waits for what comes after it. */
+async function firstOf<T>(items: AsyncIterable<T>): Promise<T | undefined> {
+  const iterator = items[Symbol.asyncIterator]()
+  const { value, done } = await iterator.next()
+  iterator.return?.().catch(() => undefined)
+  return done ? undefined : value
 }

@@ -8,6 +8,7 @@ import { createFolder, listFolder, pathFacts, removeFolder } from '../files/fold
 import { readTextLimited } from '../files/read-file.ts'
 import { readJson, writeJson } from '../files/strict-json.ts'
 import { withoutTemporaryNames } from '../files/temporary-names.ts'
+import { topCount } from '../train/classification.ts'
 import type { EpochRecord } from '../train/events.ts'
 import { checkConfig } from './check-config.ts'
 import type { DataRecord } from './data-record.ts'
@@ -17,11 +18,8 @@ import type { TrainConfig } from './train-defaults.ts'
 const MAX_CONFIG_BYTES = 1 << 20
 const MAX_BAD_BYTES = 2 ** 28
 
-/**
- * Makes the folder of a new run.
- * @throws RegraftError 'usage' when it is not empty and may not be overwritten
- */
-export async function startRun(out: string, overwrite: boolean): Promise<void> {
+/** @throws RegraftError 'usage' when the folder of a new run is not empty and may not be overwritten */
+export async function refuseTaken(out: string, overwrite: boolean): Promise<void> {
   const facts = await pathFacts(out)
   if (facts !== undefined && facts.kind !== 'folder')
     throw new RegraftError('usage', `--out ${out} is a file, not a folder.`, { file: out })
@@ -40,15 +38,24 @@ export async function startRun(out: string, overwrite: boolean): Promise<void> {
         `--out ${out} holds files that are not a run's (${foreign.slice(0, 3).join(', ')}); it is not overwritten. Choose another folder.`,
         { file: out },
       )
-    await removeFolder(out)
   }
+}
+
+/** Makes the folder of a new run, in the place of a former one; see `refuseTaken`. */
+export async function startRun(out: string, overwrite: boolean): Promise<void> {
+  // Once more: it may have been taken meanwhile.
+  await refuseTaken(out, overwrite)
+  if ((await pathFacts(out)) !== undefined && (await listFolder(out)).length > 0) await removeFolder(out)
   await createFolder(out)
 }
 
 /** What a run writes, as paths in its folder. */
 const runFiles = [
-  /^(config\.yaml|(manifest|metrics)\.json|(split|events|bad)\.jsonl|history\.csv)$/,
+  /^(config\.yaml|(manifest|metrics)\.json|(split|events|bad)\.jsonl|history\.csv|curves\.svg)$/,
   /^best(\.new|\.old)?\/((config|regraft)\.json|(model|head|golden)\.safetensors)$/,
+  /^evaluation(-test)?\/(evaluation\.json|(classes|confusion)\.csv|(confusion|calibration|mistakes)\.svg)$/,
+  /^monitor\/(updates\.(csv|svg)|histograms\.jsonl|(activations|gradients)\.svg|filters\.png)$/,
+  /^tensorboard\/events\.out\.tfevents\.\d+\.regraft$/,
   /^checkpoints\/epoch-\d+(-step-\d+)?\/((manifest|state)\.json|(weights|optimiser|best)\.safetensors)$/,
 ]
 
@@ -153,11 +160,16 @@ export function writeHistory(out: string, history: readonly EpochRecord[]): Prom
       number(r.validationLoss),
       number(r.validationAccuracy),
       r.seconds.toFixed(2),
+      number(r.validationTopAccuracy),
+      number(r.validationBalancedAccuracy),
+      number(r.validationMacroF1),
+      number(r.trainAccuracy - r.validationAccuracy),
     ].join(','),
   )
+  const further = 'val_top_k,val_balanced_accuracy,val_macro_f1,gap'
   return writeFileAtomic(
     path.join(out, 'history.csv'),
-    ['epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds', ...rows, ''].join('\n'),
+    [`epoch,lr,train_loss,train_accuracy,val_loss,val_accuracy,seconds,${further}`, ...rows, ''].join('\n'),
   )
 }
 
@@ -182,14 +194,23 @@ export async function readBad(run: string): Promise<((file: string) => boolean) 
 /** `metrics.json`, the form that scripts rely on. */
 export function metricsDocument(result: TrainResult): unknown {
   return {
-    best: { epoch: result.best.epoch, val_accuracy: result.best.valAccuracy, val_loss: result.best.valLoss },
+    best: {
+      epoch: result.best.epoch,
+      val_accuracy: result.best.valAccuracy,
+      val_loss: result.best.valLoss,
+      val_top_k: result.best.valTopAccuracy,
+      val_balanced_accuracy: result.best.valBalancedAccuracy,
+      val_macro_f1: result.best.valMacroF1,
+    },
     final: {
       val_accuracy: result.final.valAccuracy,
       val_loss: result.final.valLoss,
       train_accuracy: result.final.trainAccuracy,
     },
     ...(result.test ? { test: result.test } : {}),
+    ...(result.gap ? { gap: result.gap } : {}),
     classes: result.classes,
+    top_k: topCount(result.classes.length),
     images: result.images,
     seconds: result.seconds,
     ...(result.stopped === undefined ? {} : { stopped: result.stopped }),

@@ -22,6 +22,8 @@ const free: ReadonlySet<string> = new Set<keyof TrainConfig>([
   'cache',
   'cacheSize',
   'keepCheckpoints',
+  'monitor',
+  'tensorboard',
   'onError',
   'maxBad',
 ])

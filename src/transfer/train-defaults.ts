@@ -2,7 +2,7 @@
 import { RegraftError } from '../errors.ts'
 import type { Head } from '../model/model.ts'
 import type { OnNan } from '../train/divergence.ts'
-import type { Sampler, TrainMode, TrainOptions } from './options.ts'
+import type { Monitoring, Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseRates } from './rates.ts'
 import { parseSaveEvery } from './save-every.ts'
 import { checkSchedule } from './schedule-options.ts'
@@ -61,6 +61,8 @@ export interface TrainConfig {
   readonly onNan: OnNan
   readonly saveEvery: string
   readonly keepCheckpoints: number
+  readonly monitor: Monitoring
+  readonly tensorboard: boolean
   readonly seed: number
   readonly onError: 'skip' | 'stop'
   readonly maxBad: number
@@ -91,6 +93,8 @@ export const trainDefaults = {
   onNan: 'stop',
   saveEvery: '5m',
   keepCheckpoints: 2,
+  monitor: 'off',
+  tensorboard: false,
   seed: 0,
   maxBad: 50,
   head_: { epochs: 30, lr: 1e-3, weightDecay: 0.05, warmupEpochs: 0, smoothing: 0.1, clipGrad: 0 },
@@ -171,6 +175,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     onNan: options.onNan ?? trainDefaults.onNan,
     saveEvery: options.saveEvery ?? trainDefaults.saveEvery,
     keepCheckpoints: options.keepCheckpoints ?? trainDefaults.keepCheckpoints,
+    monitor: options.monitor ?? trainDefaults.monitor,
+    tensorboard: options.tensorboard ?? trainDefaults.tensorboard,
     seed: options.seed ?? trainDefaults.seed,
     onError: options.onError ?? 'skip',
     maxBad: options.maxBad ?? trainDefaults.maxBad,
@@ -241,6 +247,8 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--on-nan', options.onNan, trainDefaults.onNan, gradient)
     only('--save-every', options.saveEvery, trainDefaults.saveEvery, gradient)
     only('--keep-checkpoints', options.keepCheckpoints, trainDefaults.keepCheckpoints, gradient)
+    only('--monitor', options.monitor, trainDefaults.monitor, gradient)
+    only('--tensorboard', options.tensorboard, trainDefaults.tensorboard, gradient)
     only('--time', options.time, undefined, gradient)
   } else if (mode === 'head' || (mode === 'features' && !solved)) {
     only(

@@ -3,6 +3,7 @@ import { penaltyStrength } from '../optim/penalty.ts'
 import { createUpdater } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
+import { type LabelledOutputs, type Metrics, metricsOf, validationRecord } from '../train/classification.ts'
 import type { EpochRecord } from '../train/events.ts'
 import { fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
@@ -15,7 +16,8 @@ import { type BothVectors, vectorsOf } from './train-vectors.ts'
 import type { Outcome, Work } from './train-work.ts'
 import { wholePass } from './whole-network.ts'
 
-function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
+/** A trainer of the work's head on these vectors. */
+export function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
   const { options, config, model } = work
   return createHeadTrainer({
     engine: options.engine,
@@ -50,7 +52,7 @@ export async function trainOnFeatures(work: Work): Promise<Outcome> {
   const trainer = await trainerFor(work, vectors.train)
   try {
     const solved = config.mode === 'features' && model.head.kind === 'linear'
-    const { weights, history, bestEpoch, stopped } = solved
+    const { weights, history, bestEpoch, stopped, validation } = solved
       ? await solve(work, trainer, vectors)
       : await descend(work, trainer, vectors)
     return {
@@ -59,6 +61,7 @@ export async function trainOnFeatures(work: Work): Promise<Outcome> {
       history,
       bestEpoch,
       stopped,
+      validation,
       images: { train: vectors.train.labels.length, val: vectors.validation.labels.length },
     }
   } finally {
@@ -71,6 +74,7 @@ interface HeadOutcome {
   readonly history: readonly EpochRecord[]
   readonly bestEpoch: number
   readonly stopped?: string | undefined
+  readonly validation: LabelledOutputs
 }
 
 /** Logistic regression to the optimum: one row of history. */
@@ -78,24 +82,30 @@ async function solve(work: Work, trainer: HeadTrainer, vectors: BothVectors): Pr
   const { options, config, model } = work
   const startedAt = performance.now()
   await solveHead(trainer, vectors.train, model.labels.length, config.strength, work.classWeights, options)
-  const training = await trainer.evaluate(vectors.train, options.signal)
-  const validation = await trainer.evaluate(vectors.validation, options.signal)
+  const classes = model.labels.length
+  const training = metrics(await trainer.evaluate(vectors.train, options.signal), classes)
+  const outputs = await trainer.evaluate(vectors.validation, options.signal)
+  const validation = metrics(outputs, classes)
   const record: EpochRecord = {
     epoch: 1,
     learningRate: 0,
     trainLoss: training.loss,
     trainAccuracy: training.accuracy,
-    validationLoss: validation.loss,
-    validationAccuracy: validation.accuracy,
+    ...validationRecord(validation),
     seconds: (performance.now() - startedAt) / 1000,
   }
   options.listener?.({ type: 'epoch', epochs: 1, best: true, ...record })
-  return { weights: trainer.folded(), history: [record], bestEpoch: 1 }
+  return { weights: trainer.folded(), history: [record], bestEpoch: 1, validation: outputs }
+}
+
+function metrics({ logits, labels }: LabelledOutputs, classes: number): Metrics {
+  return metricsOf(logits, labels, classes)
 }
 
 /** Gradient training of a head on features. */
 async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): Promise<HeadOutcome> {
-  const { options, config } = work
+  const { options, config, model } = work
+  const classes = model.labels.length
   const all = opened()
   try {
     const updater = all.add(
@@ -121,11 +131,13 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
       changing,
       counters: new Map(),
       pictures: vectors.train.labels.length,
+      probe: () => trainer.batches(1, 0),
       batches: (epoch, from) => trainer.batches(epoch, from),
-      validate: (signal) => trainer.evaluate(vectors.validation, signal),
+      validate: async (signal) => metrics(await trainer.evaluate(vectors.validation, signal), classes),
       weights: async () => trainer.folded(),
     })
-    return { weights: best, history: progress.history, bestEpoch: progress.bestEpoch, stopped }
+    const validation = await trainer.evaluate(vectors.validation, options.signal, best)
+    return { weights: best, history: progress.history, bestEpoch: progress.bestEpoch, stopped, validation }
   } finally {
     all.close()
   }
@@ -166,7 +178,7 @@ export async function firstHead(work: Work, vectors: BothVectors): Promise<Reado
         patience: 0,
         onNan: 'stop',
         batches: (epoch, from) => trainer.batches(epoch, from),
-        validate: (signal) => trainer.evaluate(vectors.validation, signal),
+        validate: async (signal) => metrics(await trainer.evaluate(vectors.validation, signal), model.labels.length),
         isFinite: () => allFinite(options.engine, trainer.store.parameters),
         // Nothing of it is kept, so there is nothing to stop for before it is done.
         budget: timeBudget(undefined, '', options.signal),

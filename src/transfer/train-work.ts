@@ -10,16 +10,21 @@ import type { Model } from '../model/model.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { balancedOrder } from '../train/balanced-order.ts'
 import type { Checkpointed } from '../train/checkpoint.ts'
+import type { LabelledOutputs } from '../train/classification.ts'
 import type { EpochRecord } from '../train/events.ts'
 import type { TimeBudget } from '../train/time-budget.ts'
+import type { DataRecord } from './data-record.ts'
 import type { Timing } from './extract-features.ts'
 import type { TrainOptions } from './options.ts'
+import type { RunManifest } from './run-folder.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** What the ways of training share. */
 export interface Work {
   readonly options: TrainOptions
   readonly config: TrainConfig
+  readonly manifest: RunManifest
+  readonly record: DataRecord
   readonly out: string
   readonly data: DataSplit
   /** With the new classes; the head's weights come from training. */
@@ -32,7 +37,7 @@ export interface Work {
   readonly bad: BadImage[]
   /** SHA-256 of the pictures' contents by path. */
   readonly digests: ReadonlyMap<string, string>
-  /** Writes down what happened so far. */
+  /** Writes down what happened so far; see `EventLog`. */
   readonly flushEvents: () => Promise<void>
   /** What checkpoints say of where they come from. */
   readonly origin: JsonObject
@@ -49,6 +54,8 @@ export interface Outcome {
   readonly history: readonly EpochRecord[]
   readonly bestEpoch: number
   readonly images: { readonly train: number; readonly val: number }
+  /** What these weights make of the validation pictures. */
+  readonly validation: LabelledOutputs
   readonly stopped?: string | undefined
 }
 

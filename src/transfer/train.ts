@@ -3,25 +3,32 @@ import * as path from 'node:path'
 import { keptImages } from '../data/decode.ts'
 import { loadData } from '../data/load-data.ts'
 import { RegraftError } from '../errors.ts'
+import { writeFileAtomic } from '../files/atomic-write.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { parameterName, parametersOf } from '../graph/graph.ts'
 import { freshModel, loadModel, type PreprocessingChanges } from '../model/load.ts'
 import { graphOf, type Model } from '../model/model.ts'
+import { curvesSvg } from '../report/curves.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type Checkpointed, readCheckpoint } from '../train/checkpoint.ts'
-import { type Metrics, metricsOf } from '../train/classification.ts'
+import { type LabelledOutputs, metricsOf } from '../train/classification.ts'
+import { evaluationOf } from '../train/evaluation.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { version } from '../version.ts'
 import { withAbsolutePaths } from './absolute-paths.ts'
 import { classWeightsOf } from './class-weights.ts'
 import { recordData } from './data-record.ts'
+import { writeEvaluation } from './evaluation-files.ts'
 import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
+import { gapOf } from './gap.ts'
 import { checkLayerRates } from './layer-rates.ts'
 import { microBatchFor } from './micro-batch.ts'
+import { drawMonitor } from './monitor/monitor-files.ts'
 import { opened } from './opened.ts'
-import type { TrainOptions, TrainResult } from './options.ts'
+import type { Outlook, TrainOptions, TrainResult } from './options.ts'
+import { lookAhead } from './outlook/outlook.ts'
 import {
   describeRun,
   leaveNoBeginning,
@@ -29,6 +36,7 @@ import {
   type RunManifest,
   readRunConfig,
   readRunManifest,
+  refuseTaken,
   startRun,
   writeHistory,
 } from './run-folder.ts'
@@ -46,10 +54,33 @@ import { validationChoice } from './validation-choice.ts'
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const log = eventLog(options.listener)
-  return await trainLogged({ ...options, listener: log.listener }, log)
+  const logged = { ...options, listener: log.listener }
+  return await trainWork(await prepared(logged, log), log)
 }
 
-async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainResult> {
+/**
+ * Looks ahead at what `train` would do with the same options, and leaves nothing behind.
+ * @throws as `train` would before its first epoch
+ */
+export async function dryRun(options: TrainOptions): Promise<Outlook> {
+  if (options.resume !== undefined)
+    throw new RegraftError('usage', '--dry-run looks ahead at a new run; it has no meaning with --resume.')
+  const work = await prepared(options, eventLog(undefined))
+  try {
+    const outlook = await lookAhead(work, true)
+    tell(outlook, options.listener)
+    return outlook
+  } finally {
+    work.budget.close()
+  }
+}
+
+function tell({ checks }: Outlook, listener: TrainOptions['listener']): void {
+  for (const check of checks) listener?.({ type: 'check', ...check })
+}
+
+/** All that has to be known before the folder of the run is touched. */
+async function prepared(options: TrainOptions, log: EventLog): Promise<Work> {
   const startedAt = performance.now()
   const { signal, listener } = options
   const out = options.resume ?? options.out
@@ -119,19 +150,21 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
   }
   let resumed: Checkpointed | undefined
   if (options.resume === undefined) {
-    await startRun(out, options.overwrite ?? false)
+    await refuseTaken(out, options.overwrite ?? false)
   } else {
     const before = await readRunManifest(out)
     if (gradual(config)) resumed = await readCheckpoint(out, (message) => listener?.({ type: 'note', message }))
     const now = { manifest, config, data, record }
     await checkSameRun(out, before, resumed?.origin, now, options.allowBuildChange ?? false)
   }
-  const work: Work = {
+  return {
     options,
-    flushEvents: () => log.flush(out),
+    flushEvents: () => log.flush(),
     config,
+    manifest,
     out,
     data,
+    record,
     model,
     classWeights,
     timing: newTiming(),
@@ -143,15 +176,26 @@ async function trainLogged(options: TrainOptions, log: EventLog): Promise<TrainR
     resumed,
     startedAt,
   }
+}
+
+async function trainWork(work: Work, log: EventLog): Promise<TrainResult> {
+  const { options, config, out } = work
   try {
-    if (options.resume === undefined) await describeRun(out, config, manifest, record)
-    const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
-    return await finish(work, outcome)
-  } catch (error) {
-    // The first error is the one to report.
-    await work.flushEvents().catch(() => undefined)
-    if (options.resume === undefined) await leaveNoBeginning(out).catch(() => undefined)
-    throw error
+    if (options.resume === undefined) {
+      if (options.checks ?? true) tell(await lookAhead(work, false), options.listener)
+      await startRun(out, options.overwrite ?? false)
+    }
+    log.open(out)
+    try {
+      if (options.resume === undefined) await describeRun(out, config, work.manifest, work.record)
+      const outcome = config.mode === 'finetune' ? await fineTune(work) : await trainOnFeatures(work)
+      return await finish(work, outcome)
+    } catch (error) {
+      // The first error is the one to report.
+      await work.flushEvents().catch(() => undefined)
+      if (options.resume === undefined) await leaveNoBeginning(out).catch(() => undefined)
+      throw error
+    }
   } finally {
     work.budget.close()
   }
@@ -201,9 +245,11 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
   const trained: Model = { ...model, tensors, counters }
   await saveBest(out, trained, { training: trainingRecord(work), golden: options.engine, signal: options.signal })
   await writeHistory(out, outcome.history)
-  const test = data.test.length > 0 ? await testMetrics(work, trained) : undefined
+  const testOutputs = data.test.length > 0 ? await outputsOnTest(work, trained) : undefined
+  const test = testOutputs && metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length)
   const best = outcome.history.find((record) => record.epoch === outcome.bestEpoch)
   const last = outcome.history.at(-1)
+  const gap = best && gapOf(best, outcome.images, config)
   const result: TrainResult = {
     out,
     classes: data.classes,
@@ -211,12 +257,16 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
       epoch: outcome.bestEpoch,
       valAccuracy: best?.validationAccuracy ?? 0,
       valLoss: best?.validationLoss ?? Number.NaN,
+      valTopAccuracy: best?.validationTopAccuracy ?? 0,
+      valBalancedAccuracy: best?.validationBalancedAccuracy ?? 0,
+      valMacroF1: best?.validationMacroF1 ?? 0,
     },
     final: {
       valAccuracy: last?.validationAccuracy ?? 0,
       valLoss: last?.validationLoss ?? Number.NaN,
       trainAccuracy: last?.trainAccuracy ?? 0,
     },
+    ...(gap ? { gap } : {}),
     ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, images: test.count } } : {}),
     images: { ...outcome.images, bad: data.unusable.length + bad.length },
     seconds: {
@@ -228,6 +278,20 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
     belowMinimum: options.minAccuracy !== undefined && !((best?.validationAccuracy ?? 0) >= options.minAccuracy),
   }
   await writeJson(path.join(out, 'metrics.json'), metricsDocument(result))
+  await writeFileAtomic(path.join(out, 'curves.svg'), curvesSvg(outcome.history, outcome.bestEpoch))
+  const parts = [
+    { folder: 'evaluation', outputs: outcome.validation, samples: data.validation },
+    ...(testOutputs ? [{ folder: 'evaluation-test', outputs: testOutputs, samples: data.test }] : []),
+  ]
+  for (const { folder, outputs, samples } of parts) {
+    const evaluation = await evaluationOf(outputs, data.classes)
+    await writeEvaluation(path.join(out, folder), evaluation, samples, model.preprocessing, options.signal)
+  }
+  if ((options.monitor ?? config.monitor) !== 'off') {
+    const advice = await drawMonitor(out, trained)
+    if (advice !== undefined) listener?.({ type: 'note', message: advice })
+  }
+  if (gap) listener?.({ type: 'note', message: gap.advice })
   listener?.({ type: 'saved', path: path.join(out, 'best') })
   await work.flushEvents()
   return result
@@ -243,7 +307,7 @@ function trunkTensors(model: Model): [string, HostTensor][] {
   return [...model.tensors].filter(([name]) => trunk.has(name))
 }
 
-async function testMetrics(work: Work, model: Model): Promise<Metrics> {
+async function outputsOnTest(work: Work, model: Model): Promise<LabelledOutputs> {
   const { options, data, timing } = work
   const all = opened()
   try {
@@ -257,11 +321,11 @@ async function testMetrics(work: Work, model: Model): Promise<Metrics> {
       timing,
       onBad: (image) => options.listener?.({ type: 'bad', path: image.path, reason: image.reason }),
     })
-    return metricsOf(
-      outputs.values,
-      Int32Array.from(outputs.indices, (index) => data.test[index]?.label ?? 0),
-      data.classes.length,
-    )
+    return {
+      logits: outputs.values,
+      labels: Int32Array.from(outputs.indices, (index) => data.test[index]?.label ?? 0),
+      paths: outputs.indices.map((index) => data.test[index]?.path ?? ''),
+    }
   } finally {
     all.close()
   }

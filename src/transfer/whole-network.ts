@@ -63,13 +63,16 @@ export async function openWholeNetwork(
         yield {
           labels: batch.labels,
           names: () => batch.indices.map((index) => data.train[index]?.path ?? ''),
-          write: () => runner.writeBytes(batch.bytes),
+          write: (into = runner, pictures = batch.count) =>
+            into.writeBytes(batch.bytes.subarray(0, (batch.bytes.length / batch.count) * pictures)),
         }
       }
     },
     async validate({ validation }, stop) {
       await watcher.prepare(stop)
-      const pictures = kept ? { bytes: kept.bytes(), labels: validation.labels } : data.validation
+      const pictures = kept
+        ? { bytes: kept.bytes(), labels: validation.labels, paths: validation.paths }
+        : data.validation
       return evaluatePictures(watcher, pictures, model.preprocessing, data.classes.length, { signal: stop, timing })
     },
     close() {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Verbs } from '../../src/cli/verbs.ts'
+import { evaluationOf } from '../../src/train/evaluation.ts'
 import type { EmbedOptions, EmbedResult, EvaluateResult, Inputs } from '../../src/transfer/options.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { perform } from './stage.ts'
@@ -128,29 +129,30 @@ test('merge passes its folders on, and sums up', async () => {
   expect(await perform(['merge', 'a'], { verbs: { merge } })).toMatchObject({ exitCode: 2 })
 })
 
+// Three right, one taken for a rose; all with equal confidence.
 const evaluated: EvaluateResult = {
-  accuracy: 0.75,
-  loss: 0.51234567,
-  images: 4,
+  ...(await evaluationOf(
+    {
+      logits: Float32Array.of(2, 0, 2, 0, 2, 0, 0, 2),
+      labels: Int32Array.of(0, 0, 0, 0),
+      paths: ['a.png', 'b.png', 'c.png', 'd.png'],
+    },
+    ['daisy', '\u001brose'],
+  )),
   bad: 1,
   imagesPerSecond: 88,
-  classes: [
-    { name: 'daisy', images: 4, accuracy: 0.75 },
-    { name: '\u001brose', images: 0, accuracy: null },
-  ],
-  confusion: [
-    [3, 1],
-    [0, 0],
-  ],
 }
 
 test('eval prints a table, or the document that it can also write', async () => {
   const verbs = { evaluate: async () => evaluated }
   const { stdout, exitCode } = await perform(['eval', 'm', 'd'], { verbs })
   expect(exitCode).toBe(0)
-  expect(stdout).toContain('accuracy  75.0 %\nloss      0.5123\nimages    4 (1 left out)\nspeed     88 images/s\n')
-  expect(stdout).toMatch(/^daisy +4 {2}75.0 %$/m)
-  expect(stdout).toMatch(/^\\x1brose +0 {2}-$/m)
+  expect(stdout).toContain(
+    'accuracy  75.0 %  (30.1 % to 95.4 %)\nloss      0.6269\nimages    4 (1 left out)\nspeed     88 images/s\n',
+  )
+  expect(stdout).toMatch(/^daisy +4 +75.0 % {2}30.1 % to 95.4 % +100.0 % +85.7 %$/m)
+  expect(stdout).toMatch(/^\\x1brose +0 +- {2}- +0.0 % +0.0 %$/m)
+  expect(stdout).toMatch(/^ +1 +25.0 % {2}daisy taken for \\x1brose$/m)
   const file = join(folder, 'metrics.json')
   const json = await perform(['eval', 'm', 'd', '--json', '--out', file, '--strict'], { verbs })
   expect(json.exitCode).toBe(7)

@@ -17,6 +17,9 @@ const epoch: WorkEvent = {
   trainAccuracy: 0.72,
   validationLoss: 0.8,
   validationAccuracy: 0.781,
+  validationTopAccuracy: 0.95,
+  validationBalancedAccuracy: 0.5,
+  validationMacroF1: 0.5,
   seconds: 12.1,
 }
 

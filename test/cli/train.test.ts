@@ -21,7 +21,15 @@ test('--json prints one document with the names of metrics.json', async () => {
   const { stdout } = await perform(['train', 'flowers', '--json', '-q'], { verbs })
   expect(JSON.parse(stdout)).toEqual({
     out: 'runs/flowers-1',
-    best: { epoch: 3, val_accuracy: 0.9125, val_loss: 0.31 },
+    best: {
+      epoch: 3,
+      val_accuracy: 0.9125,
+      val_loss: 0.31,
+      val_top_k: 1,
+      val_balanced_accuracy: 0.9,
+      val_macro_f1: 0.9,
+    },
+    top_k: 2,
     final: { val_accuracy: 0.9, val_loss: 0.33, train_accuracy: 0.97 },
     classes: ['daisy', 'rose'],
     images: { train: 80, val: 20, bad: 1 },

@@ -32,6 +32,7 @@ export function memoryFiles(files: ReadonlyMap<string, Uint8Array>): FileSystem 
         .map((name) => ({ name: name.slice(path.length + 1), kind: 'file' as const }))
     },
     facts,
+    freeBytes: async () => 2 ** 30,
     async realPath(path) {
       await facts(path)
       return path

@@ -121,6 +121,7 @@ export function injected(kind: CallKind, fault: Fault, n: number): Injection {
       before('look', path)
       return diskFileSystem.facts(path)
     },
+    freeBytes: async () => 2 ** 40,
     async realPath(path) {
       before('look', path)
       return diskFileSystem.realPath(path)

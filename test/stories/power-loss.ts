@@ -249,6 +249,7 @@ export function foundFileSystem(found: ReadonlyMap<string, Uint8Array | undefine
         .filter(([name]) => path.dirname(name) === at && name !== at)
         .map(([name, bytes]) => ({ name: path.basename(name), kind: bytes ? ('file' as const) : ('folder' as const) })),
     facts,
+    freeBytes: async () => 2 ** 40,
     async realPath(at) {
       await facts(at)
       return at

@@ -10,9 +10,15 @@ export function resultOf(run: string): {
   const best = join(run, 'best')
   const names = readdirSync(best).filter((name) => name.endsWith('.safetensors'))
   return {
-    history: readFileSync(join(run, 'history.csv'), 'utf8').replace(/,[^,]*$/gm, ''),
+    history: withoutSeconds(readFileSync(join(run, 'history.csv'), 'utf8')),
     tensors: Object.fromEntries(names.sort().map((name) => [name, digestOf(join(best, name))])),
   }
+}
+
+function withoutSeconds(history: string): string {
+  const rows = history.split('\n').map((row) => row.split(','))
+  const at = rows[0]?.indexOf('seconds') ?? -1
+  return rows.map((row) => row.toSpliced(at, 1).join(',')).join('\n')
 }
 
 export function digestOf(file: string): string {

@@ -40,6 +40,9 @@ const record = {
   trainAccuracy: 1 / 3,
   validationLoss: Number.NaN,
   validationAccuracy: 0.5,
+  validationTopAccuracy: 0.95,
+  validationBalancedAccuracy: 0.5,
+  validationMacroF1: 0.5,
   seconds: 1.25,
 }
 const running = { ...epochBegun, steps: 3, pictures: 15, seen: 10, lossSum: 1 / 3, correct: 7, rate: 1e-4, seconds: 2 }

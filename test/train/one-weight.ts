@@ -117,7 +117,14 @@ export async function trainOneWeight(
     async validate() {
       signal?.throwIfAborted()
       const value = metric?.(network, epoch) ?? 1 / (1 + Math.abs(network.weight))
-      return { loss: value, accuracy: value, count: 1 }
+      return {
+        loss: value,
+        accuracy: value,
+        topAccuracy: value,
+        balancedAccuracy: value,
+        macroF1: value,
+        count: 1,
+      }
     },
     isFinite: async () => Number.isFinite(network.weight),
     keeper: {

@@ -254,6 +254,12 @@ export const trainSettings = {
 
   ...preprocessing,
 
+  checks: onOff({
+    group: 'Output',
+    help: 'train at once, without looking ahead for a few seconds: first loss, what can be learnt, memory, disk, time',
+    shownNegated: true,
+  }),
+  dryRun: onOff({ group: 'Output', help: 'look ahead, say what training would take, and stop there' }),
   out: text('<dir>', { group: 'Output', help: 'run folder', fallback: 'runs/<data>-<n>' }),
   overwrite,
   saveEvery: stepsOrTime({
@@ -269,6 +275,12 @@ export const trainSettings = {
       fallback: String(trainDefaults.keepCheckpoints),
     },
   ),
+  monitor: choice(['off', 'light', 'full'], {
+    group: 'Output',
+    help: 'watch a few steps of each epoch: the size of updates (light), and how activations and gradients are spread (full); changes no result',
+    fallback: trainDefaults.monitor,
+  }),
+  tensorboard: onOff({ group: 'Output', help: 'leave an event file for TensorBoard in tensorboard/' }),
   resume: text('<run>', { group: 'Output', help: 'go on with an unfinished run, as it was configured' }),
   allowBuildChange: onOff({
     group: 'Output',

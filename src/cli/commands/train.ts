@@ -2,7 +2,7 @@ import * as path from 'node:path'
 import { RegraftError } from '../../errors.ts'
 import { listFolder } from '../../files/folder.ts'
 import { inertName } from '../../inert-text.ts'
-import type { TrainResult } from '../../transfer/options.ts'
+import type { Outlook, TrainResult } from '../../transfer/options.ts'
 import { metricsDocument } from '../../transfer/run-folder.ts'
 import { defineCommand, type Work } from '../command.ts'
 import { duration, jsonText, percent, shellWord } from '../format.ts'
@@ -21,20 +21,26 @@ export const train = defineCommand({
   examples: [
     'regraft train flowers',
     'regraft train flowers --mode finetune --unfreeze last:2 --epochs 10 --lr 1e-3',
+    'regraft train flowers --dry-run',
     'regraft train --resume runs/flowers-1',
   ],
   settings: trainSettings,
 
-  async run({ json, out, data: configured, ...options }, [argument], work) {
+  async run({ json, out, data: configured, dryRun, ...options }, [argument], work) {
     const data = argument ?? configured
     const { resume } = options
-    if (resume !== undefined) refuseBeside(resume, { ...options, data, out })
+    if (resume !== undefined) refuseBeside(resume, { ...options, dryRun, data, out })
     else if (data === undefined) {
       throw new RegraftError('usage', "DATA is missing: the image folder, such as in 'regraft train flowers'.")
     } else if (options.allowBuildChange) {
       throw new RegraftError('usage', '--allow-build-change has a meaning only with --resume.')
     }
     const run = resume ?? out ?? (await nextRun(data ?? ''))
+    if (dryRun) {
+      const outlook = await work.verbs.dryRun({ ...options, data: data ?? '', out: run, ...work.options() })
+      if (json) await work.output.write(`${jsonText(outlookDocument(outlook), 2)}\n`)
+      return 0
+    }
     let result: TrainResult
     try {
       result = await work.verbs.train({ ...options, data: data ?? '', out: run, ...work.options() })
@@ -61,6 +67,8 @@ const besideResume = new Set([
   'time',
   'saveEvery',
   'keepCheckpoints',
+  'monitor',
+  'tensorboard',
   'cache',
   'cacheSize',
 ])
@@ -74,6 +82,10 @@ function refuseBeside(run: string, options: Readonly<Record<string, unknown>>): 
     'usage',
     `--resume goes on with the configuration of ${inertName(run)}; it cannot be combined with ${names.join(', ')}.\nLeave these out, or begin a new run.`,
   )
+}
+
+function outlookDocument({ checks, trains, seconds, secondsBy, memoryBytes, diskBytes }: Outlook): unknown {
+  return { checks, trains, seconds, seconds_by: secondsBy, memory_bytes: memoryBytes, disk_bytes: diskBytes }
 }
 
 function summarise({ out, best, test, images, seconds, stopped, belowMinimum }: TrainResult, work: Work): void {

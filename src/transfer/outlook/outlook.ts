@@ -1,0 +1,218 @@
+// What can be said before a training: whether it is likely to work, and what it will cost. A few seconds, on pictures drawn at random and
+// weights of its own; the training itself does not notice.
+
+import { RegraftError } from '../../errors.ts'
+import { log } from '../../exact-math.ts'
+import { freeBytes } from '../../files/free-bytes.ts'
+import { formatBytes } from '../../format-bytes.ts'
+import { freezeExcept } from '../../graph/freeze.ts'
+import { parameterName, parametersOf } from '../../graph/graph.ts'
+import { inertName } from '../../inert-text.ts'
+import { graphOf } from '../../model/model.ts'
+import { updaterBytes } from '../../optim/updater.ts'
+import { elementCount } from '../../tensor/shape.ts'
+import { layerRates } from '../layer-rates.ts'
+import type { Check, Outlook } from '../options.ts'
+import { parseRates } from '../rates.ts'
+import type { Work } from '../train-work.ts'
+import { batchStatistics, trainableLayers, trainableParameters } from '../trainable.ts'
+import { tryFineTuning } from './fine-tuning-trial.ts'
+import { tryHead } from './head-trial.ts'
+import { sampleOf } from './sample.ts'
+import type { Trial } from './trial.ts'
+import { grouped, sum, type TrainingPart, trainingTable, whatTrains } from './what-trains.ts'
+
+/** A class with so many times the pictures of another one is told. */
+const IMBALANCE = 3
+const FEW_PICTURES = 5
+
+/**
+ * Looks ahead.
+ * @param insist  whether a trial that is not possible is an error; else the training will say what is missing
+ * @throws RegraftError of the signal, and with `insist` whatever the training would throw
+ */
+export async function lookAhead(work: Work, insist: boolean): Promise<Outlook> {
+  const { data, options, config } = work
+  const full = { train: data.train.length, val: data.validation.length }
+  const sample = sampleOf(work)
+  let trial: Trial | undefined
+  try {
+    trial = config.mode === 'finetune' ? await tryFineTuning(sample, full) : await tryHead(sample, full)
+  } catch (error) {
+    const told = error instanceof RegraftError && error.code !== 'interrupted' && error.code !== 'time'
+    if (insist || !told) throw error
+  }
+  // After the trial: all that it took has been taken.
+  const memoryBytes = process.memoryUsage.rss() + (trial?.growthBytes ?? 0)
+  const trains = partsOf(work)
+  const diskBytes = diskBytesOf(work)
+  const free = await freeBytes(work.out)
+  const seconds = trial && Object.values(trial.seconds).reduce((total, each) => total + each, 0)
+  const checks = [
+    classCounts(work),
+    trainingParts(trains),
+    ...(trial ? trialChecks(work, trial) : []),
+    memoryCheck(memoryBytes, options.engine.arena.limitBytes),
+    diskCheck(diskBytes, free),
+    ...(seconds === undefined ? [] : [timeCheck(work, seconds)]),
+  ]
+  return {
+    checks,
+    trains,
+    seconds: seconds ?? null,
+    secondsBy: trial?.seconds ?? null,
+    memoryBytes,
+    diskBytes,
+  }
+}
+
+function classCounts({ data, config }: Work): Check {
+  const counts = data.classes.map((name, label) => ({
+    name,
+    images: data.train.reduce((total, sample) => total + (sample.label === label ? 1 : 0), 0),
+  }))
+  counts.sort((a, b) => a.images - b.images)
+  const [least] = counts
+  const most = counts.at(-1)
+  const named = (of: typeof least) => `${of?.images} (${inertName(of?.name ?? '', 40)})`
+  const ratio = (most?.images ?? 0) / Math.max(1, least?.images ?? 0)
+  const few = (least?.images ?? 0) < FEW_PICTURES
+  const balanced = config.classWeights !== null || config.sampler === 'balanced'
+  const uneven = ratio > IMBALANCE && !balanced
+  const message = `${data.classes.length} classes, ${data.train.length} pictures to train on, from ${named(least)} to ${named(most)}`
+  const advice = few
+    ? `; ${least?.images} of a class are few, more would help`
+    : uneven
+      ? `; for classes of such different size there are --class-weights auto and --sampler balanced`
+      : ''
+  return { name: 'classes', ok: !few && !uneven, message: message + advice }
+}
+
+function partsOf({ config, model }: Work): readonly TrainingPart[] {
+  const plain = graphOf(model)
+  const rate = parseRates(config.lr).head
+  if (config.mode === 'finetune') {
+    const graph = freezeExcept(plain, trainableLayers(plain, config))
+    const trainable = trainableParameters(graph, config.bnAffine)
+    const { rateScale } = layerRates(graph, trainable, config)
+    return whatTrains(plain, (name) => (trainable.has(name) ? rate * rateScale({ name }) : null))
+  }
+  const solved = config.mode === 'features' && model.head.kind === 'linear'
+  const head = (name: string) =>
+    (plain.classifier !== undefined && name.startsWith(`${plain.classifier}.`)) || name.startsWith('head.')
+  return whatTrains(plain, (name) => (head(name) ? (solved ? 0 : rate) : null))
+}
+
+function trainingParts(parts: readonly TrainingPart[]): Check {
+  const training = sum(parts, 'training')
+  const message = `${grouped(training)} of ${grouped(sum(parts, 'parameters'))} parameters train`
+  return { name: 'trains', ok: training > 0, message: [message, ...trainingTable(parts)].join('\n') }
+}
+
+function trialChecks({ config, model, data }: Work, trial: Trial): readonly Check[] {
+  const { firstLoss, penalty, overfitting } = trial
+  const classes = data.classes.length
+  const chance = log(classes)
+  const goesOn = model.tensors.size > 0 && config.mode === 'finetune' && headIsThere(model)
+  const odd = !(firstLoss < 1.5 * chance + 0.5) || (!goesOn && firstLoss < 0.5 * chance)
+  const first = `first loss ${round(firstLoss)}; guessing among ${classes} classes gives ${round(chance)}`
+  const begins = goesOn ? ', and the head knows the classes already' : ''
+  const { pictures, steps, from, to } = overfitting
+  const learnt = to < 0.1 * from
+  const fell = `the loss of ${pictures} pictures falls from ${round(from)} to ${round(to)} in ${steps} steps`
+  return [
+    {
+      name: 'first loss',
+      ok: !odd,
+      message: first + begins + (odd ? '; that is odd: labels or weights may be wrong' : ''),
+    },
+    {
+      name: 'regularisation',
+      ok: Number.isFinite(penalty) && penalty >= 0,
+      message:
+        penalty === 0
+          ? 'neither weight decay nor a penalty, so nothing is added to the loss'
+          : `regularisation raises the loss from ${round(firstLoss)} to ${round(firstLoss + penalty)}`,
+    },
+    {
+      name: 'overfitting',
+      ok: learnt || to < 0.5 * from,
+      message: learnt
+        ? `${fell}: it can learn`
+        : to < 0.5 * from
+          ? `${fell}: it learns`
+          : `${fell}: it hardly learns; are the labels right, and does enough of the network train?`,
+    },
+  ]
+}
+
+function headIsThere(model: Work['model']): boolean {
+  return graphOf(model)
+    .layers.filter(({ stage }) => stage === 'head')
+    .every((layer) => parametersOf(layer).every((spec) => model.tensors.has(parameterName(layer, spec))))
+}
+
+function memoryCheck(bytes: number, limitBytes: number): Check {
+  return {
+    name: 'memory',
+    ok: true,
+    message: `about ${formatBytes(bytes)} of memory in all; the kernels may take ${formatBytes(limitBytes)} (--max-memory)`,
+  }
+}
+
+/** What the folder of the run comes to, with what is there for a moment while a checkpoint is replaced. */
+function diskBytesOf(work: Work): number {
+  const { config, model } = work
+  const plain = graphOf(model)
+  const all = plain.layers.flatMap((layer) =>
+    parametersOf(layer).map((spec) => ({
+      layer,
+      spec,
+      values: elementCount(spec.shape),
+      name: parameterName(layer, spec),
+    })),
+  )
+  const bytesOf = (chosen: typeof all) => chosen.reduce((total, { values }) => total + 4 * values, 0)
+  const model2 = 2 * bytesOf(all)
+  if (config.mode === 'features' && model.head.kind === 'linear') return model2
+  const tuned = config.mode === 'finetune'
+  const graph = freezeExcept(
+    plain,
+    trainableLayers(plain, tuned ? config : { ...config, unfreeze: 'head', freeze: null }),
+  )
+  const trainable = trainableParameters(graph, config.bnAffine)
+  const statistics = tuned ? batchStatistics(graph, config.bn) : new Set<string>()
+  const training = all.filter(({ name }) => trainable.has(name))
+  const changing = all.filter(
+    ({ name, layer, spec }) => trainable.has(name) || (spec.kind === 'statistic' && statistics.has(layer.name)),
+  )
+  const values = training.reduce((total, each) => total + each.values, 0)
+  const optimiser = updaterBytes(
+    { optimiser: config.opt, settings: { momentum: config.momentum } },
+    values,
+    training.length,
+  )
+  return model2 + (config.keepCheckpoints + 2) * ((config.ema === null ? 2 : 3) * bytesOf(changing) + optimiser)
+}
+
+function diskCheck(bytes: number, free: number | undefined): Check {
+  const enough = free === undefined || free > bytes
+  const room = free === undefined ? '' : `; ${formatBytes(free)} are free${enough ? '' : ', which is too little'}`
+  return { name: 'disk', ok: enough, message: `about ${formatBytes(bytes)} on the disk for the run${room}` }
+}
+
+function timeCheck({ config, model }: Work, seconds: number): Check {
+  const solved = config.mode === 'features' && model.head.kind === 'linear'
+  const epochs = solved ? '' : ` for ${config.epochs} epochs${config.patience > 0 ? ', less if it stops early' : ''}`
+  return { name: 'time', ok: true, message: `about ${spoken(seconds)}${epochs}` }
+}
+
+function spoken(seconds: number): string {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`
+  return `${(seconds / 3600).toFixed(1)} h`
+}
+
+function round(value: number): string {
+  return String(Number(value.toPrecision(3)))
+}
