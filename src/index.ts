@@ -7,6 +7,19 @@ export { type LoadedModel, loadModel } from './model/load.ts'
 export type { Head, Model } from './model/model.ts'
 export { saveModel } from './model/save.ts'
 export type { EpochRecord, Listener, WorkEvent } from './train/events.ts'
-export { close, dedupe, dryRun, embed, embedRows, evaluate, merge, predict, search, train } from './transfer/library.ts'
+export {
+  close,
+  dedupe,
+  dryRun,
+  embed,
+  embedRows,
+  evaluate,
+  lrFind,
+  merge,
+  predict,
+  search,
+  train,
+} from './transfer/library.ts'
+export type { LrFindOptions, LrFindResult } from './transfer/lr-find.ts'
 export type * from './transfer/options.ts'
 export { version } from './version.ts'

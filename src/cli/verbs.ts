@@ -9,6 +9,7 @@ import type {
 import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
+import type { LrFindOptions, LrFindResult } from '../transfer/lr-find.ts'
 import type {
   DedupeOptions,
   DedupeResult,
@@ -48,6 +49,7 @@ export interface Verbs {
   fileStats(inputs: readonly string[], options: DataOptions): AsyncIterable<FileStats>
   splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
+  lrFind(options: LrFindOptions): Promise<LrFindResult>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
@@ -74,4 +76,5 @@ export const verbs: Verbs = {
   },
   splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
+  lrFind: async (options) => (await import('../transfer/lr-find.ts')).lrFind(options),
 }

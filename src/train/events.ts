@@ -11,6 +11,7 @@ export type Phase =
   | 'evaluate'
   | 'predict'
   | 'embed'
+  | 'lr-find'
   | 'search'
 
 /** One line of `history.csv`. Rates and losses are plain numbers, accuracies 0…1. */

@@ -3,6 +3,7 @@ import { createEngine, type Engine } from '../kernels/engine.ts'
 import * as deduplication from './dedupe.ts'
 import * as embedding from './embed.ts'
 import * as evaluation from './evaluate.ts'
+import * as finding from './lr-find.ts'
 import * as merging from './merge.ts'
 import type {
   DedupeOptions,
@@ -104,4 +105,9 @@ export function evaluate(
   options: EngineOptional<EvaluateOptions> = {},
 ): Promise<EvaluateResult> {
   return evaluation.evaluate(model, data, withEngine(options))
+}
+
+/** Suggests a learning rate for a training with these options; see `LrFindOptions`. */
+export function lrFind(options: EngineOptional<finding.LrFindOptions>): Promise<finding.LrFindResult> {
+  return finding.lrFind(withEngine(options))
 }

@@ -6,6 +6,7 @@ import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
 import { evaluate } from './eval.ts'
 import { inspect } from './inspect.ts'
+import { lrFind } from './lr-find.ts'
 import { merge } from './merge.ts'
 import { predict } from './predict.ts'
 import { search } from './search.ts'
@@ -14,6 +15,7 @@ import { train } from './train.ts'
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
   train,
+  lrFind,
   predict,
   embed,
   merge,
