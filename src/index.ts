@@ -7,6 +7,8 @@ export { type LoadedModel, loadModel } from './model/load.ts'
 export type { Head, Model } from './model/model.ts'
 export { saveModel } from './model/save.ts'
 export type { EpochRecord, Listener, WorkEvent } from './train/events.ts'
+export type { CheckedGradients, CheckedTensor } from './transfer/check-gradients.ts'
+export type { GradcheckOptions, GradcheckResult } from './transfer/gradcheck.ts'
 export {
   close,
   dedupe,
@@ -14,6 +16,8 @@ export {
   embed,
   embedRows,
   evaluate,
+  exportModel,
+  gradcheck,
   lrFind,
   merge,
   predict,

@@ -23,7 +23,8 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   architectures: ['tensor', 'ops', 'graph'],
   formats: ['tensor', 'files', 'vectors', 'ops', 'graph'],
   runtime: ['tensor', 'kernels', 'ops', 'graph'],
-  reference: ['tensor', 'ops', 'graph'],
+  // It knows the losses by their names.
+  reference: ['tensor', 'ops', 'graph', 'runtime'],
   model: ['tensor', 'files', 'hub', 'graph', 'architectures', 'formats', 'data'],
   optim: ['tensor', 'kernels', 'graph', 'runtime'],
   solve: ['tensor', 'kernels'],

@@ -1,7 +1,7 @@
 // What must come out of single operators, by plain loops. Of a batch the first picture is enough.
 import type { AttributesOf, OpName } from '../../src/ops/index.ts'
+import { referenceOf } from '../../src/reference/interpreter.ts'
 import { batchNormGradients, batchStatistics } from '../../test/reference/batch-norm.ts'
-import { interpret } from '../../test/reference/interpreter.ts'
 import { graphOf } from '../ours/one-op.ts'
 import type { MatmulTask, OpTask } from '../protocol.ts'
 import { readFloats } from '../serve.ts'
@@ -28,16 +28,13 @@ export function forwardTruth<K extends OpName>(task: OpTask<K>): Float64Array {
   const parameters = Object.entries(task.parameters).map(
     ([name, file]) => [`op.${name}`, Float64Array.from(readFloats(file))] as const,
   )
-  const { outputs } = interpret(
-    graphOf(task.op, attrs, task.inputShape),
-    new Map(parameters),
-    Float64Array.from(readFloats(task.input).subarray(0, values)),
+  const reference = referenceOf(graphOf(task.op, attrs, task.inputShape), {
+    parameters: new Map(parameters),
+    input: Float64Array.from(readFloats(task.input).subarray(0, values)),
     images,
-    new Set(task.training ? ['op'] : []),
-  )
-  const output = outputs.get('op')
-  if (!output) throw new Error('the interpreter gives every output')
-  return output
+    batchStatistics: new Set(task.training ? ['op'] : []),
+  })
+  return reference.output('op')
 }
 
 /** Backward of a batch norm over statistics of the batch. */

@@ -8,6 +8,7 @@ import type {
 } from '../transfer/data-options.ts'
 import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
+import type { GradcheckOptions, GradcheckResult } from '../transfer/gradcheck.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type { LrFindOptions, LrFindResult } from '../transfer/lr-find.ts'
 import type {
@@ -18,6 +19,8 @@ import type {
   EmbedRow,
   EvaluateOptions,
   EvaluateResult,
+  ExportOptions,
+  ExportResult,
   Inputs,
   MergeOptions,
   MergeResult,
@@ -50,6 +53,8 @@ export interface Verbs {
   splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
   lrFind(options: LrFindOptions): Promise<LrFindResult>
+  exportModel(model: string, options: ExportOptions): Promise<ExportResult>
+  gradcheck(options: GradcheckOptions): Promise<GradcheckResult>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
@@ -77,4 +82,6 @@ export const verbs: Verbs = {
   splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
   lrFind: async (options) => (await import('../transfer/lr-find.ts')).lrFind(options),
+  exportModel: async (model, options) => (await import('../transfer/export.ts')).exportModel(model, options),
+  gradcheck: async (options) => (await import('../transfer/gradcheck.ts')).gradcheck(options),
 }

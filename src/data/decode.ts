@@ -357,22 +357,23 @@ function badImage(source: string | Uint8Array, reason: string, cause: unknown): 
   return new RegraftError('data', `${file === undefined ? 'The picture' : inertName(file)} ${reason}.`, { file, cause })
 }
 
-/** What sharp says about the picture, in plain words. Anything that sharp did not say is our own mistake and is thrown. */
+/**
+ * What sharp says about the picture, in plain words. Anything that sharp did not say is our own mistake and is thrown. libvips keeps its
+ * messages in one place for all threads, so its words may be those about another picture, or be gone: only sharp's own are told apart.
+ */
 function blame(cause: unknown): Outcome<never> {
   // What we say ourselves is about the machine, and a sound picture is not to suffer for that.
   if (!(cause instanceof Error) || cause instanceof RegraftError) throw cause
   if (cause instanceof TypeError || cause instanceof RangeError) throw cause
-  const lines = cause.message.replace(/^Input buffer has corrupt header:\s*/, '').split('\n')
-  const detail = inertName(lines[0]?.trim() || 'the header makes no sense', 200)
   if (/out of memory|unable to allocate|cannot allocate/i.test(cause.message)) throw cause
-  if (/pixel limit|too large|Maximum supported image dimension/i.test(cause.message)) {
-    return { reason: `is too large: it has more pixels than the limit allows (${detail})`, cause }
+  if (/^Input (image|buffer) exceeds pixel limit/i.test(cause.message)) {
+    return { reason: 'is too large: it has more pixels than the limit allows', cause }
   }
-  if (/unsupported image format/i.test(cause.message)) {
+  if (/^Input (file|buffer) contains unsupported image format/i.test(cause.message)) {
     return { reason: 'is damaged, or a variant of its format that is not supported', cause }
   }
-  if (/premature end|truncated|unexpected end|not enough|read error/i.test(cause.message)) {
-    return { reason: `is truncated or damaged (${detail})`, cause }
+  if (/^Input (file|buffer) has corrupt header/i.test(cause.message)) {
+    return { reason: 'is truncated or damaged: its header is corrupt', cause }
   }
-  return { reason: `is damaged or corrupt (${detail})`, cause }
+  return { reason: 'is truncated or damaged', cause }
 }

@@ -84,6 +84,7 @@ export async function loadData(data: string | readonly string[], options: LoadDa
     )
   }
   const skipped: Skipped[] = found.flatMap((files) => files.skipped)
+  const unusable = [...skipped]
   const ignored: Skipped[] = found.flatMap((files) => files.ignored)
   const listRoot = folderOf(first)
   /** What a part was told to be, else what the data sets apart; undefined when nobody said. */
@@ -99,6 +100,7 @@ export async function loadData(data: string | readonly string[], options: LoadDa
     const emptyFolders = source.kind === 'folder' ? 'skip' : shared.emptyFolders
     const files = await undividedFiles(source, listRoot, { ...shared, emptyFolders })
     skipped.push(...files.skipped)
+    unusable.push(...files.skipped)
     ignored.push(...files.ignored)
     return files.files
   }
@@ -164,6 +166,7 @@ export async function loadData(data: string | readonly string[], options: LoadDa
     validation: split.validation,
     test: parts.test,
     skipped: await byPath(skipped),
+    unusable: await byPath(unusable),
     ignored: await byPath(ignored),
     notes,
   }

@@ -57,7 +57,10 @@ export interface DataSplit {
   readonly train: readonly Sample[]
   readonly validation: readonly Sample[]
   readonly test: readonly Sample[]
+  /** What looks like a picture and is not used, for whatever reason. */
   readonly skipped: readonly Skipped[]
+  /** Those among them that cannot be used; the others were left out by choice. */
+  readonly unusable: readonly Skipped[]
   readonly ignored: readonly Skipped[]
   /** What a person should know before trusting the result: copies in two parts, classes that are not checked. */
   readonly notes: readonly string[]

@@ -45,8 +45,8 @@ export async function removeFolderAtomic(folder: string): Promise<void> {
   }
 }
 
-/** Failing to do so harms nothing. */
-async function removeLeftoverFolders(parent: string): Promise<void> {
+/** Removes what killed processes left of folders in this one. Failing to do so harms nothing. */
+export async function removeLeftoverFolders(parent: string): Promise<void> {
   for (const leftover of await leftoversIn(parent).catch(() => [])) await removeFolder(leftover).catch(() => undefined)
 }
 

@@ -1,8 +1,10 @@
 // What each operator of ONNX becomes: https://onnx.ai/onnx/operators/
-import type { FusedActivation } from '../ops/op.ts'
+import { type ActivationAttributes, isFused } from '../ops/activation.ts'
 import type { Padding, Pair, Window } from '../ops/window.ts'
 import { elementCount, formatShape, type Shape } from '../tensor/shape.ts'
+import { decimal } from './decimal.ts'
 import { type ParameterSource, Unsupported } from './network-draft.ts'
+import { gated, onnxActivations } from './onnx-activations.ts'
 import { Attributes } from './onnx-attributes.ts'
 import { foldings, numbersOf, permutationOf, permutedConstant } from './onnx-constants.ts'
 import type { OnnxNode } from './onnx-file.ts'
@@ -44,9 +46,10 @@ const translations: readonly (readonly [string, Operator])[] = [
   ['Transpose', transpose],
   ['Conv', convolution],
   ['BatchNormalization', batchNormalization],
-  ['Relu', (context) => activation(context, 'relu')],
   ['Clip', clip],
+  ['PRelu', prelu],
   ['Add', add],
+  ['Mul', multiply],
   ['MaxPool', maxPool],
   ['AveragePool', averagePool],
   ['GlobalAveragePool', globalAveragePool],
@@ -74,7 +77,13 @@ export function translateNode(
   return translate({ node, inputs, net, attributes })
 }
 
-const operators: ReadonlyMap<string, Operator> = new Map(translations)
+const operators: ReadonlyMap<string, Operator> = new Map([
+  ...translations,
+  ...[...onnxActivations].map(([op, attrsOf]): [string, Operator] => [
+    op,
+    (context) => activation(context, attrsOf(context.attributes)),
+  ]),
+])
 
 /** Whether anything is known of an operator of the standard set. */
 export function isKnownOperator(op: string): boolean {
@@ -252,22 +261,48 @@ function batchNormalization({ node, inputs, net, attributes }: Context): OnnxVal
     running_mean: part(3, 'mean'),
     running_var: part(4, 'variance'),
   }
-  const epsilon = asWritten(attributes.float('epsilon', 1e-5))
+  const epsilon = decimal(attributes.float('epsilon', 1e-5))
   // There the share of the old average, here that of the new values.
-  const momentum = asWritten(1 - attributes.float('momentum', 0.9))
+  const momentum = decimal(1 - attributes.float('momentum', 0.9))
   if (!(epsilon >= 0 && momentum >= 0 && momentum <= 1)) throw new Error('its epsilon or momentum is out of range')
   const hint = scale.origin?.endsWith('.weight') ? scale.origin : nameOf(node)
   return { ...value, layer: net.layer('batchNorm', { epsilon, momentum }, [value.layer], hint, parameters) }
 }
 
-function activation({ node, inputs, net }: Context, kind: FusedActivation): OnnxValue {
+function activation({ node, inputs, net }: Context, attrs: ActivationAttributes): OnnxValue {
   const value = networkInput(inputs, 0)
   const before = net.soleReadLayer(node.inputs[0], 'batchNorm', 'add')
-  if (before !== undefined && before.attrs.activation === undefined) {
-    before.attrs = { ...before.attrs, activation: kind }
+  if (before !== undefined && before.attrs.activation === undefined && isFused(attrs.kind)) {
+    before.attrs = { ...before.attrs, activation: attrs.kind }
     return value
   }
-  return { ...value, layer: net.layer('activation', { kind }, [value.layer], nameOf(node)) }
+  return { ...value, layer: net.layer('activation', attrs, [value.layer], nameOf(node)) }
+}
+
+function prelu({ node, inputs, net }: Context): OnnxValue {
+  const value = networkInput(inputs, 0)
+  const slope = constantInput(inputs[1], 'slope')
+  const shared = elementCount(slope.dims) === 1
+  if (!shared && !isPerChannel(slope, value, net)) throw new Unsupported('PRelu with a slope for each pixel')
+  const hint = slope.origin?.endsWith('.weight') ? slope.origin : nameOf(node)
+  const weight = sourceOf(slope, [elementCount(slope.dims)])
+  return { ...value, layer: net.layer('prelu', shared ? { shared } : {}, [value.layer], hint, { weight }) }
+}
+
+/** x·sigmoid(x) and its like are activations; other products have no layer. */
+function multiply({ node, inputs, net }: Context): OnnxValue {
+  const [a, b] = [networkInput(inputs, 0), networkInput(inputs, 1)]
+  for (const [value, gate] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const draft = net.draftOf(gate.layer, 'activation')
+    const attrs = gated.get(draft?.attrs.kind ?? '')
+    if (attrs !== undefined && draft?.inputs[0] === value.layer && gate.dims.join() === value.dims.join()) {
+      return { ...value, layer: net.layer('activation', attrs, [value.layer], nameOf(node)) }
+    }
+  }
+  throw new Unsupported('Mul')
 }
 
 function clip(context: Context): OnnxValue {
@@ -279,9 +314,9 @@ function clip(context: Context): OnnxValue {
   }
   const lowest = bound(1, 'min', Number.NEGATIVE_INFINITY)
   const highest = bound(2, 'max', Number.POSITIVE_INFINITY)
-  if (lowest === 0 && highest === 6) return activation(context, 'relu6')
-  if (lowest === 0 && highest >= 3.4e38) return activation(context, 'relu')
-  throw new Unsupported(`Clip from ${asWritten(lowest)} to ${asWritten(highest)}`)
+  if (lowest === 0 && highest === 6) return activation(context, { kind: 'relu6' })
+  if (lowest === 0 && highest >= 3.4e38) return activation(context, { kind: 'relu' })
+  throw new Unsupported(`Clip from ${decimal(lowest)} to ${decimal(highest)}`)
 }
 
 function add({ node, inputs, net }: Context): OnnxValue {
@@ -610,11 +645,6 @@ function isRowOf(dims: Shape, size: number): boolean {
 async function filled(value: ConstantValue, size: number, factor: number): Promise<Float32Array> {
   const values = await value.read()
   return Float32Array.from({ length: size }, (_, at) => (values[values.length === 1 ? 0 : at] ?? 0) * factor)
-}
-
-/** A 32-bit float as the decimal number that it was. */
-function asWritten(value: number): number {
-  return Number(value.toPrecision(6))
 }
 
 function nameOf(node: OnnxNode): string {

@@ -5,11 +5,12 @@ import { pathFacts } from '../files/folder.ts'
 import { type JsonObject, type JsonValue, readJson } from '../files/strict-json.ts'
 import type { Graph } from '../graph/graph.ts'
 import { inertName } from '../inert-text.ts'
-import type { FusedActivation } from '../ops/op.ts'
+import { type ActivationAttributes, isFused } from '../ops/activation.ts'
 import type { Padding, Pair } from '../ops/window.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { toFloat32 } from '../tensor/dtype.ts'
 import { elementCount, formatShape, type Shape, shapesEqual } from '../tensor/shape.ts'
+import { decimal } from './decimal.ts'
 import { type ForeignNetwork, type ForeignPictures, UnsupportedNetworkError } from './foreign-network.ts'
 import { NetworkDraft, type ParameterSource, Unsupported } from './network-draft.ts'
 import { type StoredTensor, weightsError } from './stored-tensors.ts'
@@ -468,7 +469,7 @@ function batchNormalization(context: KerasContext): Value {
     shape: [channels],
     read: async () => new Float32Array(channels).fill(value),
   })
-  const output = net.layer('batchNorm', { epsilon, momentum: shortest(1 - momentum) }, [input.layer], nameOf(layer), {
+  const output = net.layer('batchNorm', { epsilon, momentum: decimal(1 - momentum) }, [input.layer], nameOf(layer), {
     weight: config['scale'] === false ? fixed(1) : plain(needed(context, 'gamma', [channels])),
     bias: config['center'] === false ? fixed(0) : plain(needed(context, 'beta', [channels])),
     running_mean: plain(needed(context, 'moving_mean', [channels])),
@@ -485,6 +486,21 @@ function relu(context: KerasContext): Value {
   return activated(context, context.input, highest === 6 ? 'relu6' : 'relu')
 }
 
+// Keras' hard_sigmoid is two functions, by version, so it is none here.
+const kerasActivations: ReadonlyMap<string, ActivationAttributes> = new Map<string, ActivationAttributes>([
+  ['relu', { kind: 'relu' }],
+  ['relu6', { kind: 'relu6' }],
+  ['sigmoid', { kind: 'sigmoid' }],
+  ['tanh', { kind: 'tanh' }],
+  ['elu', { kind: 'elu' }],
+  ['selu', { kind: 'selu' }],
+  ['softplus', { kind: 'softplus' }],
+  ['softsign', { kind: 'softsign' }],
+  ['swish', { kind: 'silu' }],
+  ['silu', { kind: 'silu' }],
+  ['mish', { kind: 'mish' }],
+])
+
 /** The value after an activation by Keras' name; it joins the layer before where only this reads it. */
 function activated({ layer, net }: KerasContext, value: Value, name: JsonValue | undefined): Value {
   if (value.softmax) throw new Unsupported('a layer after Softmax')
@@ -494,16 +510,15 @@ function activated({ layer, net }: KerasContext, value: Value, name: JsonValue |
     if (elementCount(shape) !== shape.at(-1)) throw new Unsupported('Softmax over something else than the classes')
     return { ...value, softmax: true }
   }
-  if (name !== 'relu' && name !== 'relu6')
-    throw new Unsupported(`the activation ${inertName(JSON.stringify(name), 40)}`)
+  const attrs = typeof name === 'string' ? kerasActivations.get(name) : undefined
+  if (attrs === undefined) throw new Unsupported(`the activation ${inertName(JSON.stringify(name), 40)}`)
   if (value.padding !== undefined) throw new Unsupported('an activation after ZeroPadding2D')
-  const kind: FusedActivation = name
   const before = value.alone ? net.draftOf(value.layer, 'batchNorm', 'add') : undefined
-  if (before !== undefined && before.attrs.activation === undefined) {
-    before.attrs = { ...before.attrs, activation: kind }
+  if (before !== undefined && before.attrs.activation === undefined && isFused(attrs.kind)) {
+    before.attrs = { ...before.attrs, activation: attrs.kind }
     return value
   }
-  const output = net.layer('activation', { kind }, [value.layer], `${nameOf(layer)}.activation`)
+  const output = net.layer('activation', attrs, [value.layer], `${nameOf(layer)}.activation`)
   return { ...value, layer: output, alone: true }
 }
 
@@ -669,10 +684,6 @@ function permuted({ shape, dtype, readBytes }: StoredTensor, order: readonly num
     return new Float32Array((await copyStrided(new Uint8Array(values.buffer), 4, view)).buffer)
   }
   return { shape: view.shape, read }
-}
-
-function shortest(value: number): number {
-  return Number(value.toPrecision(6))
 }
 
 /** Without slashes, which would be taken for a path. */

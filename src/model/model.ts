@@ -26,6 +26,8 @@ export interface Model {
   /** Names of the outputs; empty when the model has no head. */
   readonly labels: readonly string[]
   readonly preprocessing: Preprocessing
+  /** Probability below which a prediction counts as unknown; nothing does when absent. */
+  readonly threshold?: number
   /** Weights by name, in file layout; running statistics included. */
   readonly tensors: ReadonlyMap<string, HostTensor>
   /** `num_batches_tracked` of each batch norm. */

@@ -92,6 +92,7 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
     output: model.head.kind === 'none' ? 'identity' : 'softmax',
     head: model.head,
     labels: model.labels,
+    ...(model.threshold === undefined ? {} : { threshold: model.threshold }),
     ...(model.graph === undefined ? {} : { graph: graphToJson(model.graph) }),
     training: extras.training ?? null,
     digests,

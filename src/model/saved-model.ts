@@ -15,6 +15,8 @@ export interface SavedModel {
   readonly preprocessing: Preprocessing
   readonly head: Head
   readonly labels: readonly string[]
+  /** Probability below which a prediction counts as unknown. */
+  readonly threshold: number | undefined
   /** The network, where no architecture builds it. */
   readonly graph: Graph | undefined
   /** SHA-256 of the files beside it, by their names. */
@@ -57,7 +59,10 @@ export async function readSavedModel(file: string): Promise<SavedModel | undefin
   if (root['output'] !== output)
     return fail('output', `is ${JSON.stringify(root['output'])}; for this head ${output} is understood`)
   const graph = readGraph(root['graph'], fail)
-  return { preprocessing: typed, labels: names, head, graph, digests: readDigests(root['digests'], fail) }
+  const threshold = root['threshold']
+  if (threshold !== undefined && !(typeof threshold === 'number' && threshold >= 0 && threshold <= 1))
+    return fail('threshold', 'is not a number from 0 to 1')
+  return { preprocessing: typed, labels: names, threshold, head, graph, digests: readDigests(root['digests'], fail) }
 }
 
 function readGraph(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Graph | undefined {

@@ -2,7 +2,7 @@
 // folder gets its name after that, so what has the name of a checkpoint was whole once, and what is whole still can be proven.
 import * as path from 'node:path'
 import { RegraftError } from '../errors.ts'
-import { removeFolderAtomic, writeFolderAtomic } from '../files/atomic-folder.ts'
+import { removeFolderAtomic, removeLeftoverFolders, writeFolderAtomic } from '../files/atomic-folder.ts'
 import { sha256, sha256OfFile } from '../files/digest.ts'
 import { createFolder, listFolder, pathFacts } from '../files/folder.ts'
 import { isJsonObject, type JsonObject, type JsonValue, readJson, writeJson } from '../files/strict-json.ts'
@@ -67,6 +67,11 @@ export async function writeCheckpoint(run: string, state: Checkpointed, keep: nu
     await writeJson(path.join(folder, MANIFEST), { ...contents, check: checkOf(contents) }, { inFreshFolder: true })
   })
   await prune(run, name, keep)
+}
+
+/** Removes what a killed process left beside the checkpoints, for a training that may have nothing more to save. */
+export function tidyCheckpoints(run: string): Promise<void> {
+  return removeLeftoverFolders(path.join(run, 'checkpoints'))
 }
 
 /** Names of the checkpoint folders, oldest first. */

@@ -13,6 +13,8 @@ export type Phase =
   | 'embed'
   | 'lr-find'
   | 'search'
+  | 'burn-in'
+  | 'gradcheck'
 
 /** One line of `history.csv`. Rates and losses are plain numbers, accuracies 0…1. */
 export interface EpochRecord {
@@ -35,7 +37,7 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'images' | 'files' | 'iterations' | 'epochs' | 'vectors'
+      readonly unit: 'images' | 'files' | 'iterations' | 'epochs' | 'vectors' | 'coordinates'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

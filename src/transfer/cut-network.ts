@@ -75,7 +75,8 @@ export async function openCutNetwork(
   const folder = wanted === null || wanted === 'memory' ? undefined : wanted
   const size = options.cacheSize ?? config.cacheSize
   const mostBytes = size ?? (folder === undefined ? cacheDefaults.memoryBytes : cacheDefaults.folderBytes)
-  if (variants === null)
+  // Whoever asked for nothing need not hear why it does little.
+  if (variants === null && wanted !== null)
     note(
       `--augment ${config.augment} makes each training picture anew in each epoch, so only those for validation are kept; --cache-variants 8 would make 8 of each, and keep them.`,
     )

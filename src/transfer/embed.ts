@@ -204,7 +204,7 @@ async function openFolder(
   if (foreign.length > 0) {
     throw new RegraftError(
       'usage',
-      `--out ${inertName(out)} holds files that are not embed's (${inertName(foreign.slice(0, 3).join(', '))}). Choose another folder.`,
+      `--out ${inertName(out)} is not empty, and holds files that are not embed's (${inertName(foreign.slice(0, 3).join(', '))}). Choose another folder.`,
       { file: out },
     )
   }

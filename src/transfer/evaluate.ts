@@ -2,18 +2,23 @@
 import { labelledImages } from '../data/image-folder.ts'
 import { RegraftError } from '../errors.ts'
 import { loadModel } from '../model/load.ts'
+import { argmax, softmax } from '../train/classification.ts'
 import { evaluationOf } from '../train/evaluation.ts'
 import { writeEvaluation } from './evaluation-files.ts'
 import { imageOutputs } from './extract-features.ts'
 import type { EvaluateOptions, EvaluateResult } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
+import { type Judged, storeThreshold, thresholdFor } from './threshold.ts'
 
 /**
  * All that can be said of a model on a folder per class, and its speed; the folders' names are the model's labels.
- * @throws RegraftError 'data' for a folder that is none of the model's classes
+ * @throws RegraftError 'data' for a folder that is none of the model's classes, and for a precision that no threshold reaches
  */
 export async function evaluate(model: string, data: string, options: EvaluateOptions): Promise<EvaluateResult> {
   const { engine, signal, listener } = options
+  if (options.store && options.precision === undefined) {
+    throw new RegraftError('usage', '--store goes with --precision: which share of the labels is to be right?')
+  }
   const { model: loaded, remarks } = await loadModel(model, options)
   for (const message of remarks) listener?.({ type: 'note', message })
   if (loaded.head.kind === 'none')
@@ -48,9 +53,23 @@ export async function evaluate(model: string, data: string, options: EvaluateOpt
     const evaluation = await evaluationOf({ logits: outputs.values, labels: truth, paths }, labels)
     if (options.report !== undefined)
       await writeEvaluation(options.report, evaluation, set.samples, loaded.preprocessing, signal)
-    return { ...evaluation, bad, imagesPerSecond: evaluation.images / seconds }
+    const result = { ...evaluation, bad, imagesPerSecond: evaluation.images / seconds }
+    if (options.precision === undefined) return result
+    const threshold = thresholdFor(judgedOf(outputs.values, truth), options.precision)
+    if (options.store) await storeThreshold(model, threshold.value)
+    return { ...result, threshold }
   } finally {
     runner.close()
     session.close()
   }
+}
+
+/** How sure each label is, and whether it is right. @param logits  [labels.length, classes] */
+function judgedOf(logits: Float32Array, truth: Int32Array): readonly Judged[] {
+  const classes = logits.length / truth.length
+  return Array.from(truth, (label, row) => {
+    const own = logits.subarray(row * classes, (row + 1) * classes)
+    const predicted = argmax(own)
+    return { score: softmax(own)[predicted] ?? 0, right: predicted === label }
+  })
 }

@@ -21,14 +21,17 @@ export function gapOf(
   const meaning =
     accuracy > Math.max(LEAST_GAP, chance)
       ? 'overfitting'
-      : validationAccuracy < GOOD_ENOUGH
+      : Math.max(trainAccuracy, validationAccuracy) < GOOD_ENOUGH
         ? 'underfitting'
         : 'fitting'
   const figures = `training ${percent(trainAccuracy)}, validation ${percent(validationAccuracy)}`
   const advice = {
     overfitting: `A gap (${figures}): it knows the training pictures better than others. More regularisation may help: ${regularisation(config)}.`,
-    underfitting: `No gap (${figures}): it has not learnt the training pictures by heart, so it can take more. ${more(config)} may help.`,
-    fitting: `No gap worth mentioning (${figures}).`,
+    underfitting: `No gap (${figures}): it has not even learnt all of the training pictures, so it can take more. ${more(config)} may help.`,
+    fitting:
+      accuracy > LEAST_GAP
+        ? `A gap that may be chance (${figures}): there are too few pictures to tell, ${images.val} to validate. More of them would.`
+        : `No gap worth mentioning (${figures}).`,
   }[meaning]
   return { epoch: record.epoch, accuracy, loss: validationLoss - trainLoss, meaning, advice }
 }

@@ -3,6 +3,8 @@ import { createEngine, type Engine } from '../kernels/engine.ts'
 import * as deduplication from './dedupe.ts'
 import * as embedding from './embed.ts'
 import * as evaluation from './evaluate.ts'
+import * as exporting from './export.ts'
+import * as checking from './gradcheck.ts'
 import * as finding from './lr-find.ts'
 import * as merging from './merge.ts'
 import type {
@@ -13,6 +15,8 @@ import type {
   EmbedRow,
   EvaluateOptions,
   EvaluateResult,
+  ExportOptions,
+  ExportResult,
   Inputs,
   MergeOptions,
   MergeResult,
@@ -110,4 +114,14 @@ export function evaluate(
 /** Suggests a learning rate for a training with these options; see `LrFindOptions`. */
 export function lrFind(options: EngineOptional<finding.LrFindOptions>): Promise<finding.LrFindResult> {
   return finding.lrFind(withEngine(options))
+}
+
+/** Writes a model in another format, read back and compared before it is left there. */
+export function exportModel(model: string, options: EngineOptional<ExportOptions>): Promise<ExportResult> {
+  return exporting.exportModel(model, withEngine(options))
+}
+
+/** Compares the gradients of a network with centred differences in float64; see `GradcheckOptions`. */
+export function gradcheck(options: EngineOptional<checking.GradcheckOptions> = {}): Promise<checking.GradcheckResult> {
+  return checking.gradcheck(withEngine(options))
 }

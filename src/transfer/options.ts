@@ -222,6 +222,8 @@ export interface Prediction {
 
 export interface PredictOptions extends WorkOptions, PreprocessingOverrides {
   readonly topk?: number
+  /** Probability below which the label is 'unknown'; the model's when left out, 0 for never. */
+  readonly threshold?: number
   readonly batchSize?: number
 }
 
@@ -339,6 +341,8 @@ export interface DedupeResult {
 }
 
 export interface EvaluateResult extends Evaluation {
+  /** Where a precision was asked for: the smallest probability that reaches it, and what holds from there on. */
+  readonly threshold?: { readonly value: number; readonly precision: number; readonly coverage: number }
   readonly bad: number
   readonly imagesPerSecond: number
 }
@@ -346,4 +350,27 @@ export interface EvaluateResult extends Evaluation {
 export interface EvaluateOptions extends PredictOptions {
   /** Folder to write the evaluation's files to: numbers for programs, pictures for people. */
   readonly report?: string
+  /** Find the probability from which on this share of the labels is right. */
+  readonly precision?: number
+  /** Write it into the model's folder: what is less probable is called unknown from then on. */
+  readonly store?: boolean
+}
+
+export type ExportFormat = 'onnx' | 'safetensors'
+
+export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
+  readonly format: ExportFormat
+  /** Folder to write. */
+  readonly out: string
+  readonly overwrite?: boolean
+  /** Element type of the weights; of safetensors alone. */
+  readonly dtype?: 'float32' | 'float16'
+}
+
+export interface ExportResult {
+  readonly out: string
+  readonly format: ExportFormat
+  readonly files: readonly string[]
+  /** Largest difference to the model's own outputs, relative to the largest of them. */
+  readonly difference: number
 }

@@ -6,9 +6,10 @@ import { loadModel } from '../model/load.ts'
 import { softmax } from '../train/classification.ts'
 import type { Inputs, Prediction, PredictOptions } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
+import { UNKNOWN } from './threshold.ts'
 
 /**
- * One row per input, also for those that cannot be read, in their order, as the inputs come.
+ * One row per input, 'unknown' where the best label is less probable than the threshold, also for those that cannot be read, in their order, as the inputs come.
  * @param model   see INTERFACE: a path, a model that comes with the package, 'default'
  * @param inputs  files, folders, patterns, lists of paths, manifests
  * @throws RegraftError 'weights' for a model without a classifier; 'data' for a bad picture with `onError: 'stop'`
@@ -28,6 +29,7 @@ export async function* predict(
     )
   }
   const { labels, preprocessing } = loaded
+  const threshold = options.threshold ?? loaded.threshold ?? 0
   const topk = Math.max(1, Math.min(options.topk ?? 1, labels.length))
   const total = await totalOf(inputs, signal)
   const session = await openSession(engine, loaded)
@@ -54,7 +56,9 @@ export async function* predict(
         }
         const probabilities = softmax(logits.subarray(slot * labels.length, (slot + 1) * labels.length))
         const top = topOf(probabilities, labels, topk)
-        yield { path: image.path, label: top[0]?.label ?? null, score: top[0]?.score ?? null, error: null, top }
+        const score = top[0]?.score ?? null
+        const label = score !== null && score < threshold ? UNKNOWN : (top[0]?.label ?? null)
+        yield { path: image.path, label, score, error: null, top }
       }
       listener?.({ type: 'progress', phase: 'predict', done, total })
     }

@@ -1,4 +1,5 @@
-import { type Checkpointed, readEpochStart, writeCheckpoint } from '../train/checkpoint.ts'
+// A training that can be stopped at any step and gone on with: what fine-tuning and the training of a head share.
+import { type Checkpointed, readEpochStart, tidyCheckpoints, writeCheckpoint } from '../train/checkpoint.ts'
 import type { Listener } from '../train/events.ts'
 import { fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
@@ -31,8 +32,10 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
     await average?.restore(state.optimiser)
     for (const [name, count] of state.counters) counters.set(name, count)
   }
-  if (resumed) await restore(resumed)
-  else average?.begin()
+  if (resumed) {
+    await restore(resumed)
+    await tidyCheckpoints(out)
+  } else average?.begin()
   let best = resumed?.best ?? (await trainee.weights())
   let bestCounters: ReadonlyMap<string, number> = resumed?.bestCounters ?? new Map(counters)
   let saved = resumed && positionName(resumed.progress)

@@ -173,6 +173,7 @@ export function writeHistory(out: string, history: readonly EpochRecord[]): Prom
   )
 }
 
+/** `bad.jsonl`: all that was left out, and why. */
 export function writeBad(out: string, bad: readonly Pick<BadImage, 'path' | 'reason'>[]): Promise<void> {
   return writeFileAtomic(
     path.join(out, 'bad.jsonl'),

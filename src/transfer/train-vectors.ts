@@ -47,15 +47,17 @@ export async function vectorsOf(work: Work, pass: FeaturePass): Promise<BothVect
   const badValidation = new Set<number>()
   const train = await vectors('train', badTrain)
   const validation = await vectors('validation', badValidation)
-  if (options.strict && work.bad.length > 0) {
+  const unusable = [...data.unusable, ...work.bad]
+  const [first] = unusable
+  if (options.strict && first !== undefined) {
     throw new RegraftError(
       'data',
-      `${work.bad.length} pictures cannot be read, and --strict was given. The first: ${work.bad[0]?.path}: ${work.bad[0]?.reason}.`,
+      `${unusable.length} pictures cannot be read, and --strict was given. The first: ${inertName(first.path)}: ${first.reason}.`,
     )
   }
   checkEnough(data, train.labels, validation.labels)
   if (work.resumed) await checkSameBad(work)
-  await writeBad(work.out, work.bad)
+  await writeBad(work.out, [...data.skipped, ...data.ignored, ...work.bad])
   return { train, validation, badTrain, badValidation }
 }
 

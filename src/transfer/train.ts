@@ -113,7 +113,8 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
     )
 
   const changes = preprocessingChanges(asked)
-  const base = asked.pretrained
+  // What its outputs were worth says nothing about those of the new model.
+  const { threshold: _, ...base } = asked.pretrained
     ? await pretrainedModel(asked.model, changes, listener)
     : await freshModel(asked.model, asked.seed, changes)
   // A head for the same classes is gone on with; another one is put aside.
@@ -267,7 +268,7 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
     },
     ...(gap ? { gap } : {}),
     ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, images: test.count } } : {}),
-    images: { ...outcome.images, bad: bad.length },
+    images: { ...outcome.images, bad: data.unusable.length + bad.length },
     seconds: {
       total: (performance.now() - work.startedAt) / 1000,
       decode: timing.load.decodeMilliseconds / 1000,

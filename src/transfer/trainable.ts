@@ -5,7 +5,7 @@ import type { PlannedParameters } from '../runtime/parameters.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** Names of the layers that train. @throws RegraftError 'usage' when a pattern matches nothing */
-export function trainableLayers(graph: Graph, config: TrainConfig): ReadonlySet<string> {
+export function trainableLayers(graph: Graph, config: Pick<TrainConfig, 'unfreeze' | 'freeze'>): ReadonlySet<string> {
   const chosen = new Set(selectLayers(graph, config.unfreeze))
   for (const layer of graph.layers)
     if (layer.name === graph.classifier || layer.name.startsWith('head.')) chosen.add(layer.name)

@@ -10,8 +10,8 @@ const cases: readonly [string, readonly string[], readonly string[]][] = [
   ],
   [
     'an option of another command',
-    ['predict', 'm', 'x', '--clip-grad', '3'],
-    ["unknown option '--clip-grad'", 'It is an option of train.'],
+    ['predict', 'm', 'x', '--patience', '3'],
+    ["unknown option '--patience'", 'It is an option of train.'],
   ],
   ['a missing value', ['train', 'x', '--epochs'], ['--epochs <n>', 'argument missing']],
   ['a forgotten value', ['train', 'x', '--out', '--overwrite'], ['--out has no value', '--out=--overwrite']],
@@ -37,7 +37,7 @@ const cases: readonly [string, readonly string[], readonly string[]][] = [
   ['no data', ['train'], ['DATA is missing']],
   ['no inputs', ['predict', 'm'], ['INPUTS are missing']],
   ['stdin twice', ['predict', 'm', '-', '-'], ["'-' is given 2 times"]],
-  ['an unknown ending', ['predict', 'm', 'x', '--out', 'a.parquet'], ['a.parquet', '.csv', '.jsonl']],
+  ['an unknown ending', ['predict', 'm', 'x', '--out', 'a.xlsx'], ['a.xlsx', '.csv', '.jsonl', '.parquet']],
   ['two folders for one run', ['train', '--resume', 'a', '--out', 'b'], ['cannot be combined with --out']],
   ['an unknown topic', ['help', 'exit-code'], ["Did you mean 'exit-codes'?"]],
 ]

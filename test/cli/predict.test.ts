@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parse } from 'csv-parse/sync'
+import { parquetReadObjects } from 'hyparquet'
 import { expect, test } from 'vitest'
+import type { Verbs } from '../../src/cli/verbs.ts'
 import { RegraftError } from '../../src/errors.ts'
 import type { Inputs } from '../../src/transfer/options.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
@@ -148,4 +150,36 @@ test('a reader that leaves ends the work quietly', async () => {
   expect(ran.stdout.split('\n')).toHaveLength(4)
   expect(produced).toBeLessThan(5)
   expect(finished).toBe(true)
+})
+
+test('rows go to Parquet, with the columns of the CSV', async () => {
+  const out = join(folder, 'labels.parquet')
+  const top = [
+    { label: 'rose', score: 0.9 },
+    { label: 'daisy', score: 0.1 },
+  ]
+  const many = Array.from({ length: 10_001 }, (_, at) => ({ ...rose, path: `${at}.jpg`, score: 0.9, top }))
+  const { exitCode, stderr } = await perform(['predict', 'm', 'x', '--topk', '2', '--out', out], {
+    verbs: { predict: predicting(...many, broken) },
+  })
+  expect(exitCode, stderr).toBe(0)
+  const rows = await parquetReadObjects({ file: new Uint8Array(readFileSync(out)).buffer })
+  expect(rows).toHaveLength(10_002)
+  expect(rows[10_000]).toEqual({
+    ...{ path: '10000.jpg', label: 'rose', score: 0.9, error: null, label2: 'daisy', score2: 0.1 },
+  })
+  expect(rows[10_001]).toEqual({
+    ...{ path: 'broken.jpg', label: null, score: null, error: 'cut off', label2: null, score2: null },
+  })
+})
+
+test('the threshold is handed on', async () => {
+  let seen: number | undefined
+  const predict: Verbs['predict'] = async function* (_model, _inputs, { threshold }) {
+    seen = threshold
+    yield { path: 'a.jpg', label: 'unknown', score: 0.3, error: null, top: [{ label: 'rose', score: 0.3 }] }
+  }
+  const { stdout } = await perform(['predict', 'm', 'x', '--threshold', '0.5'], { verbs: { predict } })
+  expect(seen).toBe(0.5)
+  expect(stdout).toContain('a.jpg,unknown,0.3,')
 })

@@ -131,10 +131,7 @@ describe.skipIf(!present)('hostile ONNX files', () => {
   const engine = createEngine({ threads: 1, simd: 'baseline' })
   afterAll(() => engine.close())
   /** Models that are fine and use operators that have no layer here. */
-  const beyond: ReadonlyMap<string, string> = new Map([
-    ['onnx/valid-float-data', 'not supported: Sigmoid'],
-    ['onnx/valid-two-outputs', 'not supported: Neg'],
-  ])
+  const beyond: ReadonlyMap<string, string> = new Map([['onnx/valid-two-outputs', 'not supported: Neg']])
 
   it.each(ofKind('onnx').map((item) => [item.id, item] as const))('%s', async (_, item) => {
     const file = join(corpus, item.file)

@@ -16,11 +16,7 @@ const engine = createEngine({ threads: 2, simd: 'baseline' })
 afterAll(() => engine.close())
 
 /** Recorded networks with operators that have no layer here. */
-const refused: ReadonlyMap<string, RegExp> = new Map([
-  ['onnx_squeezenet1_1', /not supported: Concat/],
-  ['onnx_tiny_cnn', /not supported: HardSigmoid, PRelu, Sigmoid\.$/],
-  ['onnx_tiny_cnn_batchnorm_kept', /not supported: HardSigmoid, PRelu, Sigmoid\.$/],
-])
+const refused: ReadonlyMap<string, RegExp> = new Map([['onnx_squeezenet1_1', /not supported: Concat/]])
 
 describe.skipIf(!existsSync(join(oracle, 'index.json')))('networks that PyTorch exported', () => {
   it.each(readOracle('onnx').map((item) => [item.name, item] as const))('%s', async (name, item) => {

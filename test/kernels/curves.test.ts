@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from 'vitest'
 import type { ActivationAttributes } from '../../src/ops/activation.ts'
-import { activated, isSmoothAt, slope } from '../reference/activations.ts'
+import { activated } from '../../src/reference/activations.ts'
+import { isSmoothAt, slope } from '../reference/activations.ts'
 import { Bench, builds } from '../support/kernels.ts'
 import { hasOracle, type OracleCase, oracleCases } from '../support/oracle.ts'
 import { noise, ranges } from '../support/values.ts'

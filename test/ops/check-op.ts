@@ -5,9 +5,9 @@ import { type GraphBuilder, graphBuilder } from '../../src/graph/builder.ts'
 import { type Graph, layerNamed, parameterName, parametersOf } from '../../src/graph/graph.ts'
 import type { Engine } from '../../src/kernels/engine.ts'
 import type { ConvolutionAlgorithm } from '../../src/ops/convolution-algorithm.ts'
+import { referenceOf } from '../../src/reference/interpreter.ts'
 import { createParameters } from '../../src/runtime/parameters.ts'
 import { createRunner } from '../../src/runtime/runner.ts'
-import { crossEntropy, interpret } from '../reference/interpreter.ts'
 import { randomParameters, writeParameters } from '../support/fill-parameters.ts'
 import { relativeDifference } from '../support/relative-difference.ts'
 import { noise } from '../support/values.ts'
@@ -112,6 +112,8 @@ interface Expected {
   readonly statistics: ReadonlyMap<string, Float64Array>
   /** Coordinates that were tried, and the slopes there. */
   readonly slopes: ReadonlyMap<string, { readonly coordinates: readonly number[]; readonly values: readonly number[] }>
+  /** Of all parameters, by the interpreter's own backward pass. */
+  readonly gradients: ReadonlyMap<string, Float64Array>
   /** Coordinates left out because a value crossed a kink. */
   readonly leftOut: number
   readonly tried: number
@@ -121,27 +123,28 @@ interface Expected {
 export function expectedOf(opCase: OpCase, variant: Variant): Expected {
   const prepared = prepareCase(opCase, variant)
   const { graph, tensors, trainable, batchStatistics, input, targets } = prepared
-  const parameters = new Map([...tensors].map(([name, { data }]) => [name, Float64Array.from(data)]))
-  const pictures = Float64Array.from(input)
-  const run = (norms: ReadonlySet<string>) => interpret(graph, parameters, pictures, IMAGES, norms)
-  const logitsOf = ({ outputs }: ReturnType<typeof run>) => outputs.get(graph.output) ?? new Float64Array(0)
-  const base = run(batchStatistics)
+  const options = {
+    parameters: new Map([...tensors].map(([name, { data }]) => [name, data])),
+    input: Float64Array.from(input),
+    images: IMAGES,
+  }
+  const step = {
+    loss: { kind: 'ce' },
+    targets: { values: targets, weights: new Float64Array(IMAGES).fill(1) },
+  } as const
+  const reference = referenceOf(graph, { ...options, batchStatistics }, step)
   let leftOut = 0
   let tried = 0
   const slopes = new Map<string, { coordinates: number[]; values: number[] }>()
   for (const name of trainable) {
-    const values = parameters.get(name) ?? new Float64Array(0)
+    const data = tensors.get(name)?.data ?? new Float32Array(0)
     const found = { coordinates: [] as number[], values: [] as number[] }
-    for (const at of someIndices(values.length)) {
-      const start = values[at] ?? Number.NaN
+    for (const at of someIndices(data.length)) {
+      const start = data[at] ?? Number.NaN
       tried++
-      const [up, down] = [STEP, -STEP].map((step) => {
-        values[at] = start + step
-        const moved = run(batchStatistics)
-        return { sides: moved.sides, loss: crossEntropy(logitsOf(moved), targets, CLASSES) }
-      })
-      values[at] = start
-      if (!up || !down || up.sides !== base.sides || down.sides !== base.sides) {
+      const up = reference.lossWith(name, at, start + STEP)
+      const down = reference.lossWith(name, at, start - STEP)
+      if (up.crossed || down.crossed) {
         leftOut++
         continue
       }
@@ -150,10 +153,17 @@ export function expectedOf(opCase: OpCase, variant: Variant): Expected {
     }
     slopes.set(name, found)
   }
-  const logits = logitsOf(base)
-  const loss = crossEntropy(logits, targets, CLASSES)
-  const inference = logitsOf(run(new Set()))
-  return { prepared, logits, inference, loss, statistics: base.statistics, slopes, leftOut, tried }
+  return {
+    prepared,
+    logits: reference.output(graph.output),
+    inference: referenceOf(graph, options).output(graph.output),
+    loss: reference.loss(),
+    statistics: reference.statistics,
+    slopes,
+    gradients: reference.gradients(),
+    leftOut,
+    tried,
+  }
 }
 
 /** All indices below `length`, or one of each of as many equal stretches as may be tried. */
@@ -198,6 +208,9 @@ export async function expectTruth(engine: Engine, expected: Expected): Promise<v
     const difference = Math.hypot(...values.map((value, i) => (gradient[coordinates[i] ?? -1] ?? Number.NaN) - value))
     // A bias in front of a batch norm has no gradient; then only rounding is left.
     expect(difference / Math.max(size, everything / 100), `gradient of ${name}`).toBeLessThan(1e-4)
+    const own = expected.gradients.get(name) ?? new Float64Array(0)
+    const apart = Math.hypot(...values.map((value, i) => (own[coordinates[i] ?? -1] ?? Number.NaN) - value))
+    expect(apart / Math.max(size, everything / 100), `the interpreter's own gradient of ${name}`).toBeLessThan(1e-7)
   }
   runner.close()
   store.free()

@@ -159,13 +159,15 @@ describe.each(['memory', 'off', 'folder'])('a picture that changes under a train
 test('a line says when the cache is of little use', async () => {
   const statistics = await trained({ bn: 'train', epochs: 1 })
   expect(statistics.notes.filter((note) => /cache is off.*--bn train/.test(note))).toHaveLength(1)
-  const augmented = await trained({ augment: 'light', epochs: 1 })
+  const unasked = await trained({ augment: 'light', epochs: 1 })
+  expect(unasked.notes.filter((note) => note.includes('--cache-variants'))).toEqual([])
+  const augmented = await trained({ augment: 'light', epochs: 1, cache: 'memory' })
   expect(augmented.notes.filter((note) => note.includes('--cache-variants'))).toHaveLength(1)
   const all = await trained({ unfreeze: 'all', cache: 'memory', epochs: 1 })
   expect(all.notes.filter((note) => note.includes('The cache is off'))).toHaveLength(1)
   const small = await trained({ cache: 'memory', cacheSize: 1000, epochs: 1 })
   expect(small.notes.filter((note) => /cache keeps 1000.* of /.test(note))).toHaveLength(1)
-  expect((await trained({ epochs: 1 })).notes).toEqual([])
+  expect((await trained({ epochs: 1 })).notes.filter((note) => note.includes('cache'))).toEqual([])
 })
 
 test('options of the cache that would change nothing are refused', async () => {

@@ -1,9 +1,13 @@
 // A training that leaves the finite numbers leaves nothing of that behind.
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openSafetensors } from '../../src/formats/safetensors.ts'
+import { createEngine, type Engine } from '../../src/kernels/engine.ts'
+import { loadModel } from '../../src/model/load.ts'
 import { saveModel } from '../../src/model/save.ts'
+import type { WorkEvent } from '../../src/train/events.ts'
+import { train } from '../../src/transfer/train.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { regraft } from './command-line.ts'
 import { drawFolder } from './drawn-pictures.ts'
@@ -119,6 +123,99 @@ test.each([
   expect(ran.stderr).toMatch(
     new RegExp(`with ${name}.model\\.safetensors: conv_stem\\.weight has values that are not finite`),
   )
+})
+
+/** What a poisoned engine spoils, when the n-th step of the fine-tuning has been made. */
+type Poison = 'a weight' | 'a picture'
+
+/**
+ * An engine in whose memory something becomes NaN after some steps. Weights are known by being looked at first after a step, where
+ * each is saved; the pictures of a batch by being written before weights and targets, which come right before the run.
+ */
+function poisoned(engine: Engine, poison: Poison, afterSteps: number): { engine: Engine; stepMade: () => void } {
+  let steps = 0
+  let armed = false
+  let looked: { address: number; length: number }[] = []
+  return {
+    stepMade() {
+      steps += 1
+      armed = steps === afterSteps
+      looked = []
+    },
+    engine: {
+      ...engine,
+      floats(address, length) {
+        const view = engine.floats(address, length)
+        if (!armed) return view
+        if (poison === 'a weight') {
+          armed = false
+          view[1] = Number.NaN
+        } else looked.push({ address, length })
+        return view
+      },
+      run(programs, images, signal) {
+        const pictures = looked.at(-3)
+        if (armed && pictures && images > 1) {
+          armed = false
+          // The first picture of the batch.
+          engine.floats(pictures.address, pictures.length / images).fill(Number.NaN)
+        }
+        return engine.run(programs, images, signal)
+      },
+    },
+  }
+}
+
+describe.each(['a weight', 'a picture'] as const)('%s of NaNs in the middle of a training', (poison) => {
+  const sound = createEngine({ threads: 2, simd: 'baseline' })
+  afterAll(() => sound.close())
+  const options = { data, model: trunk, mode: 'finetune', unfreeze: 'last:1', augment: 'none', epochs: 4 } as const
+
+  /** Stops being sound two steps into the third epoch. */
+  async function run(onNan: 'stop' | 'skip' | 'lower-lr') {
+    const out = join(folder, `${poison} ${onNan}`)
+    const { engine, stepMade } = poisoned(sound, poison, poison === 'a weight' ? 10 : 9)
+    const notes: string[] = []
+    const listener = (event: WorkEvent) => {
+      if (event.type === 'progress' && event.phase === 'finetune') stepMade()
+      if (event.type === 'note') notes.push(event.message)
+    }
+    const words = { ...options, batchSize: 5, saveEvery: '1', onNan, out, engine, listener, val: '0.25' }
+    const error: unknown = await train(words).then(
+      () => undefined,
+      (reason) => reason,
+    )
+    expect((await notFiniteIn(out)).found).toEqual([])
+    expect((await loadModel(out)).model.labels).toEqual(['bars', 'disc', 'stairs'])
+    return { error, notes, out }
+  }
+
+  test('stops with a name and advice, and goes on soundly from what was saved', async () => {
+    const { error, out } = await run('stop')
+    expect(error).toMatchObject({ code: 'usage', exitCode: 2 })
+    const found =
+      poison === 'a weight'
+        ? /Weights are no longer finite in epoch 3, after step \d/
+        : /(loss|norm of the gradient) is NaN in epoch 3, step \d \((bars|disc|stairs)\/\d\.png, /
+    expect(String(error)).toMatch(found)
+    expect(String(error)).toMatch(/Begin anew with a lower --lr/)
+    const undisturbed = join(folder, `no poison for ${poison}`)
+    await train({ ...options, batchSize: 5, out: undisturbed, engine: sound, val: '0.25' })
+    await train({ data: '', out: '', resume: out, engine: sound })
+    expect(resultOf(out)).toEqual(resultOf(undisturbed))
+  })
+
+  test('is left behind with a lower rate', async () => {
+    const { error, notes } = await run('lower-lr')
+    expect(error).toBeUndefined()
+    expect(notes.filter((note) => note.includes('goes back to the beginning of the epoch'))).toHaveLength(1)
+  })
+
+  test.skipIf(poison === 'a weight')('is skipped', async () => {
+    const { error, notes } = await run('skip')
+    expect(error).toBeUndefined()
+    expect(notes.filter((note) => note.includes('the step is skipped'))).toHaveLength(1)
+  })
 })
 
 /** A saved model with one weight changed. */

@@ -6,6 +6,7 @@ import { temporaryFolder } from '../files/temporary-folder.ts'
 import { buildRegraft } from './built-regraft.ts'
 import { inProcess } from './command-line.ts'
 import { drawFolder } from './drawn-pictures.ts'
+import { expectWhole } from './injected-faults.ts'
 import { savedModel } from './random-model.ts'
 import { resultOf } from './run-result.ts'
 
@@ -56,3 +57,35 @@ test.skipIf(process.platform === 'win32').each([
   expect(resumed.exitCode, resumed.stderr).toBe(0)
   expect(resultOf(out).history.trimEnd().split('\n')).toHaveLength(1 + 20)
 })
+
+test.skipIf(process.platform === 'win32')(
+  'a second signal ends at once, and what was saved before stays whole',
+  async () => {
+    const out = join(folder, 'impatient')
+    const words = ['train', data, '--model', trunk, '--mode', 'finetune', '--unfreeze', 'last:1', '--batch-size', '4']
+    let askedAt = 0
+    let sent = 0
+    const ran = await inProcess(
+      regraft(...words, '--epochs', '1000', '--patience', '0', '--save-every', '1', '--out', out),
+      {
+        onStderr: (text, send) => {
+          if (sent === 0 && text.includes('epoch 2/')) {
+            sent = 1
+            send('SIGINT')
+          } else if (sent === 1 && text.includes('A second signal ends at once')) {
+            sent = 2
+            askedAt = performance.now()
+            send('SIGTERM')
+          }
+        },
+      },
+    )
+    expect(sent).toBe(2)
+    expect(performance.now() - askedAt).toBeLessThan(1000)
+    // Of whichever came first to its end: the saving, or the second signal.
+    expect([130, 143], ran.stderr).toContain(ran.exitCode)
+    await expectWhole(out)
+    const resumed = await inProcess(regraft('train', '--resume', out, '--time', '0.1s'))
+    expect(resumed.exitCode, resumed.stderr).toBe(75)
+  },
+)

@@ -104,8 +104,13 @@ describe.each([
 
   test('a finished run that is gone on with stays as it is', async () => {
     const out = join(folder, `undisturbed ${phase}`)
+    // What a process left that was killed while it cleared up.
+    const leftover = join(out, 'checkpoints', '.epoch-00002.tmp-4194999-7')
+    mkdirSync(leftover)
+    writeFileSync(join(leftover, 'weights.safetensors'), 'half')
     await resume(out)
     expect(resultOf(out)).toEqual(expected)
+    expect(existsSync(leftover)).toBe(false)
   })
 
   test('a damaged newest checkpoint is named and the one before it is used', async () => {

@@ -41,3 +41,9 @@ test('of few pictures a gap may be chance', () => {
   expect(gapOf(record(0.9, 0.8), { train: 40, val: 10 }, config).meaning).toBe('underfitting')
   expect(gapOf(record(0.9, 0.8), many, config).meaning).toBe('overfitting')
 })
+
+test('knowing all training pictures and few of the others is never called learning too little', () => {
+  const gap = gapOf(record(1, 0.6), { train: 20, val: 5 }, config)
+  expect(gap.meaning).toBe('fitting')
+  expect(gap.advice).toMatch(/gap that may be chance \(training 100\.0 %, validation 60\.0 %\).* 5 to validate/)
+})

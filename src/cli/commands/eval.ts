@@ -6,7 +6,7 @@ import type { EvaluateResult } from '../../transfer/options.ts'
 import { defineCommand } from '../command.ts'
 import { jsonText, percent, significant } from '../format.ts'
 import { batchSize, json, onError, preprocessing, strict } from '../shared-settings.ts'
-import { text } from '../values.ts'
+import { number, onOff, text } from '../values.ts'
 
 /** `eval MODEL DATA`: how good a model is on a labelled folder. */
 export const evaluate = defineCommand({
@@ -19,9 +19,21 @@ export const evaluate = defineCommand({
     { name: 'model', help: "a run folder, a model folder or file, a card's name" },
     { name: 'data', help: 'the image folder' },
   ],
-  examples: ['regraft eval runs/flowers-1 flowers-test', 'regraft eval runs/flowers-1 flowers-test --report report'],
+  examples: [
+    'regraft eval runs/flowers-1 flowers-test',
+    'regraft eval runs/flowers-1 flowers-test --report report',
+    'regraft eval runs/flowers-1 flowers-test --precision 0.95 --store',
+  ],
   settings: {
     json,
+    precision: number(
+      { from: 0, above: true, to: 1 },
+      { group: 'Output', help: 'find the probability from which on this share of the labels is right' },
+    ),
+    store: onOff({
+      group: 'Output',
+      help: "keep that probability with the model: predict calls what is below 'unknown'",
+    }),
     out: text('<file>', { group: 'Output', help: 'write the JSON document to a file, too' }),
     report: text('<dir>', {
       group: 'Output',
@@ -36,7 +48,12 @@ export const evaluate = defineCommand({
   async run({ json, out, strict, ...options }, [model = '', data = ''], work) {
     const result = await work.verbs.evaluate(model, data, { ...options, ...work.options() })
     const { bad, imagesPerSecond } = result
-    const document = { ...evaluationDocument(result), bad, images_per_second: imagesPerSecond }
+    const document = {
+      ...evaluationDocument(result),
+      ...(result.threshold === undefined ? {} : { threshold: result.threshold }),
+      bad,
+      images_per_second: imagesPerSecond,
+    }
     if (out !== undefined) await writeJson(out, document)
     await work.output.write(json ? `${jsonText(document, 2)}\n` : table(result))
     return strict && result.bad > 0 ? 7 : 0
@@ -47,7 +64,8 @@ export const evaluate = defineCommand({
 const MOST_PAIRS = 5
 
 function table(result: EvaluateResult): string {
-  const { accuracy, accuracyInterval, loss, images, bad, imagesPerSecond, classes, confused, calibration } = result
+  const { accuracy, accuracyInterval, loss, images, bad, imagesPerSecond, threshold, classes, confused, calibration } =
+    result
   const names = classes.map(({ name }) => inertName(name, 60))
   const width = Math.max(5, ...names.map((name) => name.length))
   const share = (value: number | null) => (value === null ? '-' : percent(value)).padStart(9)
@@ -70,6 +88,12 @@ function table(result: EvaluateResult): string {
     `balanced  ${percent(result.balancedAccuracy)}  (mean of the classes' accuracies)`,
     `macro F1  ${percent(result.macroF1)}`,
     `sureness  off by ${percent(calibration.error)}; ${percent(calibration.errorAfter)} with temperature ${significant(calibration.temperature, 3)}`,
+    ...(threshold === undefined
+      ? []
+      : [
+          `threshold ${significant(threshold.value, 4)}: ${percent(threshold.precision)} of the labels from there on are right, ` +
+            `${percent(1 - threshold.coverage)} of the images are unknown`,
+        ]),
     '',
     `${'class'.padEnd(width)}  ${'images'.padStart(8)} accuracy  ${'95 %'.padEnd(18)}precision       F1`,
     ...rows,

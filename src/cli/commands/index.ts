@@ -5,6 +5,8 @@ import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { embed } from './embed.ts'
 import { evaluate } from './eval.ts'
+import { exporting } from './export.ts'
+import { gradcheck } from './gradcheck.ts'
 import { inspect } from './inspect.ts'
 import { lrFind } from './lr-find.ts'
 import { merge } from './merge.ts'
@@ -24,6 +26,8 @@ export const commands: readonly Command[] = [
   evaluate,
   data,
   inspect,
+  gradcheck,
+  exporting,
   demo,
   doctor,
 ]

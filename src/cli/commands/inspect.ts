@@ -4,6 +4,7 @@ import type { InspectedNetwork, InspectedTensor, Inspection } from '../../transf
 import { defineCommand } from '../command.ts'
 import { jsonText } from '../format.ts'
 import { json } from '../shared-settings.ts'
+import { textTable } from '../table.ts'
 import { onOff, text } from '../values.ts'
 
 /** `inspect FILE`: what a weight file or a model holds. */
@@ -69,7 +70,7 @@ function tensorTable(inspection: Inspection): string {
     ...(sha256 === undefined ? [] : [sha256]),
   ])
   const titles = ['tensor', 'type', 'shape', ...(rows[0]?.length === 4 ? ['sha-256'] : [])]
-  return `${head(inspection)}${columns([titles, ...rows], [])}${tail(inspection)}`
+  return `${head(inspection)}${textTable([titles, ...rows], [])}${tail(inspection)}`
 }
 
 function head({ file, format, bytes, network, tensors }: Inspection): string {
@@ -95,21 +96,11 @@ function layerTable({ layers }: InspectedNetwork): string {
     multiplyAdds === 0 ? '' : grouped(multiplyAdds),
     trains ? 'yes' : '',
   ])
-  return columns([['layer', 'kind', 'output', 'parameters', 'multiply-adds', 'trains'], ...rows], [3, 4])
+  return textTable([['layer', 'kind', 'output', 'parameters', 'multiply-adds', 'trains'], ...rows], [3, 4])
 }
 
 function tail({ remarks }: Inspection): string {
   return remarks.length === 0 ? '' : `\n${remarks.map((remark) => `note: ${remark}\n`).join('')}`
-}
-
-/** @param right  columns of numbers */
-function columns(rows: readonly (readonly string[])[], right: readonly number[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
-  const line = (row: readonly string[]) =>
-    row.map((cell, column) =>
-      right.includes(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
-    )
-  return rows.map((row) => `${line(row).join('  ').trimEnd()}\n`).join('')
 }
 
 /** `3504872` as `3,504,872`. */
