@@ -18,10 +18,12 @@ export {
   evaluate,
   exportModel,
   gradcheck,
+  lrFind,
   merge,
   predict,
   search,
   train,
 } from './transfer/library.ts'
+export type { LrFindOptions, LrFindResult } from './transfer/lr-find.ts'
 export type * from './transfer/options.ts'
 export { version } from './version.ts'

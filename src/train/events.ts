@@ -11,6 +11,7 @@ export type Phase =
   | 'evaluate'
   | 'predict'
   | 'embed'
+  | 'lr-find'
   | 'search'
   | 'burn-in'
   | 'gradcheck'

@@ -5,6 +5,7 @@ import * as embedding from './embed.ts'
 import * as evaluation from './evaluate.ts'
 import * as exporting from './export.ts'
 import * as checking from './gradcheck.ts'
+import * as finding from './lr-find.ts'
 import * as merging from './merge.ts'
 import type {
   DedupeOptions,
@@ -108,6 +109,11 @@ export function evaluate(
   options: EngineOptional<EvaluateOptions> = {},
 ): Promise<EvaluateResult> {
   return evaluation.evaluate(model, data, withEngine(options))
+}
+
+/** Suggests a learning rate for a training with these options; see `LrFindOptions`. */
+export function lrFind(options: EngineOptional<finding.LrFindOptions>): Promise<finding.LrFindResult> {
+  return finding.lrFind(withEngine(options))
 }
 
 /** Writes a model in another format, read back and compared before it is left there. */

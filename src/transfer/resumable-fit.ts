@@ -1,17 +1,10 @@
 // A training that can be stopped at any step and gone on with: what fine-tuning and the training of a head share.
-import type { Updater } from '../optim/updater.ts'
-import type { WeightAverage } from '../optim/weight-average.ts'
-import type { Parameter, ParameterStore } from '../runtime/parameters.ts'
-import type { Runner } from '../runtime/runner.ts'
-import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type Checkpointed, readEpochStart, tidyCheckpoints, writeCheckpoint } from '../train/checkpoint.ts'
-import type { Metrics } from '../train/classification.ts'
-import type { Listener, Phase } from '../train/events.ts'
-import { type FitOptions, type FitResult, fit } from '../train/fit.ts'
+import type { Listener } from '../train/events.ts'
+import { fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
 import { nothingDone, type Progress, positionName } from '../train/progress.ts'
 import { savePoints } from '../train/save-points.ts'
-import type { TrainingBatch } from '../train/step.ts'
 import { createMonitor, type Monitor } from './monitor/monitor.ts'
 import { tensorBoardLog } from './monitor/tensorboard-log.ts'
 import { parseRates } from './rates.ts'
@@ -20,42 +13,14 @@ import { parseSaveEvery } from './save-every.ts'
 import { scheduleOf } from './schedule-options.ts'
 import { allFinite, loadTensors, readTensors } from './session.ts'
 import type { Work } from './train-work.ts'
-
-/** What trains, with all that training changes. */
-export interface Trainee {
-  readonly phase: Phase
-  readonly runner: Runner
-  readonly updater: Updater
-  /** Of all that changes. */
-  readonly average: WeightAverage | undefined
-  readonly store: ParameterStore
-  /** Weights and running statistics that change. */
-  readonly changing: readonly Parameter[]
-  /** `num_batches_tracked` of the batch norms; changed with each batch. */
-  readonly counters: Map<string, number>
-  /** Training pictures of an epoch. */
-  readonly pictures: number
-  readonly batches: FitOptions['batches']
-  /** Training pictures to look at, for a monitor. */
-  readonly probe: (signal: AbortSignal | undefined) => AsyncIterable<TrainingBatch>
-  readonly validate: (signal: AbortSignal | undefined) => Promise<Metrics>
-  /** The weights as they are now, in the form in which the best ones are kept. */
-  readonly weights: () => Promise<ReadonlyMap<string, HostTensor>>
-  /** Hears of better weights than all before. */
-  readonly onBest?: (weights: ReadonlyMap<string, HostTensor>, counters: ReadonlyMap<string, number>) => Promise<void>
-}
-
-export interface Trained extends FitResult {
-  /** Weights of the best epoch. */
-  readonly best: ReadonlyMap<string, HostTensor>
-  readonly bestCounters: ReadonlyMap<string, number>
-}
+import type { Trained, Trainee } from './trainee.ts'
 
 /**
  * Trains as the work's configuration says, from where it was left or from the beginning, and keeps checkpoints.
  * @throws as `fit`, and RegraftError of the disk
  */
 export async function fitResumably(work: Work, trainee: Trainee): Promise<Trained> {
+  if (work.instead) return await work.instead(trainee)
   const { config, options, out, resumed } = work
   const { engine, listener } = options
   const { runner, updater, average, store, changing, counters } = trainee

@@ -18,6 +18,7 @@ import type { Timing } from './extract-features.ts'
 import type { TrainOptions } from './options.ts'
 import type { RunManifest } from './run-folder.ts'
 import type { TrainConfig } from './train-defaults.ts'
+import type { Trained, Trainee } from './trainee.ts'
 
 /** What the ways of training share. */
 export interface Work {
@@ -44,6 +45,8 @@ export interface Work {
   readonly budget: TimeBudget
   /** State to go on from. */
   readonly resumed: Checkpointed | undefined
+  /** What is done with all that trains once it is ready, in the place of training it. */
+  readonly instead?: ((trainee: Trainee) => Promise<Trained>) | undefined
   readonly startedAt: number
 }
 

@@ -67,6 +67,7 @@ export async function dryRun(options: TrainOptions): Promise<Outlook> {
     throw new RegraftError('usage', '--dry-run looks ahead at a new run; it has no meaning with --resume.')
   const work = await prepared(options, eventLog(undefined))
   try {
+    await refuseTaken(work.out, options.overwrite ?? false)
     const outlook = await lookAhead(work, true)
     tell(outlook, options.listener)
     return outlook
@@ -79,8 +80,8 @@ function tell({ checks }: Outlook, listener: TrainOptions['listener']): void {
   for (const check of checks) listener?.({ type: 'check', ...check })
 }
 
-/** All that has to be known before the folder of the run is touched. */
-async function prepared(options: TrainOptions, log: EventLog): Promise<Work> {
+/** All that has to be known before the folder of the run is looked at. */
+export async function prepared(options: TrainOptions, log: EventLog): Promise<Work> {
   const startedAt = performance.now()
   const { signal, listener } = options
   const out = options.resume ?? options.out
@@ -149,9 +150,7 @@ async function prepared(options: TrainOptions, log: EventLog): Promise<Work> {
     seed: config.seed,
   }
   let resumed: Checkpointed | undefined
-  if (options.resume === undefined) {
-    await refuseTaken(out, options.overwrite ?? false)
-  } else {
+  if (options.resume !== undefined) {
     const before = await readRunManifest(out)
     if (gradual(config)) resumed = await readCheckpoint(out, (message) => listener?.({ type: 'note', message }))
     const now = { manifest, config, data, record }
@@ -182,6 +181,7 @@ async function trainWork(work: Work, log: EventLog): Promise<TrainResult> {
   const { options, config, out } = work
   try {
     if (options.resume === undefined) {
+      await refuseTaken(out, options.overwrite ?? false)
       if (options.checks ?? true) tell(await lookAhead(work, false), options.listener)
       await startRun(out, options.overwrite ?? false)
     }

@@ -72,7 +72,11 @@ test('gradcheck exits with 1 when a gradient is wrong, and says how many', async
     bn: 'train',
     apart: 2,
     nudged: 6,
-    tensors: [fine, { ...fine, name: 'fc.weight', error: 0.5, rounding: 1e-6, verdict: 'wrong' }],
+    tensors: [
+      fine,
+      { ...fine, name: 'fc.weight', error: 0.5, rounding: 1e-6, verdict: 'wrong' },
+      { ...fine, name: 'bn.bias', error: null, leftOut: 3, verdict: 'not judged' },
+    ],
     penalty: { kernels: 2, reference: 2, tensors: [{ ...fine, drift: null }] },
     good: false,
   }
@@ -81,6 +85,7 @@ test('gradcheck exits with 1 when a gradient is wrong, and says how many', async
   expect(ran.exitCode).toBe(1)
   expect(ran.stdout).toMatch(/^parameter .* error +drift +float32 +verdict$/m)
   expect(ran.stdout).toContain('2 values stand on the other side of a kink')
+  expect(ran.stdout).toContain('1 parameters could not be judged: --burn-in')
   expect(ran.stdout).toContain('regularisation: 2, reference 2\n')
   expect(ran.stdout).toMatch(/1 parameters? .* wrong\.\n$/)
   const { stdout } = await perform(['gradcheck', '--json'], { verbs })
@@ -88,10 +93,7 @@ test('gradcheck exits with 1 when a gradient is wrong, and says how many', async
     good: false,
     left_out: 1,
     values_apart: 2,
-    tensors: [
-      { left_out: 1, verdict: 'acceptable' },
-      { error: 0.5, verdict: 'wrong' },
-    ],
+    tensors: [{ left_out: 1, verdict: 'acceptable' }, { error: 0.5, verdict: 'wrong' }, { error: null }],
     penalty: { kernels: 2 },
   })
 })

@@ -8,13 +8,15 @@ for (const model of ['mobilenetv2_035', 'resnet18']) {
   test(`every parameter of ${model} has its gradient, with kept statistics and with those of the batch`, async () => {
     const engine = createEngine({ allowV8Flags: true })
     try {
-      const kept = await gradcheck({ engine, model, pretrained: false, pictures: 3, seed: 1 })
+      // A fresh network has biases of zero, and behind dead inputs values that stand exactly at a kink: some steps move them away.
+      const options = { engine, model, pretrained: false, pictures: 3, seed: 1, burnIn: 5 } as const
+      const kept = await gradcheck(options)
       expect(kept.good).toBe(true)
       expect(kept.tried - kept.leftOut).toBeGreaterThan(0.8 * kept.tried)
       for (const { name, error } of kept.tensors) expect(error, name).toBeLessThan(1e-4)
       for (const { name, error } of kept.penalty?.tensors ?? []) expect(error, name).toBeLessThan(1e-6)
 
-      const batch = await gradcheck({ engine, model, pretrained: false, pictures: 3, seed: 1, bn: 'train' })
+      const batch = await gradcheck({ ...options, bn: 'train' })
       expect(batch.good).toBe(true)
       expect(batch.tried - batch.leftOut).toBeGreaterThan(0.8 * batch.tried)
       for (const { name, error, drift, verdict } of batch.tensors) {

@@ -178,6 +178,12 @@ function words(result: GradcheckResult): string {
   const bad = [...tensors, ...(penalty?.tensors ?? [])].filter(
     ({ verdict }) => verdict === 'wrong' || verdict === 'suspicious',
   )
+  const open = tensors.filter(({ verdict }) => verdict === 'not judged').length
+  if (open > 0)
+    lines.push(
+      '',
+      `${open} parameters could not be judged: --burn-in 5 moves values off the kinks at which a fresh network has them.`,
+    )
   lines.push('', conclusion(result.good, bad.length))
   return `${lines.join('\n')}\n`
 }

@@ -8,6 +8,7 @@ import { evaluate } from './eval.ts'
 import { exporting } from './export.ts'
 import { gradcheck } from './gradcheck.ts'
 import { inspect } from './inspect.ts'
+import { lrFind } from './lr-find.ts'
 import { merge } from './merge.ts'
 import { predict } from './predict.ts'
 import { search } from './search.ts'
@@ -16,6 +17,7 @@ import { train } from './train.ts'
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
   train,
+  lrFind,
   predict,
   embed,
   merge,
