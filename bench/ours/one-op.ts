@@ -126,9 +126,9 @@ export async function trainingCalls<K extends OpName>(
           .filter((name) => name.startsWith('op.'))
           .map((name) => [`gradient of ${name.slice('op.'.length)}`, runner.gradient(name).data]),
       ),
-      // depthwiseBackwardWeight(x, dy, …) reads what backward gave.
+      // depthwiseBackwardWeight(x, scaleShift, activation, dy, …) reads what backward gave.
       ...(inputGradient
-        ? { 'input gradient': read(engine, Number(calls[beforeBackward]?.args[1]), inputShape, images) }
+        ? { 'input gradient': read(engine, Number(calls[beforeBackward]?.args[3]), inputShape, images) }
         : {}),
     }),
   }
