@@ -95,6 +95,8 @@ export function createEngine(options: EngineOptions = {}): Engine {
 
   let nextProgram = 1
   let queue: Promise<unknown> = Promise.resolve()
+  /** Programs without a step. */
+  const empty = new Set<number>()
   let failure: Error | undefined
   let pending: { resolve: () => void; reject: (error: Error) => void } | undefined
   let closed = false
@@ -158,14 +160,16 @@ export function createEngine(options: EngineOptions = {}): Engine {
   const leadWorker = workers[0]
   if (lead === undefined || leadWorker === undefined) throw new Error('an engine has at least one worker')
 
-  async function runNow(programs: readonly RegisteredProgram[], images: number, signal?: AbortSignal): Promise<void> {
+  async function runNow(given: readonly RegisteredProgram[], images: number, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted()
     if (failure) throw failure
+    // Workers meet in the steps of a program alone. Without any, the first could be done before another one has read what to do, which
+    // would then read what the next run does, and do that twice.
+    const programs = given.filter(({ id }) => !empty.has(id))
     if (programs.length === 0) return
     if (programs.length > CONTROL.maxPrograms) throw new Error(`at most ${CONTROL.maxPrograms} programs in one run`)
     const cancel = () => Atomics.store(control, CONTROL.cancel, 1)
     Atomics.store(control, CONTROL.cancel, 0)
-    Atomics.store(control, CONTROL.stop, 0)
     Atomics.store(control, CONTROL.images, images)
     Atomics.store(control, CONTROL.programs, programs.length)
     for (const [at, program] of programs.entries()) Atomics.store(control, CONTROL.firstProgram + at, program.id)
@@ -175,7 +179,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
     signal?.addEventListener('abort', cancel, { once: true })
     lead?.ref()
     leadWorker?.ref()
-    Atomics.add(control, CONTROL.bell, 1)
+    const run = Atomics.add(control, CONTROL.bell, 1) + 1
     Atomics.notify(control, CONTROL.bell)
     try {
       await finished
@@ -184,7 +188,7 @@ export function createEngine(options: EngineOptions = {}): Engine {
       leadWorker?.unref()
       signal?.removeEventListener('abort', cancel)
     }
-    if (Atomics.load(control, CONTROL.stop) === 1) signal?.throwIfAborted()
+    if (Atomics.load(control, CONTROL.stop) === run) signal?.throwIfAborted()
   }
 
   return {
@@ -200,10 +204,12 @@ export function createEngine(options: EngineOptions = {}): Engine {
     integers: (address, length) => new Int32Array(arena.memory.buffer, address, length),
     register(steps) {
       const id = nextProgram++
+      if (steps.length === 0) empty.add(id)
       for (const port of ports) port.postMessage({ id, steps })
       return { id }
     },
     forget(program) {
+      empty.delete(program.id)
       if (!closed) for (const port of ports) port.postMessage({ id: program.id, forget: true })
     },
     run(programs, images, signal) {

@@ -50,14 +50,15 @@ function value(count, images) {
   return typeof count === 'number' ? count : Math.ceil((count.perImage * images) / (count.blockRows || 1))
 }
 
-// The last to arrive copies the wish to cancel into the order to stop, so that all workers stop at the same call.
+// The last to arrive copies the wish to cancel into the order to stop this run, so that all workers stop at the same call. The order
+// names the run: one who comes late to read it may find the next run begun.
 function barrier() {
   if (count === 1) {
-    if (Atomics.load(control, W.cancel)) Atomics.store(control, W.stop, 1)
+    if (Atomics.load(control, W.cancel)) Atomics.store(control, W.stop, heard)
   } else {
     const generation = Atomics.load(control, W.generation)
     if (Atomics.add(control, W.arrived, 1) === count - 1) {
-      if (Atomics.load(control, W.cancel)) Atomics.store(control, W.stop, 1)
+      if (Atomics.load(control, W.cancel)) Atomics.store(control, W.stop, heard)
       Atomics.store(control, W.arrived, 0)
       Atomics.add(control, W.generation, 1)
       Atomics.notify(control, W.generation)
@@ -71,7 +72,7 @@ function barrier() {
       }
     }
   }
-  return Atomics.load(control, W.stop) === 0
+  return Atomics.load(control, W.stop) !== heard
 }
 
 function measure(call, images) {
@@ -159,7 +160,7 @@ for (;;) {
   } catch (problem) {
     error = String((problem && problem.stack) || problem)
     Atomics.store(control, W.failed, 1)
-    Atomics.store(control, W.stop, 1)
+    Atomics.store(control, W.stop, heard)
     // Release whoever waits; the run is over for everybody.
     Atomics.add(control, W.generation, 1)
     Atomics.notify(control, W.generation)
