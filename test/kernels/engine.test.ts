@@ -347,3 +347,43 @@ describe("simd: '256'", () => {
     expect(() => createEngine({ simd: '256' })).toThrow(/allowV8Flags/)
   })
 })
+
+describe('runs one after the other', () => {
+  /** Adds one to every value twice, in two steps. */
+  function counting(engine: Engine, values: number) {
+    const [sum, ones] = ['sum', 'ones'].map((name) => engine.arena.allocate(values * 4, name))
+    if (sum === undefined || ones === undefined) throw new Error('two addresses')
+    engine.floats(sum, values).fill(0)
+    engine.floats(ones, values).fill(1)
+    const add = call<'add', number>('add', [sum, ones, sum, 0], values / 4)
+    return { program: engine.register([add, add]), values: () => new Set(engine.floats(sum, values)) }
+  }
+
+  // More workers than cores: one of them comes late all the time. The engine once did a run twice then, after one without a step.
+  test('do each step once, however late a worker comes, also after runs without a step', async () => {
+    const engine = open({ threads: 5 })
+    const { program, values } = counting(engine, 256)
+    const nothing = engine.register([])
+    for (let round = 1; round <= 600; round++) {
+      await engine.run([nothing], 1)
+      await engine.run([nothing, program, nothing], 1)
+      if (round % 50 === 0) expect(values()).toEqual(new Set([2 * round]))
+    }
+    expect(values()).toEqual(new Set([1200]))
+  })
+
+  test('are not disturbed by one that was cancelled', async () => {
+    const engine = open({ threads: 5 })
+    const { program, values } = counting(engine, 256)
+    const { program: long } = product(engine, 2000)
+    for (let round = 1; round <= 15; round++) {
+      const controller = new AbortController()
+      const cancelled = engine.run([long], 1, controller.signal)
+      await sleep(2)
+      controller.abort()
+      await expect(cancelled).rejects.toThrow()
+      await engine.run([program], 1)
+      expect(values()).toEqual(new Set([2 * round]))
+    }
+  })
+})
