@@ -8,16 +8,13 @@ import { createFolder, listFolder, pathFacts } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { inertName } from '../inert-text.ts'
-import type { Engine } from '../kernels/engine.ts'
 import { loadModel } from '../model/load.ts'
 import { architectureOf, graphOf, type Model } from '../model/model.ts'
 import { saveModel } from '../model/save.ts'
 import { timmConfig } from '../model/timm-config.ts'
 import { version } from '../version.ts'
-import { opened } from './opened.ts'
+import { goldenPictures, outputsOf } from './golden.ts'
 import type { ExportFormat, ExportOptions, ExportResult } from './options.ts'
-import { goldenPictures } from './save-best.ts'
-import { openInference, openSession } from './session.ts'
 
 const PICTURES = 4
 /** Largest difference between the outputs, relative to the largest of them. Reading back folds batch norms in another order. */
@@ -39,7 +36,7 @@ export async function exportModel(name: string, options: ExportOptions): Promise
   const { model } = await loadModel(name)
   await checkPlace(out, format, options.overwrite ?? false)
   const pictures = goldenPictures(PICTURES, model.preprocessing.height, model.preprocessing.width)
-  const expected = await outputsOf(engine, model, pictures, signal)
+  const expected = await outputsOf(engine, model, pictures, PICTURES, signal)
   const content = format === 'onnx' ? await onnxFile(model) : undefined
   let difference = Number.NaN
   await createFolder(path.dirname(path.resolve(out)))
@@ -51,7 +48,7 @@ export async function exportModel(name: string, options: ExportOptions): Promise
       await writeGolden(path.join(folder, 'golden.safetensors'), model.preprocessing, pictures, expected)
     } else await saveModel(model, folder, { dtype: options.dtype === 'float16' ? 'F16' : 'F32' })
     const { model: read } = await loadModel(content ? file : folder)
-    const actual = await outputsOf(engine, { ...read, preprocessing: model.preprocessing }, pictures, signal)
+    const actual = await outputsOf(engine, { ...read, preprocessing: model.preprocessing }, pictures, PICTURES, signal)
     difference = relativeDifference(actual, expected)
     // Half the bits of the weights give a tenth of a percent at least.
     const within = options.dtype === 'float16' ? 0.05 : WITHIN
@@ -111,24 +108,6 @@ async function writeGolden(
     { name: 'input', dtype: 'F32', shape: [PICTURES, 3, height, width], data: input },
     { name: 'output', dtype: 'F32', shape: [PICTURES, outputs.length / PICTURES], data: outputs },
   ])
-}
-
-async function outputsOf(
-  engine: Engine,
-  model: Model,
-  pictures: Uint8Array,
-  signal: AbortSignal | undefined,
-): Promise<Float32Array> {
-  const all = opened()
-  try {
-    const session = all.add(await openSession(engine, model))
-    const runner = all.add(await openInference(engine, session, PICTURES, [], signal))
-    runner.writeBytes(pictures)
-    await runner.run(PICTURES, { signal })
-    return runner.read(session.graph.output, PICTURES)
-  } finally {
-    all.close()
-  }
 }
 
 function relativeDifference(actual: Float32Array, expected: Float32Array): number {
