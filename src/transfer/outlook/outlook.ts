@@ -81,7 +81,7 @@ function classCounts({ data, config }: Work): Check {
   const uneven = ratio > IMBALANCE && !balanced
   const message = `${data.classes.length} classes, ${data.train.length} pictures to train on, from ${named(least)} to ${named(most)}`
   const advice = few
-    ? `; ${least?.images} of a class are few, more would help`
+    ? `; ${least?.images} of a class ${least?.images === 1 ? 'is' : 'are'} few, more would help`
     : uneven
       ? `; for classes of such different size there are --class-weights auto and --sampler balanced`
       : ''
