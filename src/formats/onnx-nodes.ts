@@ -1,4 +1,5 @@
 // What each layer becomes in ONNX, opset 17: https://onnx.ai/onnx/operators/
+import { upTo } from '../graph/edit.ts'
 import { type Graph, type Layer, layerNamed } from '../graph/graph.ts'
 import type { ActivationAttributes } from '../ops/activation.ts'
 import { slide, type Window } from '../ops/window.ts'
@@ -30,8 +31,13 @@ export const limits: ReadonlyMap<string, number> = new Map([
 export function onnxNodes(graph: Graph): readonly OutgoingNode[] {
   const missing: string[] = []
   const output = layerNamed(graph, graph.output)
-  const nodes = graph.layers.flatMap((layer) => {
-    const made = nodesOf(layer)
+  // Without what only the features need.
+  const { layers } = upTo(graph, graph.output)
+  const pooled = new Set(
+    layers.filter((layer) => layer.shape.length === 1 && !isRow(graph, layer)).map(({ name }) => name),
+  )
+  const nodes = layers.flatMap((layer) => {
+    const made = nodesOf(layer, pooled)
     if (made === undefined) missing.push(`${layer.name} (${layer.op})`)
     return made ?? []
   })
@@ -60,7 +66,8 @@ export function outputOf(nodes: readonly OutgoingNode[]): string {
   return nodes[nodes.length - 1]?.output ?? ''
 }
 
-function nodesOf(layer: Layer): readonly OutgoingNode[] | undefined {
+/** @param pooled  layers whose vectors are pictures of one pixel in ONNX */
+function nodesOf(layer: Layer, pooled: ReadonlySet<string>): readonly OutgoingNode[] | undefined {
   const { name, inputs, inputShapes } = layer
   const [input = []] = inputShapes
   const weights = (...names: readonly string[]) => names.map((each) => `${name}.${each}`)
@@ -121,7 +128,19 @@ function nodesOf(layer: Layer): readonly OutgoingNode[] | undefined {
       const kernel_shape = [height / rows, width / columns]
       return [node('AveragePool', name, inputs, name, { kernel_shape, strides: kernel_shape })]
     }
+    case 'concat':
+      return [node('Concat', name, inputs, name, { axis: 1 })]
+    case 'scale': {
+      // A row would be spread over columns, not over channels.
+      const [, factors] = inputShapes
+      const [, by = ''] = inputs
+      return factors?.length === 3 || pooled.has(by) ? [node('Mul', name, inputs, name)] : undefined
+    }
     case 'maxout':
+    case 'slice':
+    case 'channelShuffle':
+    case 'layerScale':
+    case 'layerNorm':
       return undefined
   }
 }

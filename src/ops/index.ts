@@ -2,14 +2,17 @@
 import { activation } from './activation.ts'
 import { add } from './add.ts'
 import { batchNorm } from './batch-norm.ts'
+import { channelShuffle, concat, slice } from './channels.ts'
 import { conv2d } from './conv2d.ts'
 import { depthwiseConv2d } from './depthwise-conv2d.ts'
 import { imageInput, tensorInput } from './input.ts'
+import { layerNorm } from './layer-norm.ts'
 import { linear } from './linear.ts'
 import { maxout } from './maxout.ts'
 import type { Op } from './op.ts'
 import { adaptiveAveragePool, averagePool, globalAveragePool, maxPool } from './pooling.ts'
 import { prelu } from './prelu.ts'
+import { layerScale, scale } from './scale.ts'
 import { logSoftmax, softmax } from './softmax.ts'
 
 export const ops = {
@@ -24,6 +27,12 @@ export const ops = {
   softmax,
   logSoftmax,
   add,
+  concat,
+  slice,
+  channelShuffle,
+  scale,
+  layerScale,
+  layerNorm,
   linear,
   maxPool,
   averagePool,

@@ -5,6 +5,7 @@ import type { ActivationAttributes } from '../ops/activation.ts'
 import { imageShape } from '../ops/op.ts'
 import { activated, activationSlope, kinksOf } from './activations.ts'
 import { type Normalised, normalise, normGradients } from './batch-norm.ts'
+import { channelMap, moveBack, moveChannels, scaled, scaleGradient } from './channels.ts'
 import {
   type ConvolutionShape,
   convolutionGradients,
@@ -13,6 +14,7 @@ import {
   packWeights,
   rowsShape,
 } from './convolution.ts'
+import { layerNormalised, layerNormGradients } from './layer-norm.ts'
 import { average, averageGradient, gridCells, largest, type PictureShape, scatter, windowCells } from './pooling.ts'
 
 /** What a layer finds when it runs. */
@@ -105,6 +107,16 @@ export function forward(layer: Layer, around: Surroundings): LayerPass {
         fused(layer.attrs),
       )
     }
+    case 'concat':
+    case 'slice':
+    case 'channelShuffle':
+      return { output: moveChannels(around.inputs, channelMap(layer)) }
+    case 'scale':
+      return { output: scaled(x, other ?? missing('second input'), images) }
+    case 'layerScale':
+      return { output: scaled(x, needed(around, ''), 1) }
+    case 'layerNorm':
+      return { output: layerNormalised(x, needed(around, 'weight'), needed(around, 'bias'), layer.attrs.epsilon) }
     case 'maxPool': {
       const picture = pictureOf(layer, images)
       const { output, from } = largest(x, picture, windowCells(layer.attrs, picture))
@@ -174,6 +186,26 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
     case 'add': {
       const dSum = behindFused(layer.attrs, pass, dOutput)
       return { dInputs: [dSum, dSum], dParameters: {} }
+    }
+    case 'concat':
+    case 'slice':
+    case 'channelShuffle':
+      return { dInputs: moveBack(dOutput, around.inputs, channelMap(layer)), dParameters: {} }
+    case 'scale': {
+      const s = around.inputs[1] ?? missing('second input')
+      return { dInputs: [scaled(dOutput, s, images), scaleGradient(x, dOutput, s.length, images)], dParameters: {} }
+    }
+    case 'layerScale': {
+      const weight = needed(around, '')
+      return {
+        dInputs: [scaled(dOutput, weight, 1)],
+        dParameters: { '': scaleGradient(x, dOutput, weight.length, 1) },
+      }
+    }
+    case 'layerNorm': {
+      const weight = needed(around, 'weight')
+      const { dInput, dWeight, dBias } = layerNormGradients(x, weight, layer.attrs.epsilon, dOutput)
+      return { dInputs: [dInput], dParameters: { weight: dWeight, bias: dBias } }
     }
     case 'averagePool':
     case 'adaptiveAveragePool':
