@@ -48,8 +48,13 @@ export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffs
       }
       used.add(name)
       const found = checkpoint.shape(name)
-      if (shapesEqual(found, spec.shape)) tensors.set(name, await checkpoint.read(name))
-      else if (labelOffset > 0 && layer.name === graph.classifier && found[0] === (spec.shape[0] ?? 0) + labelOffset) {
+      if (sameValues(found, spec.shape)) {
+        tensors.set(name, { shape: spec.shape, data: (await checkpoint.read(name)).data })
+      } else if (
+        labelOffset > 0 &&
+        layer.name === graph.classifier &&
+        found[0] === (spec.shape[0] ?? 0) + labelOffset
+      ) {
         tensors.set(name, withoutFirstRows(await checkpoint.read(name), labelOffset))
       } else wrongShape.push({ name, found, expected: spec.shape })
     }
@@ -80,6 +85,19 @@ export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffs
     )
   }
   return { tensors, counters, report }
+}
+
+/**
+ * Whether the values of one shape lie as those of the other: sizes of 1 aside they are equal, or one is a matrix and the other the
+ * windows that its rows are.
+ */
+export function sameValues(a: Shape, b: Shape): boolean {
+  const [long, short] = [a, b].map((shape) => shape.filter((size) => size !== 1)).sort((x, y) => y.length - x.length)
+  if (long === undefined || short === undefined) return false
+  if (shapesEqual(long, short)) return true
+  const isMatrix = a.length === 2 || b.length === 2
+  const [rows = 1, ...window] = long
+  return isMatrix && shapesEqual(short, [rows, window.reduce((product, size) => product * size, 1)])
 }
 
 function withoutFirstRows(tensor: HostTensor, rows: number): HostTensor {

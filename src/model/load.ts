@@ -1,5 +1,6 @@
 // From a MODEL argument to a model in memory.
 import * as path from 'node:path'
+import type { Architecture } from '../architectures/architecture.ts'
 import { architectureNamed, knownArchitectures } from '../architectures/index.ts'
 import { checkPreprocessing, defaultResize, type Preprocessing, type Reading } from '../data/preprocessing.ts'
 import { RegraftError } from '../errors.ts'
@@ -9,7 +10,7 @@ import { openCheckpoint } from '../formats/index.ts'
 import { findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
 import { initialWeights } from './initialise.ts'
-import { graphOf, type Head, type Model } from './model.ts'
+import { architectureOf, graphOf, type Model, standsApart, usualHead } from './model.ts'
 import { readDescription } from './read-description.ts'
 import { usualPreprocessing } from './recognise-network.ts'
 import { checkDigest } from './saved-model.ts'
@@ -25,6 +26,11 @@ export interface LoadedModel {
 export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode' | 'resize'>> & {
   readonly imgSize?: number | undefined
   readonly preprocess?: Reading | undefined
+}
+
+/** Networks of one's own, by the names that stand in config.json. */
+export interface OwnArchitectures {
+  readonly architectures?: readonly Architecture[] | undefined
 }
 
 export function changedPreprocessing(preprocessing: Preprocessing, changes: PreprocessingChanges): Preprocessing {
@@ -47,11 +53,22 @@ export function changedPreprocessing(preprocessing: Preprocessing, changes: Prep
  * Reads a model: a timm folder, a run folder, a weight file, or one that comes with the package.
  * @throws RegraftError 'weights'
  */
-export async function loadModel(name: string, changes: PreprocessingChanges = {}): Promise<LoadedModel> {
+export async function loadModel(
+  name: string,
+  changes: PreprocessingChanges & OwnArchitectures = {},
+): Promise<LoadedModel> {
   const found = await findModel(name)
-  const { config, saved, graph: blueprint, weights, remarks } = await readDescription(found)
-  const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
-  if (saved && config.classes !== (head.kind === 'linear' ? saved.labels.length : 0)) {
+  const described = await readDescription(found, changes.architectures)
+  const { config, saved, graph: blueprint, builder, weights, remarks } = described
+  const { architecture } = config
+  const built = architectureOf({
+    architecture,
+    ...(blueprint === undefined ? {} : { graph: blueprint }),
+    ...(builder === undefined ? {} : { builder }),
+  })
+  const head = saved?.head ?? usualHead(config.classes, built)
+  const ownHead = standsApart(head, built)
+  if (saved && config.classes !== (ownHead ? 0 : saved.labels.length)) {
     throw new RegraftError(
       'weights',
       `${path.join(found.folder, 'config.json')} says ${config.classes} classes, but regraft.json beside it names ${saved.labels.length} for the head '${head.kind}'. One of the two was changed; take both from the same model.`,
@@ -63,6 +80,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   const shape = {
     architecture: config.architecture,
     ...(blueprint === undefined ? {} : { graph: blueprint }),
+    ...(builder === undefined ? {} : { builder }),
     args: config.args,
     head,
     labels: head.kind === 'none' ? [] : labels,
@@ -70,7 +88,6 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   }
   const graph = graphOf(shape)
   const headFile = path.join(found.folder, 'head.safetensors')
-  const ownHead = head.kind === 'mlp'
   if (ownHead && (await pathFacts(headFile)) === undefined) {
     throw new RegraftError(
       'weights',

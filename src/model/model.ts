@@ -3,15 +3,18 @@ import type { Architecture } from '../architectures/architecture.ts'
 import { architectureOfGraph } from '../architectures/from-graph.ts'
 import { architectureNamed } from '../architectures/index.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
-import type { ArchitectureFamily } from '../formats/rename.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { appendLayers } from '../graph/edit.ts'
 import type { Graph } from '../graph/graph.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 
-/** The layers on top of the feature vector. A linear head is the architecture's own classifier. */
+/**
+ * The layers on top of the feature vector. A linear head is the architecture's own classifier, unless that is no linear layer: then it
+ * is of the kind 'own', and a linear head stands apart.
+ */
 export type Head =
   | { readonly kind: 'linear' }
+  | { readonly kind: 'own' }
   | { readonly kind: 'mlp'; readonly width: number; readonly depth: number }
   | { readonly kind: 'none' }
 
@@ -20,6 +23,8 @@ export interface Model {
   readonly architecture: string
   /** The network itself, as it came, where no architecture here builds it. */
   readonly graph?: Graph
+  /** What builds the network, where it is none of those that are known here. */
+  readonly builder?: Architecture
   /** timm's model_args. */
   readonly args: Readonly<Record<string, unknown>>
   readonly head: Head
@@ -45,25 +50,39 @@ export interface ModelOrigin {
   readonly license?: string
 }
 
-/** Whose foreign names for the tensors are understood. MobileNetV1 is not in torchvision, and ResNet has the same names there. */
-export function familyOf(architecture: string): ArchitectureFamily {
-  return architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
-}
-
 /** What builds the network of a model. @throws RegraftError 'weights' */
-export function architectureOf({ architecture, graph }: Pick<Model, 'architecture' | 'graph'>): Architecture {
-  return graph === undefined ? architectureNamed(architecture) : architectureOfGraph(graph)
+export function architectureOf(model: Pick<Model, 'architecture' | 'graph' | 'builder'>): Architecture {
+  const { architecture, graph, builder } = model
+  return builder ?? (graph === undefined ? architectureNamed(architecture) : architectureOfGraph(graph))
 }
 
 /** The network of a model at its input size, with the head it has. */
 export function graphOf(
-  model: Pick<Model, 'architecture' | 'graph' | 'args' | 'head' | 'labels' | 'preprocessing'>,
+  model: Pick<Model, 'architecture' | 'graph' | 'builder' | 'args' | 'head' | 'labels' | 'preprocessing'>,
 ): Graph {
   const architecture = architectureOf(model)
   const { height, width, mean, std } = model.preprocessing
-  const classes = model.head.kind === 'linear' ? model.labels.length : 0
+  const { head, labels } = model
+  const apart = standsApart(head, architecture)
+  const classes = apart || head.kind === 'none' ? 0 : labels.length
   const graph = architecture.build({ classes, height, width, mean, std, args: model.args })
-  return model.head.kind === 'mlp' ? withMlp(graph, model.labels.length, model.head) : graph
+  return apart ? withMlp(graph, labels.length, head.kind === 'mlp' ? head : { width: 0, depth: 0 }) : graph
+}
+
+/** Whether a head is none of the network's own layers. */
+export function standsApart(head: Head, { ownHead = false }: Pick<Architecture, 'ownHead'>): boolean {
+  return head.kind === 'mlp' || (head.kind === 'linear' && ownHead)
+}
+
+/** The head of weights that come with nothing that tells it. */
+export function usualHead(classes: number, { ownHead = false }: Pick<Architecture, 'ownHead'>): Head {
+  if (classes === 0) return { kind: 'none' }
+  return { kind: ownHead ? 'own' : 'linear' }
+}
+
+/** What a linear head is called. */
+export function linearHeadName({ ownHead = false, classifier }: Architecture): string {
+  return ownHead ? 'head.classifier' : classifier
 }
 
 /** Hidden layers of `width` with ReLU, then the classifier, all named `head.…`. */

@@ -4,9 +4,10 @@ import { sha256OfFile } from '../files/digest.ts'
 import { createFolder } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
+import { headParameters } from '../graph/edit.ts'
 import { graphToJson } from '../graph/graph-json.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { architectureOf, type Model } from './model.ts'
+import { architectureOf, graphOf, type Model, standsApart } from './model.ts'
 import { FORMAT_VERSION } from './saved-model.ts'
 import { timmConfig } from './timm-config.ts'
 
@@ -32,8 +33,9 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
   const architecture = architectureOf(model)
   await createFolder(folder)
   const dtype = extras.dtype ?? 'F32'
-  const own = model.head.kind === 'mlp'
-  const inTrunk = (name: string) => !(own && name.startsWith('head.'))
+  const own = standsApart(model.head, architecture)
+  const above = own ? headParameters(graphOf(model)) : new Set<string>()
+  const inTrunk = (name: string) => !above.has(name)
   const weights = (keep: (name: string) => boolean) =>
     [...model.tensors]
       .filter(([name]) => keep(name))
@@ -70,7 +72,7 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
     )
     digests['golden.safetensors'] = await sha256OfFile(file('golden.safetensors'))
   }
-  const classes = model.head.kind === 'linear' ? model.labels.length : 0
+  const classes = own || model.head.kind === 'none' ? 0 : model.labels.length
   await writeJson(
     file('config.json'),
     timmConfig({

@@ -103,7 +103,7 @@ export function checkDigest(saved: SavedModel | undefined, file: string, sha256:
 
 function readHead(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Head {
   if (!isObject(value)) return fail('head', 'is missing')
-  if (value['kind'] === 'linear' || value['kind'] === 'none') return { kind: value['kind'] }
+  if (value['kind'] === 'linear' || value['kind'] === 'own' || value['kind'] === 'none') return { kind: value['kind'] }
   const { width, depth } = value
   if (
     value['kind'] === 'mlp' &&
@@ -118,7 +118,7 @@ function readHead(value: JsonValue | undefined, fail: (field: string, problem: s
   ) {
     return { kind: 'mlp', width, depth }
   }
-  return fail('head', 'must be linear, none, or an mlp with width and depth')
+  return fail('head', 'must be linear, own, none, or an mlp with width and depth')
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {

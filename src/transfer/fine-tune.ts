@@ -1,3 +1,4 @@
+import { headLayers } from '../graph/edit.ts'
 import { freezeExcept } from '../graph/freeze.ts'
 import type { Graph } from '../graph/graph.ts'
 import { layerNamed } from '../graph/graph.ts'
@@ -121,13 +122,7 @@ export async function fineTune(given: Work): Promise<Outcome> {
 /** A head of random weights. */
 export async function freshHead(graph: Graph, seed: number): Promise<ReadonlyMap<string, HostTensor>> {
   const { initialWeights } = await import('../model/initialise.ts')
-  const all = await initialWeights({ ...graph, layers: graph.layers.filter((layer) => layer.stage === 'head') }, seed)
-  return new Map(
-    [...all].filter(
-      ([name]) =>
-        (graph.classifier !== undefined && name.startsWith(`${graph.classifier}.`)) || name.startsWith('head.'),
-    ),
-  )
+  return initialWeights({ ...graph, layers: headLayers(graph) }, seed)
 }
 
 /** Counts the batches that the batch norms learn from. */

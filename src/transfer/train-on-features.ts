@@ -1,4 +1,4 @@
-import { architectureOf, type Model } from '../model/model.ts'
+import { architectureOf, linearHeadName, type Model } from '../model/model.ts'
 import { penaltyStrength } from '../optim/penalty.ts'
 import { createUpdater } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
@@ -25,7 +25,7 @@ export function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
     vectors,
     classes: model.labels.length,
     head: model.head,
-    classifier: architectureOf(model).classifier,
+    classifier: linearHeadName(architectureOf(model)),
     seed: config.seed,
     batchSize: config.batchSize,
     sampler: config.sampler,

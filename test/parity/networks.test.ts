@@ -9,7 +9,16 @@ import { createRunner, type Runner } from '../../src/runtime/runner.ts'
 import { noise } from '../support/values.ts'
 import { type Pictures, type RecordedNetwork, readNetwork, readPictures, recordingsExist } from './recorded-network.ts'
 
-const networks = ['mobilenet_v2', 'mobilenet_v2_0.35', 'resnet18', 'resnet18_narrow']
+const networks = [
+  'mobilenet_v2',
+  'mobilenet_v2_0.35',
+  'mobilenet_v3_small',
+  'resnet18',
+  'resnet18_narrow',
+  'shufflenet_v2_x0_5',
+  'squeezenet1_1',
+  'vgg11_bn_narrow',
+]
 const builds = ['baseline', 'relaxed'] as const
 /** The algorithm of all convolutions that it can serve, besides the choice of the table. */
 const algorithms = [
@@ -83,15 +92,17 @@ describe.skipIf(!recordingsExist).each(cases)(
       writeWeights()
       const graph = network.graph(size)
       const layers = new Map(network.config.activations.map((module) => [module, network.layerOf(module)]))
-      const outputs = [graph.features, ...layers.values()]
+      const pooled = layerNamed(graph, network.pooled(size))
+      const outputs = [graph.features, pooled.name, ...layers.values()]
       const runner = createRunner(engine, graph, store, { images, input: 'floats', outputs, ...setting.algorithm })
       await runner.prepare()
       runner.writeFloats(size === 64 ? pictures.x64.subarray(0, images * 64 * 64 * 3) : pictures.x224)
       await runner.run(images)
       const results = new Map<string, ArrayLike<number>>([
         [`eval${size}.logits`, runner.read(graph.output, images)],
-        [`eval${size}.pooled`, runner.read(graph.features, images)],
+        [`eval${size}.pooled`, channelsFirst(runner.read(pooled.name, images), images, pooled.shape)],
       ])
+      if (pooled.name !== graph.features) results.set(`eval${size}.penultimate`, runner.read(graph.features, images))
       for (const [module, layer] of layers) {
         const [height = 1, width = 1, channels = 1] = layerNamed(graph, layer).shape
         const summary = summarise(runner.read(layer, images), images, height * width, channels)
@@ -210,6 +221,18 @@ function summarise(values: Float32Array, images: number, pixels: number, channel
     }
   }
   return { mean_std: meanStd, first16, channel_means: channelMeans }
+}
+
+/** [N, H, W, C] to [N, C, H, W]; vectors stay. */
+function channelsFirst(values: Float32Array, images: number, shape: readonly number[]): Float32Array {
+  const channels = shape.at(-1) ?? 1
+  const pixels = values.length / (images * channels)
+  return values.map((_, at) => {
+    const pixel = at % pixels
+    const channel = Math.floor(at / pixels) % channels
+    const image = Math.floor(at / (pixels * channels))
+    return values[(image * pixels + pixel) * channels + channel] ?? Number.NaN
+  })
 }
 
 function sum(values: ArrayLike<number>): number {
