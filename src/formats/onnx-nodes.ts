@@ -122,6 +122,7 @@ function nodesOf(layer: Layer): readonly OutgoingNode[] | undefined {
       return [node('AveragePool', name, inputs, name, { kernel_shape, strides: kernel_shape })]
     }
     case 'maxout':
+    case 'dropout':
       return undefined
   }
 }

@@ -126,6 +126,8 @@ export interface Recorder {
   ): Place
   /** Whether no parameter of the layer changes from step to step. */
   readonly parametersFixed: boolean
+  /** Of what is left out at random in training: two integers for each picture, or two for the step. */
+  keys(of: 'pictures' | 'step'): Place
   /** An algorithm that convolutions take wherever it can serve them, instead of that of the table. */
   readonly convolution: ConvolutionAlgorithm | undefined
   /** Batch norm: normalise with the batch's statistics (and update the running ones) or with the running ones. */

@@ -13,6 +13,7 @@ import {
   packWeights,
   rowsShape,
 } from './convolution.ts'
+import { type DropKeys, dropped } from './dropping.ts'
 import { average, averageGradient, gridCells, largest, type PictureShape, scatter, windowCells } from './pooling.ts'
 
 /** What a layer finds when it runs. */
@@ -24,6 +25,8 @@ export interface Surroundings {
   readonly useBatch: boolean
   /** The weights as `packWeights` orders them, where they are at hand. */
   readonly packed?: Float64Array | undefined
+  /** What decides what is left out; the layers that leave something out need it. */
+  readonly keys?: DropKeys | undefined
 }
 
 /** What a layer leaves behind. */
@@ -105,6 +108,8 @@ export function forward(layer: Layer, around: Surroundings): LayerPass {
         fused(layer.attrs),
       )
     }
+    case 'dropout':
+      return { output: dropOf(layer, around, x) }
     case 'maxPool': {
       const picture = pictureOf(layer, images)
       const { output, from } = largest(x, picture, windowCells(layer.attrs, picture))
@@ -175,6 +180,8 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
       const dSum = behindFused(layer.attrs, pass, dOutput)
       return { dInputs: [dSum, dSum], dParameters: {} }
     }
+    case 'dropout':
+      return only(dropOf(layer, around, dOutput))
     case 'averagePool':
     case 'adaptiveAveragePool':
     case 'globalAveragePool': {
@@ -182,6 +189,12 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
       return only(averageGradient(dOutput, picture, cellsOf(layer, picture)))
     }
   }
+}
+
+type DroppingLayer = Extract<Layer, { op: 'dropout' }>
+
+function dropOf(layer: DroppingLayer, { keys = missing('keys') }: Surroundings, values: Float64Array): Float64Array {
+  return dropped(values, layer.shape, layer.attrs, keys.pictures, false)
 }
 
 function needed(around: Surroundings, name: string): Float64Array {

@@ -89,6 +89,8 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly warmupHead?: number
   readonly smoothing?: number
   readonly clipGrad?: number
+  /** Share of the values left out at random before the classifier and each further layer of the head, 0 to below 1. */
+  readonly dropout?: number
   /** By which the losses of the classes count: 'auto' for small classes more, or a JSON file of numbers by class. */
   readonly classWeights?: string
   readonly sampler?: Sampler

@@ -43,6 +43,7 @@ export interface TrainConfig {
   readonly warmupHead: number | null
   readonly smoothing: number
   readonly clipGrad: number
+  readonly dropout: number
   readonly classWeights: string | null
   readonly sampler: Sampler
   readonly augment: NonNullable<TrainOptions['augment']>
@@ -88,6 +89,7 @@ export const trainDefaults = {
   l2: 0,
   l1: 0,
   sched: 'cosine',
+  dropout: 0,
   sampler: 'all',
   patience: 10,
   onNan: 'stop',
@@ -160,6 +162,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     warmupHead: options.warmupHead ?? null,
     smoothing: options.smoothing ?? phase.smoothing,
     clipGrad: options.clipGrad ?? phase.clipGrad,
+    dropout: options.dropout ?? trainDefaults.dropout,
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
     augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
@@ -239,6 +242,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
     only('--smoothing', options.smoothing, smoothing, gradient)
     only('--clip-grad', options.clipGrad, clipGrad, gradient)
+    only('--dropout', options.dropout, trainDefaults.dropout, gradient)
     only('--sampler', options.sampler, trainDefaults.sampler, gradient)
     only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
     only('--accum', options.accum, trainDefaults.accum, gradient)

@@ -270,6 +270,22 @@ const poolings: readonly OpCase[] = [
   },
 ]
 
+const dropping = { rate: 0.4, salt: 0x9abcdef0 } as const
+
+/** Training leaves values out by keys that stay the same for all differences. */
+const droppings: readonly OpCase[] = [
+  {
+    name: 'dropout of a vector',
+    shape: [10],
+    add: (net, input) => net.layer('dropout', 'op', dropping, [input]),
+  },
+  {
+    name: 'dropout of a picture',
+    shape: picture,
+    add: (net, input) => net.layer('dropout', 'op', dropping, [input]),
+  },
+]
+
 const cases = [
   ...convolutions,
   ...groups,
@@ -279,6 +295,7 @@ const cases = [
   ...residuals,
   ...activations,
   ...poolings,
+  ...droppings,
 ]
 
 describe('every operator', () => {

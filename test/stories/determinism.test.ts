@@ -38,6 +38,11 @@ const ways: readonly [string, readonly string[]][] = [
   ['fine-tuning with clipping', [...finetune, '--clip-grad', '0.05', '--augment', 'none']],
   ['fine-tuning without a cache', [...finetune, '--cache', 'off', '--augment', 'none', '--opt', 'adam']],
   ['fine-tuning with rates of its own for each block', [...finetune, '--lr', '1e-4:1e-2', '--bn', 'adapt']],
+  [
+    'features with hidden layers and dropout',
+    ['--mode', 'features', '--head', 'mlp:8x2', '--epochs', '3', '--batch-size', '5', '--dropout', '0.4'],
+  ],
+  ['fine-tuning with dropout', [...finetune, '--dropout', '0.4']],
   ['training from nothing', ['--mode', 'finetune', '--no-pretrained', '--epochs', '1', '--batch-size', '5']],
 ]
 

@@ -45,6 +45,7 @@ const ways: readonly (readonly [string, Way])[] = [
     'fine-tuning with averages, rates by layer and gradual thawing',
     { ...fineTune, ema: 0.9, lr: '1e-4:1e-2', gradual: 1, bn: 'train-unfrozen', opt: 'nesterov' },
   ],
+  ['a head with dropout', { mode: 'head', head: 'mlp:8x2', epochs: EPOCHS, batchSize: 5, val: '0.25', dropout: 0.4 }],
   ['fine-tuning with batch statistics and momentum', { ...fineTune, bn: 'train-unfrozen', opt: 'momentum', lr: 0.01 }],
 ]
 

@@ -204,6 +204,14 @@ export const trainSettings = {
     { from: 0 },
     { group: 'Training', help: 'largest norm of the gradient', fallback: byMode('clipGrad') },
   ),
+  dropout: number(
+    { from: 0, to: 1, below: true },
+    {
+      group: 'Training',
+      help: 'share of the values left out at random before the classifier, and between hidden layers; when training fits its own pictures too well',
+      fallback: String(trainDefaults.dropout),
+    },
+  ),
   classWeights: text('<auto|file>', {
     group: 'Training',
     help: 'how much the loss of each class counts: auto for small classes more, or a JSON file, {"rose": 2, "tulip": 1}',

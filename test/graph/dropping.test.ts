@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest'
+import { architectureNamed } from '../../src/architectures/index.ts'
+import { withDropping, withoutDropping } from '../../src/graph/dropping.ts'
+import type { Graph } from '../../src/graph/graph.ts'
+import { headGraph, withMlp } from '../../src/model/model.ts'
+
+const size = { height: 32, width: 32, mean: [0, 0, 0], std: [1, 1, 1] } as const
+const network = (name: string, classes: number): Graph => architectureNamed(name).build({ classes, ...size })
+
+/** What each layer reads, by name. */
+const wires = ({ layers }: Graph) => Object.fromEntries(layers.map(({ name, inputs }) => [name, inputs]))
+
+test('dropout stands before the classifier of a linear head', () => {
+  for (const graph of [network('mobilenetv1_025', 3), headGraph(8, 3, { kind: 'linear' }, 'classifier')]) {
+    const dropped = withDropping(graph, { dropout: 0.5 })
+    const expected = wires(graph)
+    const [input = ''] = expected['classifier'] ?? []
+    expect(wires(dropped)).toEqual({ ...expected, 'classifier.dropout': [input], classifier: ['classifier.dropout'] })
+    expect(dropped).toMatchObject({ output: 'classifier', features: graph.features, classifier: 'classifier' })
+    expect(dropped.layers.find(({ op }) => op === 'dropout')?.attrs).toMatchObject({ rate: 0.5 })
+  }
+})
+
+test('and between the layers of a head that has hidden ones, never before the first', () => {
+  const graph = withMlp(network('mobilenetv1_025', 0), 3, { width: 8, depth: 2 })
+  const dropped = withDropping(graph, { dropout: 0.5 })
+  const droppedBefore = dropped.layers.filter(({ inputs }) => inputs.some((name) => name.endsWith('.dropout')))
+  expect(droppedBefore.map(({ name }) => name)).toEqual(['head.hidden.1', 'head.classifier'])
+  const salts = dropped.layers.flatMap((layer) => (layer.op === 'dropout' ? [layer.attrs.salt] : []))
+  expect(new Set(salts).size).toBe(2)
+})
+
+test('a share of 0 changes nothing, and what was added is taken out again', () => {
+  for (const graph of [network('mobilenetv1_025', 3), withMlp(network('resnet18', 0), 3, { width: 8, depth: 2 })]) {
+    expect(withDropping(graph, { dropout: 0 })).toEqual(graph)
+    expect(withoutDropping(withDropping(graph, { dropout: 0.5 }))).toEqual(graph)
+    expect(withoutDropping(graph)).toEqual(graph)
+  }
+})
