@@ -123,6 +123,7 @@ function nodesOf(layer: Layer): readonly OutgoingNode[] | undefined {
     }
     case 'maxout':
     case 'dropout':
+    case 'dropPath':
       return undefined
   }
 }

@@ -8,21 +8,28 @@ import type { Graph, Layer } from './graph.ts'
 export interface Dropping {
   /** Of the values that enter the classifier, and each hidden layer of the head but the first. */
   readonly dropout: number
+  /** Of the pictures that go without a residual branch, with the last layer of the branch, by the layer that adds it. */
+  readonly paths: ReadonlyMap<string, { readonly branch: string; readonly rate: number }>
 }
 
 /** Adds to a network what is left out in training. Names of other layers, and of parameters, stay. */
-export function withDropping(graph: Graph, { dropout }: Dropping): Graph {
+export function withDropping(graph: Graph, { dropout, paths }: Dropping): Graph {
   const layers = new Map<string, Layer>()
   const add = (layer: Layer) => layers.set(layer.name, layer)
   const [first, ...further] = headLayers(graph)
   const dropsBefore = new Set((further.length > 0 ? further : first ? [first] : []).map(({ name }) => name))
+  /** Puts a layer between a layer and one of its inputs. */
+  const putBefore = (layer: Layer, op: 'dropout' | 'dropPath', name: string, input: string, rate: number) => {
+    add(makeLayer(op, name, attributes(rate, name), [input], layers, placeOf(layer)))
+    add({ ...layer, inputs: layer.inputs.map((each) => (each === input ? name : each)) })
+  }
   for (const layer of graph.layers) {
     const [input] = layer.inputs
-    if (dropout > 0 && input !== undefined && dropsBefore.has(layer.name)) {
-      const name = `${layer.name}.dropout`
-      add(makeLayer('dropout', name, attributes(dropout, name), [input], layers, placeOf(layer)))
-      add({ ...layer, inputs: [name] })
-    } else add(layer)
+    const path = paths.get(layer.name)
+    if (dropout > 0 && input !== undefined && dropsBefore.has(layer.name))
+      putBefore(layer, 'dropout', `${layer.name}.dropout`, input, dropout)
+    else if (path) putBefore(layer, 'dropPath', `${layer.name}.drop_path`, path.branch, path.rate)
+    else add(layer)
   }
   return { ...graph, layers: [...layers.values()] }
 }
@@ -35,10 +42,23 @@ export function withoutDropping(graph: Graph): Graph {
   for (const layer of graph.layers) {
     const inputs = layer.inputs.map(instead)
     const [input = ''] = inputs
-    if (layer.op === 'dropout') stands.set(layer.name, input)
+    if (layer.op === 'dropout' || layer.op === 'dropPath') stands.set(layer.name, input)
     else layers.push(inputs.every((name, at) => name === layer.inputs[at]) ? layer : { ...layer, inputs })
   }
   return { ...graph, layers, output: instead(graph.output), features: instead(graph.features) }
+}
+
+/** Residual branches by the layers that add them: of the two inputs the one that more layers lead to. */
+export function branchesOf({ layers }: Graph): ReadonlyMap<string, string> {
+  const depths = new Map<string, number>()
+  const branches = new Map<string, string>()
+  for (const { name, op, inputs } of layers) {
+    const depth = (input: string | undefined) => depths.get(input ?? '') ?? 0
+    depths.set(name, 1 + Math.max(0, ...inputs.map(depth)))
+    const [a = '', b = ''] = inputs
+    if (op === 'add' && depth(a) !== depth(b)) branches.set(name, depth(a) > depth(b) ? a : b)
+  }
+  return branches
 }
 
 /** The linear layers of the head, in their order. */

@@ -147,6 +147,7 @@ const attributeChecks: { readonly [K in OpName]: Readonly<Record<FieldsOf<Attrib
   logSoftmax: {},
   add: { activation: orAbsent(isFused) },
   dropout: dropping,
+  dropPath: dropping,
   linear: { outFeatures: isSize, bias: orAbsent(isBoolean) },
   maxPool: window,
   averagePool: { ...window, countIncludePad: orAbsent(isBoolean) },

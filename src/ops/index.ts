@@ -4,6 +4,7 @@ import { add } from './add.ts'
 import { batchNorm } from './batch-norm.ts'
 import { conv2d } from './conv2d.ts'
 import { depthwiseConv2d } from './depthwise-conv2d.ts'
+import { dropPath } from './drop-path.ts'
 import { dropout } from './dropout.ts'
 import { imageInput, tensorInput } from './input.ts'
 import { linear } from './linear.ts'
@@ -26,6 +27,7 @@ export const ops = {
   logSoftmax,
   add,
   dropout,
+  dropPath,
   linear,
   maxPool,
   averagePool,

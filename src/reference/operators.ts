@@ -109,6 +109,7 @@ export function forward(layer: Layer, around: Surroundings): LayerPass {
       )
     }
     case 'dropout':
+    case 'dropPath':
       return { output: dropOf(layer, around, x) }
     case 'maxPool': {
       const picture = pictureOf(layer, images)
@@ -181,6 +182,7 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
       return { dInputs: [dSum, dSum], dParameters: {} }
     }
     case 'dropout':
+    case 'dropPath':
       return only(dropOf(layer, around, dOutput))
     case 'averagePool':
     case 'adaptiveAveragePool':
@@ -191,10 +193,10 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
   }
 }
 
-type DroppingLayer = Extract<Layer, { op: 'dropout' }>
+type DroppingLayer = Extract<Layer, { op: 'dropout' | 'dropPath' }>
 
 function dropOf(layer: DroppingLayer, { keys = missing('keys') }: Surroundings, values: Float64Array): Float64Array {
-  return dropped(values, layer.shape, layer.attrs, keys.pictures, false)
+  return dropped(values, layer.shape, layer.attrs, keys.pictures, layer.op === 'dropPath')
 }
 
 function needed(around: Surroundings, name: string): Float64Array {

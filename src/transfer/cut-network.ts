@@ -56,7 +56,7 @@ export async function openCutNetwork(
     return undefined
   }
   const { lower, upper } = cutAt(graph, boundary)
-  const trained = withDropping(upper, droppingOf(config))
+  const trained = withDropping(upper, droppingOf(model, graph, config))
   const plans = {
     lower: { input: 'bytes' },
     watcher: { input: 'floats', outputs: [upper.features] },

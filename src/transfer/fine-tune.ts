@@ -15,7 +15,7 @@ import { openCutNetwork } from './cut-network.ts'
 import { headTrainerBytes } from './head-trainer.ts'
 import { layerRates } from './layer-rates.ts'
 import { opened } from './opened.ts'
-import { droppingOf } from './regularisers.ts'
+import { headDroppingOf } from './regularisers.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { saveBest } from './save-best.ts'
 import { loadTensors, openSession, readTensors, type Session } from './session.ts'
@@ -50,7 +50,7 @@ export async function fineTune(given: Work): Promise<Outcome> {
         channelsOf(layerNamed(graph, graph.features).shape),
         classes,
         model.head,
-        droppingOf(config),
+        headDroppingOf(config),
         config.microBatch ?? config.batchSize,
       )
     const mode = { trainable, batchStatistics: statistics }

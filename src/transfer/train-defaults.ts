@@ -44,6 +44,7 @@ export interface TrainConfig {
   readonly smoothing: number
   readonly clipGrad: number
   readonly dropout: number
+  readonly dropPath: number
   readonly classWeights: string | null
   readonly sampler: Sampler
   readonly augment: NonNullable<TrainOptions['augment']>
@@ -90,6 +91,7 @@ export const trainDefaults = {
   l1: 0,
   sched: 'cosine',
   dropout: 0,
+  dropPath: 0,
   sampler: 'all',
   patience: 10,
   onNan: 'stop',
@@ -163,6 +165,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     smoothing: options.smoothing ?? phase.smoothing,
     clipGrad: options.clipGrad ?? phase.clipGrad,
     dropout: options.dropout ?? trainDefaults.dropout,
+    dropPath: options.dropPath ?? trainDefaults.dropPath,
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
     augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
@@ -213,6 +216,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--bn-affine', options.bnAffine, trainDefaults.bnAffine, '--mode finetune')
     only('--layer-decay', options.layerDecay, null, '--mode finetune')
     only('--gradual', options.gradual, null, '--mode finetune')
+    only('--drop-path', options.dropPath, trainDefaults.dropPath, '--mode finetune')
     only('--warmup-head', options.warmupHead, null, '--mode finetune')
     only('--cache', options.cache, null, '--mode finetune')
     only('--cache-size', options.cacheSize, null, '--mode finetune')

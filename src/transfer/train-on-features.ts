@@ -10,7 +10,7 @@ import { forwardTraces } from '../train/forward-traces.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { createHeadTrainer, type HeadTrainer, solveHead, type Vectors } from './head-trainer.ts'
 import { opened } from './opened.ts'
-import { droppingOf, withoutRegularisers } from './regularisers.ts'
+import { headDroppingOf, withoutRegularisers } from './regularisers.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { allFinite, INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { type BothVectors, vectorsOf } from './train-vectors.ts'
@@ -34,7 +34,7 @@ export function trainerFor(work: Work, vectors: Vectors, accumulate: number): Pr
     batchSize: config.batchSize,
     sampler: config.sampler,
     microBatch: config.microBatch ?? config.batchSize,
-    dropping: droppingOf(accumulate > 0 ? config : withoutRegularisers(config)),
+    dropping: headDroppingOf(accumulate > 0 ? config : withoutRegularisers(config)),
     stepVectors: config.batchSize * Math.max(accumulate, 1),
   })
 }

@@ -28,7 +28,7 @@ export async function openWholeNetwork(
   const watcher = await openInference(engine, session, INFERENCE_BATCH, [graph.features], signal)
   const openTraining = () => {
     try {
-      return createRunner(engine, withDropping(graph, droppingOf(config)), store, {
+      return createRunner(engine, withDropping(graph, droppingOf(model, graph, config)), store, {
         images: config.microBatch ?? config.batchSize,
         input: 'bytes',
         training,

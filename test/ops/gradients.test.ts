@@ -284,6 +284,25 @@ const droppings: readonly OpCase[] = [
     shape: picture,
     add: (net, input) => net.layer('dropout', 'op', dropping, [input]),
   },
+  {
+    name: 'dropPath of a picture',
+    shape: picture,
+    add: (net, input) => net.layer('dropPath', 'op', dropping, [input]),
+  },
+  ...(['none', 'relu'] as const).map(
+    (activation): OpCase => ({
+      name: `a residual block with dropPath, ${activation}`,
+      shape: picture,
+      gain: 3,
+      batchStatistics: true,
+      add(net, input) {
+        let x = net.layer('conv2d', 'op.conv', { ...same3, outChannels: 5, bias: true }, [input])
+        x = net.layer('batchNorm', 'op.norm', { epsilon: 1e-5, momentum: 0.1 }, [x])
+        x = net.layer('dropPath', 'op.path', dropping, [x])
+        return net.layer('add', 'op', { activation }, [input, x])
+      },
+    }),
+  ),
 ]
 
 const cases = [

@@ -15,12 +15,14 @@ import { resultOf } from './run-result.ts'
 const folder = temporaryFolder()
 const data = join(folder, 'data')
 const trunk = join(folder, 'trunk')
+const residual = join(folder, 'residual')
 let pictures: readonly string[]
 
 beforeAll(async () => {
   // Seven in a class: the batches and the work of the threads do not come out even.
   pictures = await drawFolder(data, 7)
   await savedModel(trunk, 'mobilenetv1_025')
+  await savedModel(residual, 'mobilenetv2_035')
 })
 
 const finetune = ['--mode', 'finetune', '--unfreeze', 'last:2', '--epochs', '2', '--batch-size', '5']
@@ -43,6 +45,10 @@ const ways: readonly [string, readonly string[]][] = [
     ['--mode', 'features', '--head', 'mlp:8x2', '--epochs', '3', '--batch-size', '5', '--dropout', '0.4'],
   ],
   ['fine-tuning with dropout', [...finetune, '--dropout', '0.4']],
+  [
+    'fine-tuning with stochastic depth',
+    [...finetune, '--model', residual, '--drop-path', '0.5', '--bn', 'train-unfrozen'],
+  ],
   ['training from nothing', ['--mode', 'finetune', '--no-pretrained', '--epochs', '1', '--batch-size', '5']],
 ]
 

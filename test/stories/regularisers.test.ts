@@ -27,6 +27,7 @@ const head: Way = { mode: 'head', head: 'mlp:8x2', opt: 'momentum', lr: 0.02 }
 /** What is switched on, and the same switched off. */
 const regularisers: readonly (readonly [string, Way, { readonly on: Way; readonly off: Way }])[] = [
   ['dropout in a head', head, { on: { dropout: 0.4 }, off: { dropout: 0 } }],
+  ['stochastic depth', fineTune, { on: { dropPath: 0.5 }, off: { dropPath: 0 } }],
   ['dropout in fine-tuning', fineTune, { on: { dropout: 0.4 }, off: { dropout: 0 } }],
 ]
 

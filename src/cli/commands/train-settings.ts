@@ -212,6 +212,14 @@ export const trainSettings = {
       fallback: String(trainDefaults.dropout),
     },
   ),
+  dropPath: number(
+    { from: 0, to: 1, below: true },
+    {
+      group: 'Training',
+      help: 'in finetune: share of the pictures that go around a residual branch (stochastic depth), growing up to the last block; for deep networks that train as a whole',
+      fallback: String(trainDefaults.dropPath),
+    },
+  ),
   classWeights: text('<auto|file>', {
     group: 'Training',
     help: 'how much the loss of each class counts: auto for small classes more, or a JSON file, {"rose": 2, "tulip": 1}',
