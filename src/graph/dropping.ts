@@ -8,22 +8,27 @@ import type { Graph, Layer } from './graph.ts'
 export interface Dropping {
   /** Of the values that enter the classifier, and each hidden layer of the head but the first. */
   readonly dropout: number
+  /** Of the weights of the head's linear layers that train. */
+  readonly dropConnect: number
   /** Of the pictures that go without a residual branch, with the last layer of the branch, by the layer that adds it. */
   readonly paths: ReadonlyMap<string, { readonly branch: string; readonly rate: number }>
 }
 
 /** Adds to a network what is left out in training. Names of other layers, and of parameters, stay. */
-export function withDropping(graph: Graph, { dropout, paths }: Dropping): Graph {
+export function withDropping(graph: Graph, { dropout, dropConnect, paths }: Dropping): Graph {
   const layers = new Map<string, Layer>()
   const add = (layer: Layer) => layers.set(layer.name, layer)
-  const [first, ...further] = headLayers(graph)
+  const head = headLayers(graph)
+  const [first, ...further] = head
+  const dropsWeights = new Set(dropConnect > 0 ? head.filter(({ frozen }) => !frozen).map(({ name }) => name) : [])
   const dropsBefore = new Set((further.length > 0 ? further : first ? [first] : []).map(({ name }) => name))
   /** Puts a layer between a layer and one of its inputs. */
   const putBefore = (layer: Layer, op: 'dropout' | 'dropPath', name: string, input: string, rate: number) => {
     add(makeLayer(op, name, attributes(rate, name), [input], layers, placeOf(layer)))
     add({ ...layer, inputs: layer.inputs.map((each) => (each === input ? name : each)) })
   }
-  for (const layer of graph.layers) {
+  for (const given of graph.layers) {
+    const layer = dropsWeights.has(given.name) ? withDroppedWeights(given, dropConnect) : given
     const [input] = layer.inputs
     const path = paths.get(layer.name)
     if (dropout > 0 && input !== undefined && dropsBefore.has(layer.name))
@@ -43,7 +48,8 @@ export function withoutDropping(graph: Graph): Graph {
     const inputs = layer.inputs.map(instead)
     const [input = ''] = inputs
     if (layer.op === 'dropout' || layer.op === 'dropPath') stands.set(layer.name, input)
-    else layers.push(inputs.every((name, at) => name === layer.inputs[at]) ? layer : { ...layer, inputs })
+    else
+      layers.push(withAllWeights(inputs.every((name, at) => name === layer.inputs[at]) ? layer : { ...layer, inputs }))
   }
   return { ...graph, layers, output: instead(graph.output), features: instead(graph.features) }
 }
@@ -62,8 +68,19 @@ export function branchesOf({ layers }: Graph): ReadonlyMap<string, string> {
 }
 
 /** The linear layers of the head, in their order. */
-function headLayers({ layers, classifier }: Graph): readonly Layer[] {
+export function headLayers({ layers, classifier }: Graph): readonly Layer[] {
   return layers.filter(({ op, name }) => op === 'linear' && (name === classifier || name.startsWith('head.')))
+}
+
+function withDroppedWeights(layer: Layer, rate: number): Layer {
+  if (layer.op !== 'linear') return layer
+  return { ...layer, attrs: { ...layer.attrs, dropConnect: attributes(rate, `${layer.name}.weight`) } }
+}
+
+function withAllWeights(layer: Layer): Layer {
+  if (layer.op !== 'linear' || !layer.attrs.dropConnect) return layer
+  const { dropConnect: _, ...attrs } = layer.attrs
+  return { ...layer, attrs }
 }
 
 /** Where a layer belongs, for the one before it. */

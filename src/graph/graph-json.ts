@@ -148,7 +148,7 @@ const attributeChecks: { readonly [K in OpName]: Readonly<Record<FieldsOf<Attrib
   add: { activation: orAbsent(isFused) },
   dropout: dropping,
   dropPath: dropping,
-  linear: { outFeatures: isSize, bias: orAbsent(isBoolean) },
+  linear: { outFeatures: isSize, bias: orAbsent(isBoolean), dropConnect: (value) => value === undefined },
   maxPool: window,
   averagePool: { ...window, countIncludePad: orAbsent(isBoolean) },
   adaptiveAveragePool: { output: isPair },

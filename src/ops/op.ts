@@ -154,8 +154,9 @@ export interface ForwardRecorder extends Recorder {
    * A matrix in the panels that `matmul` wants. For weights that do not change from step to step the packing happens once.
    * @param rows     K
    * @param columns  N, padded
+   * @param source   a matrix in the place of the parameter, made anew in each run
    */
-  packed(name: string, rows: number, columns: number): Place
+  packed(name: string, rows: number, columns: number, source?: Place): Place
   /** Bias to add in the store: the layer's own, or what folding a batch norm left. 0 when there is none. */
   readonly bias: Place | 0
   /** A value to add in the store, or 0. */
@@ -184,8 +185,8 @@ export interface BackwardRecorder extends Recorder {
     grain?: number,
   ): void
   readonly dOutput: Place
-  /** The transposed matrix, rows N by columns K, packed. */
-  packedTransposed(name: string, rows: number, columns: number): Place
+  /** The transposed matrix, rows N by columns K, packed; `source` as in `packed`. */
+  packedTransposed(name: string, rows: number, columns: number, source?: Place): Place
   /** Where a parameter's gradient is added, or undefined when it is frozen. */
   gradient(name: string): Place | undefined
   /** Where an input's gradient goes, to be written or added to; undefined when nobody needs it. */

@@ -36,6 +36,22 @@ export function dropped(
   })
 }
 
+/** Weights [O, I] as the step has them, or their gradient with what belongs to them. */
+export function droppedWeights(
+  weights: Float64Array,
+  outFeatures: number,
+  attrs: DroppingAttributes,
+  keys: ArrayLike<number>,
+): Float64Array {
+  const features = weights.length / outFeatures
+  const key = keyOf(keys, 0)
+  return weights.map((weight, at) => {
+    // In memory they lie transposed, and their rows are padded.
+    const index = (at % features) * paddedChannels(outFeatures) + Math.floor(at / features)
+    return isKept(key, index, attrs) ? weight * scaleOf(attrs.rate) : 0
+  })
+}
+
 function keyOf(keys: ArrayLike<number>, at: number): readonly [number, number] {
   return [keys[2 * at] ?? Number.NaN, keys[2 * at + 1] ?? Number.NaN]
 }

@@ -312,17 +312,19 @@ class Planner {
       ...this.shared(head, output, parameter),
       inputs: head.inputs.map((name) => this.normalised(name)),
       leave: (pending) => this.leave(layer, pending),
-      packed: (name, rows, columns) => {
+      packed: (name, rows, columns, source) => {
         const key = `${head.name}.${name} packed`
-        const packed = fixed ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
+        const once = fixed && source === undefined
+        const packed = once ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
         const spec = parametersOf(head).find((candidate) => candidate.name === name)
         const outputs = spec?.shape[0] ?? columns
         const packing = call<'packB', Place>(
           'packB',
-          [parameter(name), columns, packed, rows, outputs],
+          [source ?? parameter(name), columns, packed, rows, outputs],
           Math.ceil(columns / 8),
         )
-        if (fixed) this.prepare.push(packing)
+        if (once) this.prepare.push(packing)
+        else if (source) this.main.add(packing)
         else this.main.addAhead(packing)
         return packed
       },
@@ -503,17 +505,19 @@ class Planner {
     const recorder: BackwardRecorder = {
       ...this.shared(layer, output, parameter),
       dOutput,
-      packedTransposed: (name, rows, columns) => {
+      packedTransposed: (name, rows, columns, source) => {
         const key = `${layer.name}.${name} transposed, packed`
-        const packed = fixed ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
+        const once = fixed && source === undefined
+        const packed = once ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
         const spec = this.store.get(`${layer.name}.${name}`).spec
         const inner = spec.shape.slice(1).reduce((product, size) => product * size, 1)
         const packing = call<'packBTransposed', Place>(
           'packBTransposed',
-          [parameter(name), paddedChannels(rows), packed, rows, inner],
+          [source ?? parameter(name), paddedChannels(rows), packed, rows, inner],
           Math.ceil(columns / 8),
         )
-        if (fixed) this.prepare.push(packing)
+        if (once) this.prepare.push(packing)
+        else if (source) this.main.add(packing)
         else this.main.addAhead(packing)
         return packed
       },

@@ -74,6 +74,7 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   smoothing: between(0, 1),
   clipGrad: between(0),
   dropout: share,
+  dropconnect: share,
   dropPath: share,
   classWeights: orNull(text),
   sampler: oneOf('all', 'balanced'),

@@ -68,7 +68,9 @@ export function headTrainerBytes(
     0,
   )
   const activations = graph.layers.reduce((sum, layer) => sum + channelsOf(layer.shape), 0)
-  return 4 * (6 * weights + 3 * activations * Math.max(microBatch, CHUNK)) + (1 << 20)
+  // Weights that a step leaves out: those that it has, their gradient, and one of them packed.
+  const copies = dropping.dropConnect > 0 ? 9 : 6
+  return 4 * (copies * weights + 3 * activations * Math.max(microBatch, CHUNK)) + (1 << 20)
 }
 
 export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal'> {

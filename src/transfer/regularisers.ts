@@ -1,6 +1,6 @@
 // What training leaves out at random, as the options say.
 import { RegraftError } from '../errors.ts'
-import { branchesOf, type Dropping } from '../graph/dropping.ts'
+import { branchesOf, type Dropping, headLayers } from '../graph/dropping.ts'
 import { blocksOf } from '../graph/freeze.ts'
 import { type Graph, parametersOf } from '../graph/graph.ts'
 import { inertName } from '../inert-text.ts'
@@ -8,23 +8,28 @@ import type { Model } from '../model/model.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** What is left out of a head that trains alone. */
-export function headDroppingOf({ dropout }: Pick<TrainConfig, 'dropout'>): Dropping {
-  return { dropout, paths: new Map() }
+export function headDroppingOf({ dropout, dropconnect }: TrainConfig): Dropping {
+  return { dropout, dropConnect: dropconnect, paths: new Map() }
 }
 
 /**
  * What is left out of a network that trains.
  * @param graph  with the layers marked that are frozen
- * @throws RegraftError 'usage' when there is no residual branch to leave out
+ * @throws RegraftError 'usage' when there are no weights or no residual branch to leave out
  */
 export function droppingOf(model: Pick<Model, 'architecture'>, graph: Graph, config: TrainConfig): Dropping {
+  if (config.dropconnect > 0 && headLayers(graph).every(({ frozen }) => frozen))
+    throw new RegraftError(
+      'usage',
+      '--dropconnect leaves out weights of the head, and none of it trains. Leave it out, or take the head out of --freeze.',
+    )
   const paths = config.dropPath > 0 ? pathsOf(model, graph, config.dropPath) : new Map()
   return { ...headDroppingOf(config), paths }
 }
 
 /** The same configuration without regularisers: what a network can do at all shows without them. */
 export function withoutRegularisers(config: TrainConfig): TrainConfig {
-  return { ...config, dropout: 0, dropPath: 0 }
+  return { ...config, dropout: 0, dropconnect: 0, dropPath: 0 }
 }
 
 /** Residual branches that train, or lie behind something that does, with shares that grow with depth. */

@@ -44,6 +44,7 @@ export interface TrainConfig {
   readonly smoothing: number
   readonly clipGrad: number
   readonly dropout: number
+  readonly dropconnect: number
   readonly dropPath: number
   readonly classWeights: string | null
   readonly sampler: Sampler
@@ -91,6 +92,7 @@ export const trainDefaults = {
   l1: 0,
   sched: 'cosine',
   dropout: 0,
+  dropconnect: 0,
   dropPath: 0,
   sampler: 'all',
   patience: 10,
@@ -165,6 +167,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     smoothing: options.smoothing ?? phase.smoothing,
     clipGrad: options.clipGrad ?? phase.clipGrad,
     dropout: options.dropout ?? trainDefaults.dropout,
+    dropconnect: options.dropconnect ?? trainDefaults.dropconnect,
     dropPath: options.dropPath ?? trainDefaults.dropPath,
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
@@ -247,6 +250,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--smoothing', options.smoothing, smoothing, gradient)
     only('--clip-grad', options.clipGrad, clipGrad, gradient)
     only('--dropout', options.dropout, trainDefaults.dropout, gradient)
+    only('--dropconnect', options.dropconnect, trainDefaults.dropconnect, gradient)
     only('--sampler', options.sampler, trainDefaults.sampler, gradient)
     only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
     only('--accum', options.accum, trainDefaults.accum, gradient)

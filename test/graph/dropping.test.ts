@@ -7,7 +7,7 @@ import { headGraph, withMlp } from '../../src/model/model.ts'
 const size = { height: 32, width: 32, mean: [0, 0, 0], std: [1, 1, 1] } as const
 const network = (name: string, classes: number): Graph => architectureNamed(name).build({ classes, ...size })
 
-const half = { dropout: 0.5, paths: new Map() }
+const half = { dropout: 0.5, dropConnect: 0, paths: new Map() }
 
 /** What each layer reads, by name. */
 const wires = ({ layers }: Graph) => Object.fromEntries(layers.map(({ name, inputs }) => [name, inputs]))
@@ -53,7 +53,7 @@ test('of what an addition reads, the branch is what more layers lead to', () => 
 test('stochastic depth stands between a branch and its addition, and is taken out again', () => {
   const graph = network('resnet18', 3)
   const paths = new Map([['layer2.0.add', { branch: 'layer2.0.bn2', rate: 0.2 }]])
-  const dropped = withDropping(graph, { dropout: 0, paths })
+  const dropped = withDropping(graph, { dropout: 0, dropConnect: 0, paths })
   expect(wires(dropped)).toEqual({
     ...wires(graph),
     'layer2.0.add.drop_path': ['layer2.0.bn2'],
@@ -61,4 +61,19 @@ test('stochastic depth stands between a branch and its addition, and is taken ou
   })
   expect(dropped.layers.find(({ op }) => op === 'dropPath')).toMatchObject({ block: 'layer2.0', attrs: { rate: 0.2 } })
   expect(withoutDropping(dropped)).toEqual(graph)
+})
+
+test('weights are left out of the layers of the head that train', () => {
+  const graph = withMlp(network('mobilenetv1_025', 0), 3, { width: 8, depth: 2 })
+  const layers = graph.layers.map((layer) => ({ ...layer, frozen: layer.name === 'head.hidden.0' }))
+  const dropped = withDropping({ ...graph, layers }, { dropout: 0, dropConnect: 0.3, paths: new Map() })
+  const rates = dropped.layers.flatMap((layer) =>
+    layer.op === 'linear' ? [[layer.name, layer.attrs.dropConnect?.rate]] : [],
+  )
+  expect(rates).toEqual([
+    ['head.hidden.0', undefined],
+    ['head.hidden.1', 0.3],
+    ['head.classifier', 0.3],
+  ])
+  expect(withoutDropping(dropped)).toEqual({ ...graph, layers })
 })

@@ -284,6 +284,13 @@ const droppings: readonly OpCase[] = [
     shape: picture,
     add: (net, input) => net.layer('dropout', 'op', dropping, [input]),
   },
+  ...([5, 8] as const).map(
+    (outFeatures): OpCase => ({
+      name: `linear with dropConnect, ${outFeatures} outputs`,
+      shape: [7],
+      add: (net, input) => net.layer('linear', 'op', { outFeatures, bias: true, dropConnect: dropping }, [input]),
+    }),
+  ),
   {
     name: 'dropPath of a picture',
     shape: picture,

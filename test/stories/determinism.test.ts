@@ -49,6 +49,11 @@ const ways: readonly [string, readonly string[]][] = [
     'fine-tuning with stochastic depth',
     [...finetune, '--model', residual, '--drop-path', '0.5', '--bn', 'train-unfrozen'],
   ],
+  [
+    'a head with DropConnect',
+    ['--mode', 'head', '--head', 'mlp:8x2', '--epochs', '4', '--batch-size', '5', '--dropconnect', '0.4'],
+  ],
+  ['fine-tuning with DropConnect', [...finetune, '--dropconnect', '0.4']],
   ['training from nothing', ['--mode', 'finetune', '--no-pretrained', '--epochs', '1', '--batch-size', '5']],
 ]
 

@@ -52,6 +52,10 @@ const ways: readonly (readonly [string, Way])[] = [
     'fine-tuning with stochastic depth',
     { ...fineTune, unfreeze: 'last:2', model: residual, dropPath: 0.5, accum: 2, microBatch: 3 },
   ],
+  [
+    'a head with DropConnect',
+    { mode: 'head', head: 'mlp:8x2', epochs: EPOCHS, batchSize: 5, accum: 2, val: '0.25', dropconnect: 0.4 },
+  ],
   ['fine-tuning with batch statistics and momentum', { ...fineTune, bn: 'train-unfrozen', opt: 'momentum', lr: 0.01 }],
 ]
 

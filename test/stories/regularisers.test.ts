@@ -28,6 +28,8 @@ const head: Way = { mode: 'head', head: 'mlp:8x2', opt: 'momentum', lr: 0.02 }
 const regularisers: readonly (readonly [string, Way, { readonly on: Way; readonly off: Way }])[] = [
   ['dropout in a head', head, { on: { dropout: 0.4 }, off: { dropout: 0 } }],
   ['stochastic depth', fineTune, { on: { dropPath: 0.5 }, off: { dropPath: 0 } }],
+  ['DropConnect in a head', head, { on: { dropconnect: 0.4 }, off: { dropconnect: 0 } }],
+  ['DropConnect in fine-tuning', fineTune, { on: { dropconnect: 0.4 }, off: { dropconnect: 0 } }],
   ['dropout in fine-tuning', fineTune, { on: { dropout: 0.4 }, off: { dropout: 0 } }],
 ]
 

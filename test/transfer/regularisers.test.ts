@@ -6,6 +6,14 @@ import { completeConfig } from '../../src/transfer/train-defaults.ts'
 
 const size = { height: 32, width: 32, mean: [0, 0, 0], std: [1, 1, 1] } as const
 
+test('weights are left out of no head that is frozen', () => {
+  const plain = architectureNamed('resnet18').build({ classes: 3, ...size })
+  const config = completeConfig({ data: 'd', out: 'o', mode: 'finetune', dropconnect: 0.1 } as never)
+  expect(droppingOf({ architecture: 'resnet18' }, plain, config).dropConnect).toBe(0.1)
+  const frozen = freezeExcept(plain, selectLayers(plain, 'layer4'))
+  expect(() => droppingOf({ architecture: 'resnet18' }, frozen, config)).toThrow(/--dropconnect .*--freeze/)
+})
+
 function ratesOf(architecture: string, unfreeze: string, dropPath: number) {
   const plain = architectureNamed(architecture).build({ classes: 3, ...size })
   const graph = freezeExcept(plain, selectLayers(plain, unfreeze))

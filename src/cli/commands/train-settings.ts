@@ -212,6 +212,14 @@ export const trainSettings = {
       fallback: String(trainDefaults.dropout),
     },
   ),
+  dropconnect: number(
+    { from: 0, to: 1, below: true },
+    {
+      group: 'Training',
+      help: "share of the weights of the head's layers that each step leaves out; an alternative to dropout in wide heads",
+      fallback: String(trainDefaults.dropconnect),
+    },
+  ),
   dropPath: number(
     { from: 0, to: 1, below: true },
     {
