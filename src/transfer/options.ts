@@ -89,6 +89,12 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly warmupHead?: number
   readonly smoothing?: number
   readonly clipGrad?: number
+  /** Share of the values left out at random before the classifier and each further layer of the head, 0 to below 1. */
+  readonly dropout?: number
+  /** Share of the weights of the head's linear layers that each step leaves out, 0 to below 1. */
+  readonly dropconnect?: number
+  /** Share of the pictures that go around a residual branch, in the last block; less in those before, as in timm. 0 to below 1. */
+  readonly dropPath?: number
   /** By which the losses of the classes count: 'auto' for small classes more, or a JSON file of numbers by class. */
   readonly classWeights?: string
   readonly sampler?: Sampler
