@@ -141,6 +141,8 @@ function nodesOf(layer: Layer, pooled: ReadonlySet<string>): readonly OutgoingNo
     case 'channelShuffle':
     case 'layerScale':
     case 'layerNorm':
+    case 'dropout':
+    case 'dropPath':
       return undefined
   }
 }

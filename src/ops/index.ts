@@ -5,6 +5,8 @@ import { batchNorm } from './batch-norm.ts'
 import { channelShuffle, concat, slice } from './channels.ts'
 import { conv2d } from './conv2d.ts'
 import { depthwiseConv2d } from './depthwise-conv2d.ts'
+import { dropPath } from './drop-path.ts'
+import { dropout } from './dropout.ts'
 import { imageInput, tensorInput } from './input.ts'
 import { layerNorm } from './layer-norm.ts'
 import { linear } from './linear.ts'
@@ -33,6 +35,8 @@ export const ops = {
   scale,
   layerScale,
   layerNorm,
+  dropout,
+  dropPath,
   linear,
   maxPool,
   averagePool,

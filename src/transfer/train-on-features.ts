@@ -10,14 +10,18 @@ import { forwardTraces } from '../train/forward-traces.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { createHeadTrainer, type HeadTrainer, solveHead, type Vectors } from './head-trainer.ts'
 import { opened } from './opened.ts'
+import { headDroppingOf, withoutRegularisers } from './regularisers.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { allFinite, INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { type BothVectors, vectorsOf } from './train-vectors.ts'
 import type { Outcome, Work } from './train-work.ts'
 import { wholePass } from './whole-network.ts'
 
-/** A trainer of the work's head on these vectors. */
-export function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
+/**
+ * A trainer of the work's head on these vectors.
+ * @param accumulate  batches of a step; 0 for a head that is solved, from which nothing is left out
+ */
+export function trainerFor(work: Work, vectors: Vectors, accumulate: number): Promise<HeadTrainer> {
   const { options, config, model } = work
   return createHeadTrainer({
     engine: options.engine,
@@ -30,6 +34,8 @@ export function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
     batchSize: config.batchSize,
     sampler: config.sampler,
     microBatch: config.microBatch ?? config.batchSize,
+    dropping: headDroppingOf(accumulate > 0 ? config : withoutRegularisers(config)),
+    stepVectors: config.batchSize * Math.max(accumulate, 1),
   })
 }
 
@@ -49,9 +55,9 @@ export async function trainOnFeatures(work: Work): Promise<Outcome> {
   } finally {
     trunk.close()
   }
-  const trainer = await trainerFor(work, vectors.train)
+  const solved = config.mode === 'features' && model.head.kind === 'linear'
+  const trainer = await trainerFor(work, vectors.train, solved ? 0 : config.accum)
   try {
-    const solved = config.mode === 'features' && model.head.kind === 'linear'
     const { weights, history, bestEpoch, stopped, validation } = solved
       ? await solve(work, trainer, vectors)
       : await descend(work, trainer, vectors)
@@ -146,9 +152,10 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
 /** The head before the trunk moves: a trained one, because random gradients would wreck the trunk. */
 export async function firstHead(work: Work, vectors: BothVectors): Promise<ReadonlyMap<string, HostTensor>> {
   const { config, model, options } = work
-  const trainer = await trainerFor(work, vectors.train)
+  const solved = model.head.kind === 'linear' && config.warmupHead === null
+  const trainer = await trainerFor(work, vectors.train, solved ? 0 : 1)
   try {
-    if (model.head.kind === 'linear' && config.warmupHead === null) {
+    if (solved) {
       await solveHead(trainer, vectors.train, model.labels.length, config.strength, work.classWeights, options)
       return trainer.folded()
     }
