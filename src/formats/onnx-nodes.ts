@@ -33,11 +33,12 @@ export function onnxNodes(graph: Graph): readonly OutgoingNode[] {
   const output = layerNamed(graph, graph.output)
   // Without what only the features need.
   const { layers } = upTo(graph, graph.output)
+  const convolved = convolvedLayers(graph)
   const pooled = new Set(
-    layers.filter((layer) => layer.shape.length === 1 && !isRow(graph, layer)).map(({ name }) => name),
+    layers.filter((layer) => layer.shape.length === 1 && !isRow(graph, layer, convolved)).map(({ name }) => name),
   )
   const nodes = layers.flatMap((layer) => {
-    const made = nodesOf(layer, pooled)
+    const made = convolved.has(layer.name) ? convolvedNode(layer) : nodesOf(layer, pooled)
     if (made === undefined) missing.push(`${layer.name} (${layer.op})`)
     return made ?? []
   })
@@ -49,16 +50,39 @@ export function onnxNodes(graph: Graph): readonly OutgoingNode[] {
   }
   // A vector leaves as a row for each picture, also where it comes from a pool.
   const isVector = elementCount(output.shape) === output.shape.at(-1)
-  return isVector && !isRow(graph, output)
+  return isVector && !isRow(graph, output, convolved)
     ? [...nodes, node('Flatten', `${output.name}.row`, [output.name], `${output.name}.row`, { axis: 1 })]
     : nodes
 }
 
+/**
+ * Linear layers between a pooling and what it scales: the pictures of one pixel go through convolutions there, for a row would be
+ * spread over columns, not over channels. Their weights get rows and columns behind.
+ */
+export function convolvedLayers(graph: Graph): ReadonlySet<string> {
+  const convolved = new Set<string>()
+  for (const { op, inputs } of graph.layers) {
+    let at = op === 'scale' ? inputs[1] : undefined
+    while (at !== undefined) {
+      const layer = layerNamed(graph, at)
+      if (layer.op === 'linear') convolved.add(layer.name)
+      at = layer.op === 'linear' || layer.op === 'activation' ? layer.inputs[0] : undefined
+    }
+  }
+  return convolved
+}
+
+function convolvedNode({ name, inputs, op, attrs }: Layer): readonly OutgoingNode[] {
+  const bias = op === 'linear' && attrs.bias ? [`${name}.bias`] : []
+  return [node('Conv', name, [...inputs, `${name}.weight`, ...bias], name, { kernel_shape: [1, 1] })]
+}
+
 /** Whether a value is a row already, and no picture of one pixel. */
-function isRow(graph: Graph, layer: Layer): boolean {
+function isRow(graph: Graph, layer: Layer, convolved: ReadonlySet<string>): boolean {
+  if (convolved.has(layer.name)) return false
   const [input] = layer.inputs
   const keeps = layer.op === 'activation' || layer.op === 'prelu' || layer.op === 'softmax' || layer.op === 'logSoftmax'
-  return layer.op === 'linear' || (keeps && input !== undefined && isRow(graph, layerNamed(graph, input)))
+  return layer.op === 'linear' || (keeps && input !== undefined && isRow(graph, layerNamed(graph, input), convolved))
 }
 
 /** What the last node gives. */
@@ -141,6 +165,10 @@ function nodesOf(layer: Layer, pooled: ReadonlySet<string>): readonly OutgoingNo
     case 'channelShuffle':
     case 'layerScale':
     case 'layerNorm':
+    case 'classToken':
+    case 'positions':
+    case 'attention':
+    case 'firstToken':
     case 'dropout':
     case 'dropPath':
       return undefined

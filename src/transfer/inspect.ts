@@ -5,7 +5,7 @@ import { sha256 } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
 import { UnsupportedNetworkError } from '../formats/foreign-network.ts'
 import { openCheckpoint, recogniseFormat } from '../formats/index.ts'
-import { headLayers } from '../graph/edit.ts'
+import { headLayers, headParameters } from '../graph/edit.ts'
 import { blocksOf, selectLayers } from '../graph/freeze.ts'
 import { type Graph, opOf, parameterName, parametersOf } from '../graph/graph.ts'
 import { type FoundModel, findModel } from '../model/find-model.ts'
@@ -124,7 +124,7 @@ async function networkOf(
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   })
-  remarks.push(...differences(graph, weights, standsApart(head, built) ? 'head.' : undefined))
+  remarks.push(...differences(graph, weights, standsApart(head, built) ? headParameters(graph) : new Set()))
   const unfreeze = options.unfreeze ?? `last:${Math.min(usualUnfreeze, blocksOf(graph).length)}`
   const layers = layersOf(graph, selectLayers(graph, unfreeze))
   const sum = (of: (layer: InspectedLayer) => number) => layers.reduce((total, layer) => total + of(layer), 0)
@@ -159,15 +159,15 @@ function layersOf(graph: Graph, trainable: ReadonlySet<string>): readonly Inspec
   })
 }
 
-/** Where weights and network do not agree. @param elsewhere  prefix of parameters that lie in another file */
-function differences(graph: Graph, weights: Checkpoint, elsewhere: string | undefined): readonly string[] {
+/** Where weights and network do not agree. @param elsewhere  parameters that lie in another file */
+function differences(graph: Graph, weights: Checkpoint, elsewhere: ReadonlySet<string>): readonly string[] {
   const left = new Set(weights.names())
   const missing: string[] = []
   const wrong: string[] = []
   for (const layer of graph.layers) {
     for (const spec of parametersOf(layer)) {
       const name = parameterName(layer, spec)
-      if (elsewhere !== undefined && name.startsWith(elsewhere)) continue
+      if (elsewhere.has(name)) continue
       if (!left.delete(name)) missing.push(name)
       else if (!sameValues(weights.shape(name), spec.shape)) wrong.push(name)
     }

@@ -167,7 +167,9 @@ export async function readNetwork(name: string): Promise<RecordedNetwork> {
       if (expected.length !== actual.length) return Number.POSITIVE_INFINITY
       let worst = 0
       for (const [i, value] of expected.entries()) {
-        const error = Math.abs((actual[i] ?? Number.NaN) - value) / (tolerance.atol + tolerance.rtol * Math.abs(value))
+        const difference = Math.abs((actual[i] ?? Number.NaN) - value)
+        // Nothing is allowed where all values are 0.
+        const error = difference === 0 ? 0 : difference / (tolerance.atol + tolerance.rtol * Math.abs(value))
         if (!(error <= worst)) worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : error
       }
       return worst
