@@ -21,6 +21,8 @@ export interface Architecture {
   readonly firstConvolution: string
   /** Whether the classifier is no linear layer over the features: then a new head is put beside it, not in its place. */
   readonly ownHead?: boolean
+  /** The argument among timm's `model_args` that tells the size of the pictures, where weights depend on it. */
+  readonly sizeArgument?: string
   /** Length of the feature vector. */
   readonly features: number
   readonly build: (options: ArchitectureOptions) => Graph

@@ -15,6 +15,7 @@ import { resnet } from './resnet.ts'
 import { shufflenetV2 } from './shufflenet-v2.ts'
 import { squeezenet } from './squeezenet.ts'
 import { vgg } from './vgg.ts'
+import { vit } from './vit.ts'
 
 const families: readonly Family[] = [
   mobilenetV1,
@@ -30,6 +31,7 @@ const families: readonly Family[] = [
   shufflenetV2,
   squeezenet,
   vgg,
+  vit,
 ]
 
 /** Names to suggest; any width of MobileNetV1, V2 and MNASNet in hundredths is understood. */

@@ -1,10 +1,11 @@
 // Fits a checkpoint to a network and says what matched.
 import { breathing } from '../breath.ts'
 import { RegraftError } from '../errors.ts'
-import { type Graph, layerNamed, parameterName, parametersOf } from '../graph/graph.ts'
+import { type Graph, type Layer, layerNamed, parameterName, parametersOf } from '../graph/graph.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { formatShape, type Shape, shapesEqual } from '../tensor/shape.ts'
+import { resampledPositions } from './resample-positions.ts'
 
 export interface LoadReport {
   readonly matched: readonly string[]
@@ -50,6 +51,10 @@ export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffs
       const found = checkpoint.shape(name)
       if (sameValues(found, spec.shape)) {
         tensors.set(name, { shape: spec.shape, data: (await checkpoint.read(name)).data })
+      } else if (layer.op === 'positions' && found.length === 3 && found[2] === spec.shape[2]) {
+        const resampled = resampledPositions(await checkpoint.read(name), gridOf(graph, layer))
+        if (resampled === undefined) wrongShape.push({ name, found, expected: spec.shape })
+        else tensors.set(name, resampled)
       } else if (
         labelOffset > 0 &&
         layer.name === graph.classifier &&
@@ -98,6 +103,13 @@ export function sameValues(a: Shape, b: Shape): boolean {
   const isMatrix = a.length === 2 || b.length === 2
   const [rows = 1, ...window] = long
   return isMatrix && shapesEqual(short, [rows, window.reduce((product, size) => product * size, 1)])
+}
+
+/** Rows and columns of the picture whose pixels get positions. */
+function gridOf(graph: Graph, layer: Layer): readonly [number, number] {
+  const [before = ''] = layer.inputs
+  const [rows = 1, columns = 1] = layerNamed(graph, before).inputShapes[0] ?? []
+  return [rows, columns]
 }
 
 function withoutFirstRows(tensor: HostTensor, rows: number): HostTensor {

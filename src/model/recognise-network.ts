@@ -7,6 +7,7 @@ import { renameTensors } from '../formats/rename.ts'
 import { layerNamed, parameterName, parametersOf } from '../graph/graph.ts'
 import { inertName } from '../inert-text.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
+import type { Shape } from '../tensor/shape.ts'
 import { counterNames, sameValues } from './fit-weights.ts'
 import type { TimmConfig } from './timm-config.ts'
 
@@ -90,6 +91,12 @@ export function recogniseNetwork(
   )
 }
 
+/** Positions may be those of another size of pictures. */
+function fits(found: Shape, expected: Shape, arePositions: boolean): boolean {
+  const resampled = arePositions && found.length === 3 && found[0] === 1 && found[2] === expected[2]
+  return resampled || sameValues(found, expected)
+}
+
 interface Fit {
   /** 0 without a classifier. */
   readonly classes: number
@@ -109,7 +116,8 @@ function classesIfFits(architecture: Architecture, checkpoint: Checkpoint): Fit 
     if (layer.name === architecture.classifier) continue
     for (const spec of parametersOf(layer)) {
       const parameter = parameterName(layer, spec)
-      if (!left.delete(parameter) || !sameValues(tensors.shape(parameter), spec.shape)) return undefined
+      if (!left.delete(parameter) || !fits(tensors.shape(parameter), spec.shape, layer.op === 'positions'))
+        return undefined
     }
   }
   for (const counter of counterNames(graph)) left.delete(counter)

@@ -1,5 +1,6 @@
 // A model as a folder that opens here and in timm.
 import * as path from 'node:path'
+import type { Architecture } from '../architectures/architecture.ts'
 import { sha256OfFile } from '../files/digest.ts'
 import { createFolder } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
@@ -77,7 +78,7 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
     file('config.json'),
     timmConfig({
       architecture: model.architecture,
-      args: model.args,
+      args: argumentsOf(model, architecture),
       classes,
       features: architecture.features,
       labels: classes > 0 ? model.labels : [],
@@ -99,4 +100,10 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
     training: extras.training ?? null,
     digests,
   })
+}
+
+/** timm's model_args, with the size of the pictures where weights depend on it. */
+function argumentsOf(model: Model, { sizeArgument }: Architecture): Model['args'] {
+  const { height, width } = model.preprocessing
+  return sizeArgument === undefined ? model.args : { ...model.args, [sizeArgument]: [height, width] }
 }

@@ -1,6 +1,7 @@
 // The list of operators. Adding one is a file and a line here.
 import { activation } from './activation.ts'
 import { add } from './add.ts'
+import { attention } from './attention.ts'
 import { batchNorm } from './batch-norm.ts'
 import { channelShuffle, concat, slice } from './channels.ts'
 import { conv2d } from './conv2d.ts'
@@ -16,6 +17,7 @@ import { adaptiveAveragePool, averagePool, globalAveragePool, maxPool } from './
 import { prelu } from './prelu.ts'
 import { layerScale, scale } from './scale.ts'
 import { logSoftmax, softmax } from './softmax.ts'
+import { classToken, firstToken, positions } from './tokens.ts'
 
 export const ops = {
   imageInput,
@@ -35,6 +37,10 @@ export const ops = {
   scale,
   layerScale,
   layerNorm,
+  classToken,
+  positions,
+  attention,
+  firstToken,
   dropout,
   dropPath,
   linear,

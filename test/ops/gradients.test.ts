@@ -346,6 +346,43 @@ const scalings: readonly OpCase[] = [
   },
 ]
 
+const tokens: readonly OpCase[] = [
+  {
+    name: 'classToken, positions, and the first token',
+    shape: [3, 2, 5],
+    add(net, input) {
+      const all = net.layer('positions', 'op.positions', {}, [net.layer('classToken', 'op.token', {}, [input])])
+      const first = net.layer('firstToken', 'op.first', {}, [all])
+      // What is read of the tokens behind it is one number for each.
+      const rest = net.layer('linear', 'op.rest', { outFeatures: 5, bias: true }, [all])
+      return net.layer('add', 'op', {}, [first, net.layer('firstToken', 'op.second', {}, [rest])])
+    },
+  },
+  ...(
+    [
+      [1, 4, 3, 2],
+      [2, 8, 2, 2],
+      [3, 12, 3, 3],
+    ] as const
+  ).map(
+    ([heads, channels, height, width]): OpCase => ({
+      name: `attention of ${1 + height * width} tokens in ${heads} heads of ${channels / heads} channels`,
+      shape: [height, width, channels],
+      gain: 2,
+      add(net, input) {
+        let x = net.layer('positions', 'op.positions', {}, [net.layer('classToken', 'op.token', {}, [input])])
+        x = net.layer('linear', 'op.qkv', { outFeatures: 3 * channels, bias: true }, [x])
+        x = net.layer('attention', 'op.attention', { heads }, [x])
+        x = net.layer('linear', 'op.proj', { outFeatures: channels, bias: true }, [x])
+        x = net.layer('attention', 'op.again', { heads }, [
+          net.layer('linear', 'op.qkv2', { outFeatures: 3 * channels, bias: true }, [x]),
+        ])
+        return net.layer('firstToken', 'op', {}, [x])
+      },
+    }),
+  ),
+]
+
 const poolings: readonly OpCase[] = [
   ...[
     { name: '2x2', window: { kernel: two, stride: two, padding: none } },
@@ -442,6 +479,7 @@ const cases = [
   ...activations,
   ...movedChannels,
   ...scalings,
+  ...tokens,
   ...poolings,
   ...droppings,
 ]

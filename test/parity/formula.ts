@@ -16,7 +16,8 @@ function eachUniform(name: string, count: number, visit: (value: number, at: num
   }
 }
 
-function valuesOf(name: string, shape: readonly number[], gain: number): HostTensor {
+/** A tensor of this name. */
+export function formulaTensor(name: string, shape: readonly number[], gain: number): HostTensor {
   const data = new Float32Array(elementCount(shape))
   const last = name.slice(name.lastIndexOf('.') + 1)
   const [centre, spread] =
@@ -43,7 +44,7 @@ export function formulaWeights(graph: Graph, gain: number): ReadonlyMap<string, 
     graph.layers.flatMap((layer) =>
       parametersOf(layer).map((spec) => {
         const name = parameterName(layer, spec)
-        return [name, valuesOf(name, spec.shape, gain)] as const
+        return [name, formulaTensor(name, spec.shape, gain)] as const
       }),
     ),
   )
