@@ -380,10 +380,10 @@ describe('runs one after the other', () => {
   test('are done once, however late the waking comes', async () => {
     const engine = open({ threads: 2 })
     const { program, values } = counting(engine, 256)
-    const wake = Atomics.notify
-    const late = vi.spyOn(Atomics, 'notify').mockImplementation((words, at, count) => {
-      setTimeout(() => wake(words as Int32Array, at, count), 5)
-      return wake(words as Int32Array, at, count)
+    const wake: (...given: Parameters<typeof Atomics.notify>) => number = Atomics.notify
+    const late = vi.spyOn(Atomics, 'notify').mockImplementation((...given) => {
+      setTimeout(() => wake(...given), 5)
+      return wake(...given)
     })
     try {
       for (let round = 1; round <= 20; round++) {
