@@ -6,6 +6,7 @@ import { argmax, softmax } from '../train/classification.ts'
 import { evaluationOf } from '../train/evaluation.ts'
 import { writeEvaluation } from './evaluation-files.ts'
 import { imageOutputs } from './extract-features.ts'
+import { opened } from './opened.ts'
 import type { EvaluateOptions, EvaluateResult } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { type Judged, storeThreshold, thresholdFor } from './threshold.ts'
@@ -29,9 +30,10 @@ export async function evaluate(model: string, data: string, options: EvaluateOpt
   const { labels } = loaded
   const set = await labelledImages(data, labels, { signal })
   for (const { path, reason } of set.skipped) listener?.({ type: 'bad', path, reason })
-  const session = await openSession(engine, loaded)
-  const runner = await openInference(engine, session, options.batchSize ?? INFERENCE_BATCH, [], signal)
+  const all = opened()
   try {
+    const session = all.add(await openSession(engine, loaded))
+    const runner = all.add(await openInference(engine, session, options.batchSize ?? INFERENCE_BATCH, [], signal))
     let bad = set.skipped.length
     const startedAt = performance.now()
     const outputs = await imageOutputs(runner, set.samples, {
@@ -59,8 +61,7 @@ export async function evaluate(model: string, data: string, options: EvaluateOpt
     if (options.store) await storeThreshold(model, threshold.value)
     return { ...result, threshold }
   } finally {
-    runner.close()
-    session.close()
+    all.close()
   }
 }
 

@@ -17,6 +17,7 @@ import { targetsOfLabels } from '../train/targets.ts'
 import { type CheckedGradients, checkGradients } from './check-gradients.ts'
 import { drawPicture } from './demo/picture.ts'
 import { allThings } from './demo/things.ts'
+import { opened } from './opened.ts'
 import type { PreprocessingOverrides, WorkOptions } from './options.ts'
 import { openSession, type Session } from './session.ts'
 import { parseHead } from './train-defaults.ts'
@@ -256,11 +257,12 @@ async function burn(session: Session, burnIn: BurnIn, { engine, signal, listener
   const { graph, store } = session
   const images = labels.length
   const classes = graph.layers.find(({ name }) => name === graph.output)?.shape.at(-1) ?? 1
-  const runner = createRunner(engine, graph, store, { images, input: 'bytes', training })
   const optimiser = { optimiser: 'momentum', weightDecay: 0, clipNorm: 1 } as const
-  const updater = createUpdater(engine, runner, store, optimiser)
-  listener?.({ type: 'phase', phase: 'burn-in', total: steps, unit: 'iterations' })
+  const all = opened()
   try {
+    const runner = all.add(createRunner(engine, graph, store, { images, input: 'bytes', training }))
+    const updater = all.add(createUpdater(engine, runner, store, optimiser))
+    listener?.({ type: 'phase', phase: 'burn-in', total: steps, unit: 'iterations' })
     await runner.prepare(signal)
     if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
     const targets = targetsOfLabels(labels, { loss: training.loss, classes, smoothing, pictures: images })
@@ -280,8 +282,7 @@ async function burn(session: Session, burnIn: BurnIn, { engine, signal, listener
       })
     }
   } finally {
-    updater.close()
-    runner.close()
+    all.close()
   }
   listener?.({ type: 'phaseEnd', phase: 'burn-in' })
 }

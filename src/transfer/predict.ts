@@ -4,6 +4,7 @@ import { pictureBatches } from '../data/picture-batches.ts'
 import { RegraftError } from '../errors.ts'
 import { loadModel } from '../model/load.ts'
 import { softmax } from '../train/classification.ts'
+import { opened } from './opened.ts'
 import type { Inputs, Prediction, PredictOptions } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { UNKNOWN } from './threshold.ts'
@@ -32,12 +33,13 @@ export async function* predict(
   const threshold = options.threshold ?? loaded.threshold ?? 0
   const topk = Math.max(1, Math.min(options.topk ?? 1, labels.length))
   const total = await totalOf(inputs, signal)
-  const session = await openSession(engine, loaded)
   const batchSize = Math.min(options.batchSize ?? INFERENCE_BATCH, Math.max(1, total || Number.POSITIVE_INFINITY))
-  const runner = await openInference(engine, session, batchSize, [], signal)
   let done = 0
-  listener?.({ type: 'phase', phase: 'predict', total, unit: 'images' })
+  const all = opened()
   try {
+    const session = all.add(await openSession(engine, loaded))
+    const runner = all.add(await openInference(engine, session, batchSize, [], signal))
+    listener?.({ type: 'phase', phase: 'predict', total, unit: 'images' })
     const images = inputImages(inputs, signal)
     const batches = pictureBatches(images, { preprocessing, batchSize, signal, onError: options.onError })
     for await (const { rows, count, bytes } of batches) {
@@ -64,8 +66,7 @@ export async function* predict(
     }
     listener?.({ type: 'phaseEnd', phase: 'predict' })
   } finally {
-    runner.close()
-    session.close()
+    all.close()
   }
 }
 
