@@ -85,6 +85,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   const { tensors, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
   const model: Model = {
     ...shape,
+    ...(saved?.loss === undefined ? {} : { loss: saved.loss }),
     ...(saved?.threshold === undefined ? {} : { threshold: saved.threshold }),
     tensors,
     counters,

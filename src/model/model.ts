@@ -7,6 +7,7 @@ import type { ArchitectureFamily } from '../formats/rename.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { appendLayers } from '../graph/edit.ts'
 import type { Graph } from '../graph/graph.ts'
+import { type Loss, type OutputKind, outputKindOf } from '../runtime/loss.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 
 /** The layers on top of the feature vector. A linear head is the architecture's own classifier. */
@@ -26,6 +27,8 @@ export interface Model {
   /** Names of the outputs; empty when the model has no head. */
   readonly labels: readonly string[]
   readonly preprocessing: Preprocessing
+  /** What it was trained to make small, which says how its outputs are read; cross-entropy of softmax when absent. */
+  readonly loss?: Loss
   /** Probability below which a prediction counts as unknown; nothing does when absent. */
   readonly threshold?: number
   /** Weights by name, in file layout; running statistics included. */
@@ -48,6 +51,11 @@ export interface ModelOrigin {
 /** Whose foreign names for the tensors are understood. MobileNetV1 is not in torchvision, and ResNet has the same names there. */
 export function familyOf(architecture: string): ArchitectureFamily {
   return architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
+}
+
+/** How the outputs of a model are read. */
+export function outputOf({ head, loss }: Pick<Model, 'head' | 'loss'>): OutputKind {
+  return head.kind === 'none' ? 'identity' : outputKindOf(loss ?? { kind: 'ce' })
 }
 
 /** What builds the network of a model. @throws RegraftError 'weights' */

@@ -2,6 +2,7 @@
 import { RegraftError } from '../errors.ts'
 import { optimisers } from '../optim/optimisers.ts'
 import { scheduleNames } from '../optim/schedule.ts'
+import { lossNames } from '../runtime/loss.ts'
 import { parseRates } from './rates.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
@@ -69,6 +70,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   decayMilestones: orNull(text),
   warmupEpochs: between(0),
   warmupHead: orNull(whole(0)),
+  loss: oneOf(...lossNames),
+  focalGamma: orNull(between(0)),
   smoothing: between(0, 1),
   clipGrad: between(0),
   classWeights: orNull(text),

@@ -13,6 +13,7 @@ import { withAdaptedStatistics } from './adapt-statistics.ts'
 import { openCutNetwork } from './cut-network.ts'
 import { headTrainerBytes } from './head-trainer.ts'
 import { layerRates } from './layer-rates.ts'
+import { chosenLoss } from './loss-options.ts'
 import { opened } from './opened.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { saveBest } from './save-best.ts'
@@ -50,7 +51,8 @@ export async function fineTune(given: Work): Promise<Outcome> {
         model.head,
         config.microBatch ?? config.batchSize,
       )
-    const mode = { trainable, batchStatistics: statistics }
+    const loss = chosenLoss(config)
+    const mode = { trainable, batchStatistics: statistics, loss }
     const network = all.add(
       (await openCutNetwork(work, session, mode, besideBytes)) ??
         (await openWholeNetwork(work, session, mode, besideBytes)),
@@ -95,7 +97,7 @@ export async function fineTune(given: Work): Promise<Outcome> {
       batches: (epoch, from, stop) => counted(network.batches(epoch, from, vectors, stop), statistics, counters),
       async validate(stop) {
         const { logits, labels } = await network.validate(vectors, stop)
-        return metricsOf(logits, labels, classes)
+        return metricsOf(logits, labels, classes, loss)
       },
       weights: () => readTensors(session.store, names),
       onBest: (weights, counts) =>

@@ -17,6 +17,7 @@ import { targetsOfLabels } from '../train/targets.ts'
 import { type CheckedGradients, checkGradients } from './check-gradients.ts'
 import { drawPicture } from './demo/picture.ts'
 import { allThings } from './demo/things.ts'
+import { chosenLoss } from './loss-options.ts'
 import type { PreprocessingOverrides, WorkOptions } from './options.ts'
 import { openSession, type Session } from './session.ts'
 import { parseHead } from './train-defaults.ts'
@@ -101,7 +102,7 @@ export async function gradcheck(options: GradcheckOptions): Promise<GradcheckRes
   const training = {
     trainable: trainableParameters(graph, options.bnAffine ?? gradcheckDefaults.bnAffine),
     batchStatistics: batchStatistics(graph, bn),
-    loss: lossNamed(options.loss ?? gradcheckDefaults.loss),
+    loss: chosenLoss({ loss: options.loss ?? gradcheckDefaults.loss, focalGamma: null }),
   }
   const session = await openSession(engine, model, graph)
   try {
@@ -228,17 +229,6 @@ async function drawn(
     if (thing) bytes.set(await decodeImage(await drawPicture(thing, { seed, sample }), preprocessing), sample * pixels)
   }
   return { bytes, labels, classes: Math.min(things.length, Math.max(2, count)) }
-}
-
-function lossNamed(name: LossName): Loss {
-  switch (name) {
-    case 'hinge':
-      return { kind: name, margin: 1, power: 1 }
-    case 'focal':
-      return { kind: name, gamma: 2 }
-    default:
-      return { kind: name }
-  }
 }
 
 interface BurnIn {

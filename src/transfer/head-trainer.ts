@@ -7,6 +7,7 @@ import { parameterName, parametersOf } from '../graph/graph.ts'
 import { initialWeights } from '../model/initialise.ts'
 import { type Head, headGraph } from '../model/model.ts'
 import { channelsOf } from '../ops/op.ts'
+import type { Loss } from '../runtime/loss.ts'
 import { createParameters } from '../runtime/parameters.ts'
 import { createRunner, type Runner } from '../runtime/runner.ts'
 import { minimise } from '../solve/lbfgs.ts'
@@ -69,6 +70,7 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
   readonly head: Head
   /** Name of a linear head's layer. */
   readonly classifier: string
+  readonly loss: Loss
   readonly seed: number
   readonly batchSize: number
   readonly sampler: Sampler
@@ -106,7 +108,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     createRunner(engine, graph, store, {
       images: Math.max(options.microBatch, CHUNK),
       input: 'floats',
-      training: { trainable, batchStatistics: new Set() },
+      training: { trainable, batchStatistics: new Set(), loss: options.loss },
     }),
   )
   await runner.prepare(signal)
@@ -169,8 +171,8 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
 }
 
 /**
- * Multinomial logistic regression on the trainer's vectors, to the optimum: mean cross-entropy + |W|²/(2·strength·n), biases free, as
- * scikit-learn's LogisticRegression(C = strength) on standardised features.
+ * A linear head on the trainer's vectors, to the optimum: mean of the trainer's loss + |W|²/(2·strength·n), biases free. With
+ * cross-entropy it is multinomial logistic regression, as scikit-learn's LogisticRegression(C = strength) on standardised features.
  * @param weights  by which the losses of the classes count; all alike when absent
  */
 export async function solveHead(
@@ -192,7 +194,9 @@ export async function solveHead(
   const biasName = `${layer.name}.bias`
   const inputs = await standardise(vectors.values, await standardisationOf(vectors.values, width))
   const weightCount = classes * width
-  const targetOptions = { loss: { kind: 'ce' }, classes, smoothing: 0, classWeights: weights, pictures: rows } as const
+  const { loss } = runner
+  if (loss === undefined) throw new Error('a head in training has a loss')
+  const targetOptions = { loss, classes, smoothing: 0, classWeights: weights, pictures: rows }
   const maxIterations = 500
   listener?.({ type: 'phase', phase: 'solve', total: maxIterations, unit: 'iterations' })
 

@@ -1,7 +1,9 @@
 // The defaults of `train`, in one place; `--help` prints them. They are the product: first tries are made with them.
 import { RegraftError } from '../errors.ts'
 import type { Head } from '../model/model.ts'
+import type { LossName } from '../runtime/loss.ts'
 import type { OnNan } from '../train/divergence.ts'
+import { checkLoss, isSolvable, usualSmoothing } from './loss-options.ts'
 import type { Monitoring, Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseRates } from './rates.ts'
 import { parseSaveEvery } from './save-every.ts'
@@ -41,6 +43,9 @@ export interface TrainConfig {
   readonly decayMilestones: string | null
   readonly warmupEpochs: number
   readonly warmupHead: number | null
+  readonly loss: LossName
+  /** Null where the loss is another one, or is as its paper has it. */
+  readonly focalGamma: number | null
   readonly smoothing: number
   readonly clipGrad: number
   readonly classWeights: string | null
@@ -85,6 +90,7 @@ export const trainDefaults = {
   accum: 1,
   opt: 'adamw',
   momentum: 0.9,
+  loss: 'ce',
   l2: 0,
   l1: 0,
   sched: 'cosine',
@@ -117,6 +123,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
   }
   refuseWithoutEffect(options, mode)
   checkSchedule(options)
+  checkLoss(options)
   if (options.saveEvery !== undefined) parseSaveEvery(options.saveEvery)
   const rates = parseRates(options.lr ?? 1)
   if (rates.first !== undefined && mode !== 'finetune')
@@ -158,7 +165,9 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     decayMilestones: options.decayMilestones ?? null,
     warmupEpochs: options.warmupEpochs ?? phase.warmupEpochs,
     warmupHead: options.warmupHead ?? null,
-    smoothing: options.smoothing ?? phase.smoothing,
+    loss: options.loss ?? trainDefaults.loss,
+    focalGamma: options.focalGamma ?? null,
+    smoothing: options.smoothing ?? usualSmoothing(options.loss ?? trainDefaults.loss, phase.smoothing),
     clipGrad: options.clipGrad ?? phase.clipGrad,
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
@@ -195,11 +204,12 @@ export function completeConfig(options: TrainOptions): TrainConfig {
  * @throws RegraftError 'usage'
  */
 export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): void {
+  const { head = trainDefaults.head, loss = trainDefaults.loss } = options
   const only = (flag: string, value: unknown, neutral: unknown, wanted: string) => {
     if (value !== undefined && value !== neutral) {
       throw new RegraftError(
         'usage',
-        `${flag} has a meaning only with ${wanted}; this is --mode ${mode}${mode === 'features' ? ` --head ${options.head ?? trainDefaults.head}` : ''}.`,
+        `${flag} has a meaning only with ${wanted}; this is --mode ${mode}${mode === 'features' ? ` --head ${head}` : ''}${loss === 'ce' ? '' : ` --loss ${loss}`}.`,
       )
     }
   }
@@ -223,7 +233,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
   }
   if (options.augment === 'none') only('--cache-variants', options.cacheVariants, null, '--augment')
   if (options.cache === 'off') only('--cache-size', options.cacheSize, null, '--cache')
-  const solved = mode === 'features' && parseHead(options.head ?? trainDefaults.head).kind === 'linear'
+  const solved = isSolved({ mode, head, loss })
   if (solved) {
     const { epochs, lr, weightDecay, warmupEpochs, smoothing, clipGrad } = trainDefaults.head_
     const gradient = '--mode head or finetune, or --head mlp'
@@ -237,7 +247,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--l1', options.l1, trainDefaults.l1, gradient)
     only('--weight-decay', options.weightDecay, weightDecay, gradient)
     only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
-    only('--smoothing', options.smoothing, smoothing, gradient)
+    only('--smoothing', options.smoothing, usualSmoothing(loss, smoothing), gradient)
     only('--clip-grad', options.clipGrad, clipGrad, gradient)
     only('--sampler', options.sampler, trainDefaults.sampler, gradient)
     only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
@@ -255,9 +265,14 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
       '--strength',
       options.strength,
       trainDefaults.strength,
-      '--mode features with a linear head, or --mode finetune',
+      '--mode features with a linear head that can be solved (--loss ce, bce or mse), or --mode finetune',
     )
   }
+}
+
+/** Whether the head is solved to the optimum in one go, and nothing else trains. */
+export function isSolved({ mode, head, loss }: Pick<TrainConfig, 'mode' | 'head' | 'loss'>): boolean {
+  return mode === 'features' && parseHead(head).kind === 'linear' && isSolvable(loss)
 }
 
 /** 'linear', 'mlp', 'mlp:256' or 'mlp:256x2' (width x depth). */

@@ -24,6 +24,7 @@ import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
 import { gapOf } from './gap.ts'
 import { checkLayerRates } from './layer-rates.ts'
+import { chosenLoss } from './loss-options.ts'
 import { microBatchFor } from './micro-batch.ts'
 import { drawMonitor } from './monitor/monitor-files.ts'
 import { opened } from './opened.ts'
@@ -43,7 +44,7 @@ import {
 import { checkSameRun, originOf } from './same-run.ts'
 import { saveBest } from './save-best.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
-import { completeConfig, parseHead, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
+import { completeConfig, isSolved, parseHead, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
 import { trainOnFeatures } from './train-on-features.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
 import { validationChoice } from './validation-choice.ts'
@@ -90,7 +91,7 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
       ? await withAbsolutePaths(completeConfig(options))
       : await readRunConfig(options.resume)
   // What a run that goes on is told anew has to have an effect on it, too.
-  if (options.resume !== undefined) refuseWithoutEffect({ ...options, head: asked.head }, asked.mode)
+  if (options.resume !== undefined) refuseWithoutEffect({ ...options, head: asked.head, loss: asked.loss }, asked.mode)
   const head = parseHead(asked.head)
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
   const data = await loadData(asked.data, {
@@ -123,6 +124,7 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
     ...base,
     head,
     labels: data.classes,
+    loss: chosenLoss(asked),
     tensors: sameHead ? base.tensors : new Map(trunkTensors(base)),
   }
   const record = await recordData(data)
@@ -221,7 +223,7 @@ function withMicroBatch(model: Model, config: TrainConfig, { engine, listener }:
 
 /** Whether the head or more trains step by step, so that it can be left and gone on with. */
 function gradual(config: TrainConfig): boolean {
-  return config.mode !== 'features' || parseHead(config.head).kind !== 'linear'
+  return !isSolved(config)
 }
 
 function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
@@ -246,7 +248,8 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
   await saveBest(out, trained, { training: trainingRecord(work), golden: options.engine, signal: options.signal })
   await writeHistory(out, outcome.history)
   const testOutputs = data.test.length > 0 ? await outputsOnTest(work, trained) : undefined
-  const test = testOutputs && metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length)
+  const loss = chosenLoss(config)
+  const test = testOutputs && metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length, loss)
   const best = outcome.history.find((record) => record.epoch === outcome.bestEpoch)
   const last = outcome.history.at(-1)
   const gap = best && gapOf(best, outcome.images, config)
@@ -284,7 +287,7 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
     ...(testOutputs ? [{ folder: 'evaluation-test', outputs: testOutputs, samples: data.test }] : []),
   ]
   for (const { folder, outputs, samples } of parts) {
-    const evaluation = await evaluationOf(outputs, data.classes)
+    const evaluation = await evaluationOf(outputs, data.classes, loss)
     await writeEvaluation(path.join(out, folder), evaluation, samples, model.preprocessing, options.signal)
   }
   if ((options.monitor ?? config.monitor) !== 'off') {

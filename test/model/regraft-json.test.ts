@@ -73,7 +73,7 @@ const cases: readonly [string, (document: Document) => unknown, RegExp][] = [
   ['a hidden head without width', withValue('head', { kind: 'mlp', depth: 1 }), /'head' must be/],
   ['a hidden head of half a layer', withValue('head', { kind: 'mlp', width: 4, depth: 0.5 }), /'head' must be/],
   ['an immense head', withValue('head', { kind: 'mlp', width: 1e9, depth: 1 }), /'head' must be/],
-  ['no output', without('output'), /'output' is undefined; for this head softmax is understood/],
+  ['no output', without('output'), /'output' is undefined; for this head and loss softmax is understood/],
   ['another output', withValue('output', 'sigmoid'), /'output' is "sigmoid"/],
   ['digests as a list', withValue('digests', []), /'digests' is not a table/],
   ['a digest that is none', withValue('digests', { 'model.safetensors': 'abc' }), /'digests' holds no SHA-256 for/],

@@ -28,6 +28,8 @@ const ways: readonly [string, readonly string[]][] = [
   ['head', ['--mode', 'head', '--epochs', '4', '--batch-size', '5']],
   ['features', ['--mode', 'features']],
   ['features with a hidden layer', ['--mode', 'features', '--head', 'mlp:8', '--epochs', '3', '--batch-size', '5']],
+  ['features with sigmoids', ['--mode', 'features', '--loss', 'bce', '--class-weights', 'auto']],
+  ['fine-tuning with a focal loss', [...finetune, '--loss', 'focal', '--augment', 'none']],
   ['fine-tuning with augmentation', [...finetune, '--augment', 'light']],
   ['fine-tuning with accumulated gradients', [...finetune, '--accum', '2', '--micro-batch', '3']],
   ['fine-tuning for uneven classes', [...finetune, '--class-weights', 'auto', '--sampler', 'balanced']],

@@ -13,6 +13,7 @@ const options: readonly (readonly [string, Way])[] = [
   ['plateau', { sched: 'plateau', warmupEpochs: 0 }],
   ['a balanced sampler', { sampler: 'balanced', classWeights: 'auto' }],
   ['clipping', { clipGrad: 0.05 }],
+  ['a hinge loss', { loss: 'hinge', classWeights: 'auto' }],
   ['the cache on', { ...variants, cache: 'memory' }],
   ['the cache off', { ...variants, cache: 'off' }],
 ]

@@ -1,4 +1,5 @@
 import { inertName } from '../../inert-text.ts'
+import { lossNames } from '../../runtime/loss.ts'
 import type { CheckedTensor } from '../../transfer/check-gradients.ts'
 import { type GradcheckResult, gradcheckDefaults } from '../../transfer/gradcheck.ts'
 import { defineCommand } from '../command.ts'
@@ -66,7 +67,7 @@ export const gradcheck = defineCommand({
       help: 'whether scale and shift of batch norm are checked',
       fallback: gradcheckDefaults.bnAffine,
     }),
-    loss: choice(['ce', 'bce', 'mse', 'quadratic', 'hinge', 'focal'], {
+    loss: choice(lossNames, {
       group: 'Training',
       help: 'loss of the data',
       fallback: gradcheckDefaults.loss,

@@ -1,5 +1,7 @@
 // The options of `train`, with the defaults that the verb has.
 import { scheduleNames } from '../../optim/schedule.ts'
+import { lossNames } from '../../runtime/loss.ts'
+import { defaultFocalGamma } from '../../transfer/loss-options.ts'
 import { cacheDefaults, trainDefaults } from '../../transfer/train-defaults.ts'
 import { dedupe, groupBy, json, onError, overwrite, preprocessing } from '../shared-settings.ts'
 import { choice, number, onOff, rates, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
@@ -196,9 +198,26 @@ export const trainSettings = {
       fallback: 'a linear head is solved exactly',
     },
   ),
+  loss: choice(lossNames, {
+    group: 'Training',
+    help: 'what training makes small; bce is for pictures that may show none of the classes, focal for rare classes, mse, quadratic and hinge are for comparison',
+    fallback: trainDefaults.loss,
+  }),
+  focalGamma: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'of the focal loss: how much less pictures count that are known well',
+      fallback: String(defaultFocalGamma),
+    },
+  ),
   smoothing: number(
     { from: 0, to: 1, below: true },
-    { group: 'Training', help: 'label smoothing', fallback: byMode('smoothing') },
+    {
+      group: 'Training',
+      help: 'label smoothing, of the losses ce, bce and focal',
+      fallback: `${byMode('smoothing')}; 0 with focal`,
+    },
   ),
   clipGrad: number(
     { from: 0 },

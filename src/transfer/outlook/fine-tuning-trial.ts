@@ -6,6 +6,7 @@ import { gatherGradient } from '../../train/step.ts'
 import { openCutNetwork } from '../cut-network.ts'
 import { freshHead } from '../fine-tune.ts'
 import { layerRates } from '../layer-rates.ts'
+import { chosenLoss } from '../loss-options.ts'
 import { parseRates } from '../rates.ts'
 import { loadTensors, openSession, readTensors } from '../session.ts'
 import type { BothVectors } from '../train-vectors.ts'
@@ -33,7 +34,7 @@ export async function tryFineTuning(
     if (!hasHead) await loadTensors(store, await freshHead(graph, config.seed))
     const trainable = trainableParameters(graph, config.bnAffine)
     const statistics = batchStatistics(graph, config.bn)
-    const mode = { trainable, batchStatistics: statistics }
+    const mode = { trainable, batchStatistics: statistics, loss: chosenLoss(config) }
     const network =
       (await openCutNetwork(sample, session, mode, 0)) ?? (await openWholeNetwork(sample, session, mode, 0))
     try {
