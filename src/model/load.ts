@@ -8,6 +8,7 @@ import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
 import { findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
+import { hasHiddenLayers } from './head.ts'
 import { initialWeights } from './initialise.ts'
 import { graphOf, type Head, type Model } from './model.ts'
 import { readDescription } from './read-description.ts'
@@ -70,7 +71,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   }
   const graph = graphOf(shape)
   const headFile = path.join(found.folder, 'head.safetensors')
-  const ownHead = head.kind === 'mlp'
+  const ownHead = hasHiddenLayers(head)
   if (ownHead && (await pathFacts(headFile)) === undefined) {
     throw new RegraftError(
       'weights',

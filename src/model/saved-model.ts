@@ -8,6 +8,7 @@ import type { Graph } from '../graph/graph.ts'
 import { graphFromJson } from '../graph/graph-json.ts'
 import { inertName } from '../inert-text.ts'
 import type { Loss } from '../runtime/loss.ts'
+import { hiddenActivation } from './hidden-activation.ts'
 import { type Head, outputOf } from './model.ts'
 
 export const FORMAT_VERSION = 1
@@ -135,21 +136,23 @@ function readLoss(value: JsonValue | undefined, fail: (field: string, problem: s
 function readHead(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Head {
   if (!isObject(value)) return fail('head', 'is missing')
   if (value['kind'] === 'linear' || value['kind'] === 'none') return { kind: value['kind'] }
-  const { width, depth } = value
-  if (
-    value['kind'] === 'mlp' &&
-    typeof width === 'number' &&
-    typeof depth === 'number' &&
-    Number.isInteger(width) &&
-    Number.isInteger(depth) &&
-    width >= 1 &&
-    depth >= 1 &&
-    width <= 65_536 &&
-    depth <= 16
-  ) {
-    return { kind: 'mlp', width, depth }
+  const whole = (field: string, least: number, most: number): number => {
+    const number = value[field]
+    return typeof number === 'number' && Number.isInteger(number) && number >= least && number <= most
+      ? number
+      : fail('head', `needs a whole number '${field}' from ${least} to ${most}`)
   }
-  return fail('head', 'must be linear, none, or an mlp with width and depth')
+  if (value['kind'] === 'mlp') {
+    const { activation } = value
+    const known = typeof activation === 'string' && hiddenActivation(activation) !== undefined
+    if (activation !== undefined && !known)
+      return fail('head', `has the activation ${inertName(JSON.stringify(activation))}, which is not known`)
+    const shape = { kind: 'mlp', width: whole('width', 1, 65_536), depth: whole('depth', 1, 16) } as const
+    return known ? { ...shape, activation } : shape
+  }
+  if (value['kind'] === 'maxout')
+    return { kind: value['kind'], width: whole('width', 1, 65_536), pieces: whole('pieces', 2, 64) }
+  return fail('head', 'must be linear, none, mlp or maxout')
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {

@@ -50,6 +50,7 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   bn: oneOf('frozen', 'train-unfrozen', 'train', 'adapt'),
   bnAffine: oneOf('train', 'frozen'),
   head: text,
+  activation: orNull(text),
   strength: between(0),
   epochs: whole(1),
   batchSize: whole(1),

@@ -100,7 +100,10 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** By which the losses of the classes count: 'auto' for small classes more, or a JSON file of numbers by class. */
   readonly classWeights?: string
   readonly sampler?: Sampler
+  /** 'linear', 'mlp:WIDTHxDEPTH' or 'maxout:WIDTHxK'. */
   readonly head?: string
+  /** Of the hidden layers of an mlp: 'relu', 'gelu', 'leaky-relu:0.1', 'elu:1', 'prelu' (learnt) and others. */
+  readonly activation?: string
   /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
   readonly strength?: number
   readonly augment?: 'none' | 'light'

@@ -1,8 +1,8 @@
 // The defaults of `train`, in one place; `--help` prints them. They are the product: first tries are made with them.
 import { RegraftError } from '../errors.ts'
-import type { Head } from '../model/model.ts'
 import type { LossName } from '../runtime/loss.ts'
 import type { OnNan } from '../train/divergence.ts'
+import { parseHead } from './head-options.ts'
 import { checkLoss, isSolvable, usualSmoothing } from './loss-options.ts'
 import type { Monitoring, Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseRates } from './rates.ts'
@@ -20,6 +20,8 @@ export interface TrainConfig {
   readonly bn: NonNullable<TrainOptions['bn']>
   readonly bnAffine: 'train' | 'frozen'
   readonly head: string
+  /** Of its hidden layers; null: the usual one, or there are none. */
+  readonly activation: string | null
   /** Strength of logistic regression, scikit-learn's C. */
   readonly strength: number
   readonly epochs: number
@@ -124,6 +126,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
   refuseWithoutEffect(options, mode)
   checkSchedule(options)
   checkLoss(options)
+  parseHead(options.head ?? trainDefaults.head, options.activation ?? null)
   if (options.saveEvery !== undefined) parseSaveEvery(options.saveEvery)
   const rates = parseRates(options.lr ?? 1)
   if (rates.first !== undefined && mode !== 'finetune')
@@ -145,6 +148,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     bn: options.bn ?? (pretrained ? 'frozen' : 'train'),
     bnAffine: options.bnAffine ?? trainDefaults.bnAffine,
     head: options.head ?? trainDefaults.head,
+    activation: options.activation ?? null,
     strength: options.strength ?? trainDefaults.strength,
     epochs: options.epochs ?? phase.epochs,
     batchSize: options.batchSize ?? trainDefaults.batchSize,
@@ -272,18 +276,5 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
 
 /** Whether the head is solved to the optimum in one go, and nothing else trains. */
 export function isSolved({ mode, head, loss }: Pick<TrainConfig, 'mode' | 'head' | 'loss'>): boolean {
-  return mode === 'features' && parseHead(head).kind === 'linear' && isSolvable(loss)
-}
-
-/** 'linear', 'mlp', 'mlp:256' or 'mlp:256x2' (width x depth). */
-export function parseHead(text: string): Head {
-  if (text === 'linear') return { kind: 'linear' }
-  const mlp = /^mlp(?::(\d+)(?:x(\d+))?)?$/.exec(text)
-  const width = Number(mlp?.[1] ?? 256)
-  const depth = Number(mlp?.[2] ?? 1)
-  if (mlp && width >= 1 && width <= 8192 && depth >= 1 && depth <= 8) return { kind: 'mlp', width, depth }
-  throw new RegraftError(
-    'usage',
-    `--head ${text} is not understood. Use linear, mlp, mlp:WIDTH or mlp:WIDTHxDEPTH (at most 8192x8), as in mlp:256x2.`,
-  )
+  return mode === 'features' && parseHead(head, null).kind === 'linear' && isSolvable(loss)
 }

@@ -23,6 +23,7 @@ import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
 import { gapOf } from './gap.ts'
+import { parseHead } from './head-options.ts'
 import { checkLayerRates } from './layer-rates.ts'
 import { chosenLoss } from './loss-options.ts'
 import { microBatchFor } from './micro-batch.ts'
@@ -44,7 +45,7 @@ import {
 import { checkSameRun, originOf } from './same-run.ts'
 import { saveBest } from './save-best.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
-import { completeConfig, isSolved, parseHead, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
+import { completeConfig, isSolved, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
 import { trainOnFeatures } from './train-on-features.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
 import { validationChoice } from './validation-choice.ts'
@@ -92,7 +93,7 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
       : await readRunConfig(options.resume)
   // What a run that goes on is told anew has to have an effect on it, too.
   if (options.resume !== undefined) refuseWithoutEffect({ ...options, head: asked.head, loss: asked.loss }, asked.mode)
-  const head = parseHead(asked.head)
+  const head = parseHead(asked.head, asked.activation)
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
   const data = await loadData(asked.data, {
     seed: asked.seed,

@@ -28,6 +28,7 @@ const ways: readonly [string, readonly string[]][] = [
   ['head', ['--mode', 'head', '--epochs', '4', '--batch-size', '5']],
   ['features', ['--mode', 'features']],
   ['features with a hidden layer', ['--mode', 'features', '--head', 'mlp:8', '--epochs', '3', '--batch-size', '5']],
+  ['features with maxout', ['--mode', 'features', '--head', 'maxout:6x3', '--epochs', '3', '--batch-size', '5']],
   ['features with sigmoids', ['--mode', 'features', '--loss', 'bce', '--class-weights', 'auto']],
   ['fine-tuning with a focal loss', [...finetune, '--loss', 'focal', '--augment', 'none']],
   ['fine-tuning with augmentation', [...finetune, '--augment', 'light']],

@@ -1,4 +1,6 @@
 // The options of `train`, with the defaults that the verb has.
+
+import { activationNames, usualActivation } from '../../model/hidden-activation.ts'
 import { scheduleNames } from '../../optim/schedule.ts'
 import { lossNames } from '../../runtime/loss.ts'
 import { defaultFocalGamma } from '../../transfer/loss-options.ts'
@@ -54,8 +56,13 @@ export const trainSettings = {
   pretrained: onOff({ group: 'Model', help: 'begin with random weights', shownNegated: true }),
   head: text('<head>', {
     group: 'Model',
-    help: 'new head: linear, mlp, mlp:WIDTH, mlp:WIDTHxDEPTH',
+    help: 'new head: linear, mlp:WIDTHxDEPTH, maxout:WIDTHxK',
     fallback: trainDefaults.head,
+  }),
+  activation: text('<name>', {
+    group: 'Model',
+    help: `of the hidden layers of an mlp: ${activationNames.join(', ')}; leaky-relu:0.1, elu:1 and softplus:1 take a number, prelu learns a slope for each unit, prelu:shared one`,
+    fallback: usualActivation,
   }),
   strength: number(
     { from: 0, above: true },
