@@ -51,6 +51,7 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   bnAffine: oneOf('train', 'frozen'),
   head: text,
   activation: orNull(text),
+  init: orNull(text),
   strength: between(0),
   epochs: whole(1),
   batchSize: whole(1),

@@ -1,6 +1,7 @@
 import { freezeExcept } from '../graph/freeze.ts'
 import type { Graph } from '../graph/graph.ts'
 import { layerNamed } from '../graph/graph.ts'
+import { initialWeights } from '../model/initialise.ts'
 import { graphOf, type Model } from '../model/model.ts'
 import { channelsOf } from '../ops/op.ts'
 import { penaltyStrength } from '../optim/penalty.ts'
@@ -12,12 +13,14 @@ import type { TrainingBatch } from '../train/step.ts'
 import { withAdaptedStatistics } from './adapt-statistics.ts'
 import { openCutNetwork } from './cut-network.ts'
 import { headTrainerBytes } from './head-trainer.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
 import { layerRates } from './layer-rates.ts'
 import { chosenLoss } from './loss-options.ts'
 import { opened } from './opened.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { saveBest } from './save-best.ts'
 import { loadTensors, openSession, readTensors, type Session } from './session.ts'
+import type { TrainConfig } from './train-defaults.ts'
 import { firstHead } from './train-on-features.ts'
 import { vectorsOf } from './train-vectors.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
@@ -77,7 +80,7 @@ export async function fineTune(given: Work): Promise<Outcome> {
           message: `The head of ${config.model} has the same classes; training goes on from it.`,
         })
       else if (config.pretrained) await loadTensors(session.store, await firstHead(work, vectors))
-      else await loadTensors(session.store, await freshHead(graph, config.seed))
+      else await loadTensors(session.store, await freshHead(graph, config))
     }
     await runner.prepare(signal)
     if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
@@ -121,9 +124,12 @@ export async function fineTune(given: Work): Promise<Outcome> {
 }
 
 /** A head of random weights. */
-export async function freshHead(graph: Graph, seed: number): Promise<ReadonlyMap<string, HostTensor>> {
-  const { initialWeights } = await import('../model/initialise.ts')
-  const all = await initialWeights({ ...graph, layers: graph.layers.filter((layer) => layer.stage === 'head') }, seed)
+export async function freshHead(
+  graph: Graph,
+  config: Pick<TrainConfig, 'seed' | 'init'>,
+): Promise<ReadonlyMap<string, HostTensor>> {
+  const layers = graph.layers.filter((layer) => layer.stage === 'head')
+  const all = await initialWeights({ ...graph, layers }, config.seed, chosenInitialiser(config))
   return new Map(
     [...all].filter(
       ([name]) =>

@@ -6,6 +6,7 @@ import type { Graph } from '../graph/graph.ts'
 import { parameterName, parametersOf } from '../graph/graph.ts'
 import { type Head, headGraph } from '../model/head.ts'
 import { initialWeights } from '../model/initialise.ts'
+import type { Initialiser } from '../model/initialisers.ts'
 import { channelsOf } from '../ops/op.ts'
 import type { Loss } from '../runtime/loss.ts'
 import { createParameters } from '../runtime/parameters.ts'
@@ -71,6 +72,8 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
   /** Name of a linear head's layer. */
   readonly classifier: string
   readonly loss: Loss
+  /** How it begins. */
+  readonly initialiser?: Initialiser | undefined
   readonly seed: number
   readonly batchSize: number
   readonly sampler: Sampler
@@ -100,7 +103,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     return created
   }
   const store = parameters()
-  await loadTensors(store, await initialWeights(graph, options.seed))
+  await loadTensors(store, await initialWeights(graph, options.seed, options.initialiser))
   const trainable = new Set(
     graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))),
   )

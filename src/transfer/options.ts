@@ -104,6 +104,8 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly head?: string
   /** Of the hidden layers of an mlp: 'relu', 'gelu', 'leaky-relu:0.1', 'elu:1', 'prelu' (learnt) and others. */
   readonly activation?: string
+  /** How fresh weights are drawn, and after a comma fresh biases: 'he-normal', 'normal:0.01', 'xavier-uniform,constant:0.1'. */
+  readonly init?: string
   /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
   readonly strength?: number
   readonly augment?: 'none' | 'light'

@@ -3,6 +3,7 @@ import { RegraftError } from '../errors.ts'
 import type { LossName } from '../runtime/loss.ts'
 import type { OnNan } from '../train/divergence.ts'
 import { parseHead } from './head-options.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
 import { checkLoss, isSolvable, usualSmoothing } from './loss-options.ts'
 import type { Monitoring, Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseRates } from './rates.ts'
@@ -22,6 +23,8 @@ export interface TrainConfig {
   readonly head: string
   /** Of its hidden layers; null: the usual one, or there are none. */
   readonly activation: string | null
+  /** How what is fresh begins; null: as usual for its layers. */
+  readonly init: string | null
   /** Strength of logistic regression, scikit-learn's C. */
   readonly strength: number
   readonly epochs: number
@@ -126,7 +129,15 @@ export function completeConfig(options: TrainOptions): TrainConfig {
   refuseWithoutEffect(options, mode)
   checkSchedule(options)
   checkLoss(options)
-  parseHead(options.head ?? trainDefaults.head, options.activation ?? null)
+  const head = parseHead(options.head ?? trainDefaults.head, options.activation ?? null)
+  const init = options.init ?? null
+  chosenInitialiser({ init })
+  const solvedFirst = head.kind === 'linear' && isSolvable(options.loss ?? trainDefaults.loss)
+  if (init !== null && mode === 'finetune' && pretrained && solvedFirst && (options.warmupHead ?? null) === null)
+    throw new RegraftError(
+      'usage',
+      `--init ${init} would change nothing: nothing is fresh but the head, and it is solved before the rest trains. Train it by gradient first (--warmup-head 3), or begin with random weights (--no-pretrained).`,
+    )
   if (options.saveEvery !== undefined) parseSaveEvery(options.saveEvery)
   const rates = parseRates(options.lr ?? 1)
   if (rates.first !== undefined && mode !== 'finetune')
@@ -149,6 +160,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     bnAffine: options.bnAffine ?? trainDefaults.bnAffine,
     head: options.head ?? trainDefaults.head,
     activation: options.activation ?? null,
+    init: options.init ?? null,
     strength: options.strength ?? trainDefaults.strength,
     epochs: options.epochs ?? phase.epochs,
     batchSize: options.batchSize ?? trainDefaults.batchSize,
@@ -258,6 +270,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--accum', options.accum, trainDefaults.accum, gradient)
     only('--micro-batch', options.microBatch, null, gradient)
     only('--patience', options.patience, trainDefaults.patience, gradient)
+    only('--init', options.init, null, gradient)
     only('--on-nan', options.onNan, trainDefaults.onNan, gradient)
     only('--save-every', options.saveEvery, trainDefaults.saveEvery, gradient)
     only('--keep-checkpoints', options.keepCheckpoints, trainDefaults.keepCheckpoints, gradient)

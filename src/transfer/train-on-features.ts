@@ -10,6 +10,7 @@ import { fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { createHeadTrainer, type HeadTrainer, solveHead, type Vectors } from './head-trainer.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
 import { chosenLoss, isSolvable } from './loss-options.ts'
 import { opened } from './opened.ts'
 import { fitResumably } from './resumable-fit.ts'
@@ -30,6 +31,7 @@ export function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
     head: model.head,
     classifier: architectureOf(model).classifier,
     loss: chosenLoss(config),
+    initialiser: chosenInitialiser(config),
     seed: config.seed,
     batchSize: config.batchSize,
     sampler: config.sampler,

@@ -24,6 +24,7 @@ import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
 import { gapOf } from './gap.ts'
 import { parseHead } from './head-options.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
 import { checkLayerRates } from './layer-rates.ts'
 import { chosenLoss } from './loss-options.ts'
 import { microBatchFor } from './micro-batch.ts'
@@ -118,9 +119,14 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
   // What its outputs were worth says nothing about those of the new model.
   const { threshold: _, ...base } = asked.pretrained
     ? await pretrainedModel(asked.model, changes, listener)
-    : await freshModel(asked.model, asked.seed, changes)
+    : await freshModel(asked.model, asked.seed, changes, chosenInitialiser(asked))
   // A head for the same classes is gone on with; another one is put aside.
   const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
+  if (sameHead && asked.mode === 'finetune' && asked.init !== null)
+    throw new RegraftError(
+      'usage',
+      `--init ${asked.init} has nothing to begin: the head of ${asked.model} has the same classes, and training goes on from it. Leave it out, or ask for another --head.`,
+    )
   const model: Model = {
     ...base,
     head,

@@ -132,6 +132,15 @@ describe.each([
   })
 })
 
+test('a network that began by another initialiser goes on to the same end', async () => {
+  const way: Way = { ...fineTune, pretrained: false, bn: 'frozen', init: 'xavier-uniform,normal:0.1' }
+  const expected = await undisturbed(way, 'undisturbed initialiser')
+  const out = join(folder, 'initialiser interrupted')
+  await interrupted(optionsOf(way, out), inEpoch('finetune', 2))
+  await resume(out)
+  expect(resultOf(out)).toEqual(expected)
+})
+
 test('a maxout head on sigmoids goes on to the same end', async () => {
   const expected = await undisturbed(maxout, 'undisturbed maxout')
   const out = join(folder, 'maxout interrupted')

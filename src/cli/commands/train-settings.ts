@@ -1,6 +1,7 @@
 // The options of `train`, with the defaults that the verb has.
 
 import { activationNames, usualActivation } from '../../model/hidden-activation.ts'
+import { initialiserNames } from '../../model/initialisers.ts'
 import { scheduleNames } from '../../optim/schedule.ts'
 import { lossNames } from '../../runtime/loss.ts'
 import { defaultFocalGamma } from '../../transfer/loss-options.ts'
@@ -63,6 +64,11 @@ export const trainSettings = {
     group: 'Model',
     help: `of the hidden layers of an mlp: ${activationNames.join(', ')}; leaky-relu:0.1, elu:1 and softplus:1 take a number, prelu learns a slope for each unit, prelu:shared one`,
     fallback: usualActivation,
+  }),
+  init: text('<name>', {
+    group: 'Model',
+    help: `how fresh weights begin (a new head, and all with --no-pretrained): ${initialiserNames.join(', ')}; after a comma how fresh biases do, as in he-normal,constant:0.1`,
+    fallback: 'linear layers normal:0.01, convolutions he-normal-fan-out; biases 0',
   }),
   strength: number(
     { from: 0, above: true },

@@ -31,7 +31,7 @@ export async function tryFineTuning(
     const { store } = session
     const classes = data.classes.length
     const hasHead = store.parameters.every(({ name }) => model.tensors.has(name))
-    if (!hasHead) await loadTensors(store, await freshHead(graph, config.seed))
+    if (!hasHead) await loadTensors(store, await freshHead(graph, config))
     const trainable = trainableParameters(graph, config.bnAffine)
     const statistics = batchStatistics(graph, config.bn)
     const mode = { trainable, batchStatistics: statistics, loss: chosenLoss(config) }
