@@ -8,7 +8,9 @@ import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
 import { findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
+import { hasHiddenLayers } from './head.ts'
 import { initialWeights } from './initialise.ts'
+import type { Initialiser } from './initialisers.ts'
 import { graphOf, type Head, type Model } from './model.ts'
 import { readDescription } from './read-description.ts'
 import { usualPreprocessing } from './recognise-network.ts'
@@ -70,7 +72,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   }
   const graph = graphOf(shape)
   const headFile = path.join(found.folder, 'head.safetensors')
-  const ownHead = head.kind === 'mlp'
+  const ownHead = hasHiddenLayers(head)
   if (ownHead && (await pathFacts(headFile)) === undefined) {
     throw new RegraftError(
       'weights',
@@ -85,6 +87,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   const { tensors, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
   const model: Model = {
     ...shape,
+    ...(saved?.loss === undefined ? {} : { loss: saved.loss }),
     ...(saved?.threshold === undefined ? {} : { threshold: saved.threshold }),
     tensors,
     counters,
@@ -99,16 +102,21 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
 }
 
 /** A network of random weights, for training from nothing. `name` is an architecture, or a model whose architecture is meant. */
-export async function freshModel(name: string, seed: number, changes: PreprocessingChanges = {}): Promise<Model> {
+export async function freshModel(
+  name: string,
+  seed: number,
+  changes: PreprocessingChanges = {},
+  initialiser?: Initialiser,
+): Promise<Model> {
   const isArchitecture = knownArchitectures.some((known) => known === name)
   if (!isArchitecture) {
     const found = await findModel(name)
     const { config, graph } = await readDescription(found)
     const shape = { ...config, ...(graph === undefined ? {} : { graph }) }
-    return random(shape, changedPreprocessing(config.preprocessing, changes), name, seed)
+    return random(shape, changedPreprocessing(config.preprocessing, changes), name, seed, initialiser)
   }
   const shape = { architecture: architectureNamed(name).name, args: {} }
-  return random(shape, changedPreprocessing(usualPreprocessing, changes), name, seed)
+  return random(shape, changedPreprocessing(usualPreprocessing, changes), name, seed, initialiser)
 }
 
 async function random(
@@ -116,6 +124,7 @@ async function random(
   preprocessing: Preprocessing,
   name: string,
   seed: number,
+  initialiser: Initialiser | undefined,
 ): Promise<Model> {
   const shape = {
     architecture,
@@ -129,7 +138,7 @@ async function random(
   const counters = new Map(
     graph.layers.filter((layer) => layer.op === 'batchNorm').map((layer) => [`${layer.name}.num_batches_tracked`, 0]),
   )
-  return { ...shape, tensors: await initialWeights(graph, seed), counters, origin: { name } }
+  return { ...shape, tensors: await initialWeights(graph, seed, initialiser), counters, origin: { name } }
 }
 
 /** Two files read as one; their names must differ. */

@@ -2,6 +2,7 @@
 import { RegraftError } from '../errors.ts'
 import { optimisers } from '../optim/optimisers.ts'
 import { scheduleNames } from '../optim/schedule.ts'
+import { lossNames } from '../runtime/loss.ts'
 import { parseRates } from './rates.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
@@ -51,6 +52,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   bn: oneOf('frozen', 'train-unfrozen', 'train', 'adapt'),
   bnAffine: oneOf('train', 'frozen'),
   head: text,
+  activation: orNull(text),
+  init: orNull(text),
   strength: between(0),
   epochs: whole(1),
   batchSize: whole(1),
@@ -71,6 +74,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   decayMilestones: orNull(text),
   warmupEpochs: between(0),
   warmupHead: orNull(whole(0)),
+  loss: oneOf(...lossNames),
+  focalGamma: orNull(between(0)),
   smoothing: between(0, 1),
   clipGrad: between(0),
   dropout: share,

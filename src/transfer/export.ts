@@ -9,7 +9,7 @@ import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { inertName } from '../inert-text.ts'
 import { loadModel } from '../model/load.ts'
-import { architectureOf, graphOf, type Model } from '../model/model.ts'
+import { architectureOf, graphOf, type Model, outputOf } from '../model/model.ts'
 import { saveModel } from '../model/save.ts'
 import { timmConfig } from '../model/timm-config.ts'
 import { version } from '../version.ts'
@@ -66,6 +66,7 @@ async function onnxFile(model: Model): Promise<Uint8Array> {
   const metadata = new Map([
     ['preprocessing', JSON.stringify(model.preprocessing)],
     ['output', model.head.kind === 'none' ? 'features' : 'logits'],
+    ['scores', outputOf(model)],
     ['labels', JSON.stringify(model.labels)],
   ])
   return onnxModel(graphOf(model), model.tensors, { producerVersion: version, metadata })

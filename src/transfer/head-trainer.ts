@@ -5,9 +5,11 @@ import { RegraftError } from '../errors.ts'
 import { type Dropping, withDropping } from '../graph/dropping.ts'
 import type { Graph } from '../graph/graph.ts'
 import { parameterName, parametersOf } from '../graph/graph.ts'
+import { type Head, headGraph } from '../model/head.ts'
 import { initialWeights } from '../model/initialise.ts'
-import { type Head, headGraph } from '../model/model.ts'
+import type { Initialiser } from '../model/initialisers.ts'
 import { channelsOf } from '../ops/op.ts'
+import type { Loss } from '../runtime/loss.ts'
 import { createParameters } from '../runtime/parameters.ts'
 import { createRunner, type Runner } from '../runtime/runner.ts'
 import { minimise } from '../solve/lbfgs.ts'
@@ -79,6 +81,9 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
   readonly head: Head
   /** Name of a linear head's layer. */
   readonly classifier: string
+  readonly loss: Loss
+  /** How it begins. */
+  readonly initialiser?: Initialiser | undefined
   readonly seed: number
   readonly batchSize: number
   readonly sampler: Sampler
@@ -112,7 +117,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     return created
   }
   const store = parameters()
-  await loadTensors(store, await initialWeights(graph, options.seed))
+  await loadTensors(store, await initialWeights(graph, options.seed, options.initialiser))
   const trainable = new Set(
     graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))),
   )
@@ -120,7 +125,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     createRunner(engine, withDropping(graph, options.dropping), store, {
       images: Math.max(options.microBatch, CHUNK),
       input: 'floats',
-      training: { trainable, batchStatistics: new Set() },
+      training: { trainable, batchStatistics: new Set(), loss: options.loss },
     }),
   )
   await runner.prepare(signal)
@@ -188,8 +193,8 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
 }
 
 /**
- * Multinomial logistic regression on the trainer's vectors, to the optimum: mean cross-entropy + |W|²/(2·strength·n), biases free, as
- * scikit-learn's LogisticRegression(C = strength) on standardised features.
+ * A linear head on the trainer's vectors, to the optimum: mean of the trainer's loss + |W|²/(2·strength·n), biases free. With
+ * cross-entropy it is multinomial logistic regression, as scikit-learn's LogisticRegression(C = strength) on standardised features.
  * @param weights  by which the losses of the classes count; all alike when absent
  */
 export async function solveHead(
@@ -211,7 +216,9 @@ export async function solveHead(
   const biasName = `${layer.name}.bias`
   const inputs = await standardise(vectors.values, await standardisationOf(vectors.values, width))
   const weightCount = classes * width
-  const targetOptions = { loss: { kind: 'ce' }, classes, smoothing: 0, classWeights: weights, pictures: rows } as const
+  const { loss } = runner
+  if (loss === undefined) throw new Error('a head in training has a loss')
+  const targetOptions = { loss, classes, smoothing: 0, classWeights: weights, pictures: rows }
   const maxIterations = 500
   listener?.({ type: 'phase', phase: 'solve', total: maxIterations, unit: 'iterations' })
 

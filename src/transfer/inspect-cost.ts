@@ -76,7 +76,7 @@ export async function modelCost(name: string, options: CostOptions): Promise<Mod
     const session = all.add(await openSession(engine, model, graph))
     const { store } = session
     if (!store.parameters.every((parameter) => model.tensors.has(parameter.name)))
-      await loadTensors(store, await freshHead(graph, config.seed))
+      await loadTensors(store, await freshHead(graph, config))
     const predicting = await openInference(engine, session, INFERENCE_BATCH, [], signal)
     let prediction: Speed
     try {

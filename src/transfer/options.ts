@@ -2,6 +2,7 @@
 import type { Engine } from '../kernels/engine.ts'
 import type { OptimiserName } from '../optim/optimisers.ts'
 import type { ScheduleName } from '../optim/schedule.ts'
+import type { LossName } from '../runtime/loss.ts'
 import type { OnNan } from '../train/divergence.ts'
 import type { Evaluation } from '../train/evaluation.ts'
 import type { Listener } from '../train/events.ts'
@@ -87,6 +88,13 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly decayMilestones?: string
   readonly warmupEpochs?: number
   readonly warmupHead?: number
+  /**
+   * ce: cross-entropy of softmax; bce: of a sigmoid for each class; mse: squared error of the outputs; quadratic: that of sigmoids, halved;
+   * hinge: by how much other classes come nearer than 1; focal: ce that counts what is known well less.
+   */
+  readonly loss?: LossName
+  /** How much less, as a power of what is missing to 1; 2 when left out. */
+  readonly focalGamma?: number
   readonly smoothing?: number
   readonly clipGrad?: number
   /** Share of the values left out at random before the classifier and each further layer of the head, 0 to below 1. */
@@ -98,7 +106,12 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** By which the losses of the classes count: 'auto' for small classes more, or a JSON file of numbers by class. */
   readonly classWeights?: string
   readonly sampler?: Sampler
+  /** 'linear', 'mlp:WIDTHxDEPTH' or 'maxout:WIDTHxK'. */
   readonly head?: string
+  /** Of the hidden layers of an mlp: 'relu', 'gelu', 'leaky-relu:0.1', 'elu:1', 'prelu' (learnt) and others. */
+  readonly activation?: string
+  /** How fresh weights are drawn, and after a comma fresh biases: 'he-normal', 'normal:0.01', 'xavier-uniform,constant:0.1'. */
+  readonly init?: string
   /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
   readonly strength?: number
   readonly augment?: 'none' | 'light'

@@ -1,7 +1,10 @@
 // The defaults of `train`, in one place; `--help` prints them. They are the product: first tries are made with them.
 import { RegraftError } from '../errors.ts'
-import type { Head } from '../model/model.ts'
+import type { LossName } from '../runtime/loss.ts'
 import type { OnNan } from '../train/divergence.ts'
+import { parseHead } from './head-options.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
+import { checkLoss, isSolvable, usualSmoothing } from './loss-options.ts'
 import type { Monitoring, Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseRates } from './rates.ts'
 import { parseSaveEvery } from './save-every.ts'
@@ -18,6 +21,10 @@ export interface TrainConfig {
   readonly bn: NonNullable<TrainOptions['bn']>
   readonly bnAffine: 'train' | 'frozen'
   readonly head: string
+  /** Of its hidden layers; null: the usual one, or there are none. */
+  readonly activation: string | null
+  /** How what is fresh begins; null: as usual for its layers. */
+  readonly init: string | null
   /** Strength of logistic regression, scikit-learn's C. */
   readonly strength: number
   readonly epochs: number
@@ -41,6 +48,9 @@ export interface TrainConfig {
   readonly decayMilestones: string | null
   readonly warmupEpochs: number
   readonly warmupHead: number | null
+  readonly loss: LossName
+  /** Null where the loss is another one, or is as its paper has it. */
+  readonly focalGamma: number | null
   readonly smoothing: number
   readonly clipGrad: number
   readonly dropout: number
@@ -88,6 +98,7 @@ export const trainDefaults = {
   accum: 1,
   opt: 'adamw',
   momentum: 0.9,
+  loss: 'ce',
   l2: 0,
   l1: 0,
   sched: 'cosine',
@@ -123,6 +134,16 @@ export function completeConfig(options: TrainOptions): TrainConfig {
   }
   refuseWithoutEffect(options, mode)
   checkSchedule(options)
+  checkLoss(options)
+  const head = parseHead(options.head ?? trainDefaults.head, options.activation ?? null)
+  const init = options.init ?? null
+  chosenInitialiser({ init })
+  const solvedFirst = head.kind === 'linear' && isSolvable(options.loss ?? trainDefaults.loss)
+  if (init !== null && mode === 'finetune' && pretrained && solvedFirst && (options.warmupHead ?? null) === null)
+    throw new RegraftError(
+      'usage',
+      `--init ${init} would change nothing: nothing is fresh but the head, and it is solved before the rest trains. Train it by gradient first (--warmup-head 3), or begin with random weights (--no-pretrained).`,
+    )
   if (options.saveEvery !== undefined) parseSaveEvery(options.saveEvery)
   const rates = parseRates(options.lr ?? 1)
   if (rates.first !== undefined && mode !== 'finetune')
@@ -144,6 +165,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     bn: options.bn ?? (pretrained ? 'frozen' : 'train'),
     bnAffine: options.bnAffine ?? trainDefaults.bnAffine,
     head: options.head ?? trainDefaults.head,
+    activation: options.activation ?? null,
+    init: options.init ?? null,
     strength: options.strength ?? trainDefaults.strength,
     epochs: options.epochs ?? phase.epochs,
     batchSize: options.batchSize ?? trainDefaults.batchSize,
@@ -164,7 +187,9 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     decayMilestones: options.decayMilestones ?? null,
     warmupEpochs: options.warmupEpochs ?? phase.warmupEpochs,
     warmupHead: options.warmupHead ?? null,
-    smoothing: options.smoothing ?? phase.smoothing,
+    loss: options.loss ?? trainDefaults.loss,
+    focalGamma: options.focalGamma ?? null,
+    smoothing: options.smoothing ?? usualSmoothing(options.loss ?? trainDefaults.loss, phase.smoothing),
     clipGrad: options.clipGrad ?? phase.clipGrad,
     dropout: options.dropout ?? trainDefaults.dropout,
     dropconnect: options.dropconnect ?? trainDefaults.dropconnect,
@@ -204,11 +229,12 @@ export function completeConfig(options: TrainOptions): TrainConfig {
  * @throws RegraftError 'usage'
  */
 export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): void {
+  const { head = trainDefaults.head, loss = trainDefaults.loss } = options
   const only = (flag: string, value: unknown, neutral: unknown, wanted: string) => {
     if (value !== undefined && value !== neutral) {
       throw new RegraftError(
         'usage',
-        `${flag} has a meaning only with ${wanted}; this is --mode ${mode}${mode === 'features' ? ` --head ${options.head ?? trainDefaults.head}` : ''}.`,
+        `${flag} has a meaning only with ${wanted}; this is --mode ${mode}${mode === 'features' ? ` --head ${head}` : ''}${loss === 'ce' ? '' : ` --loss ${loss}`}.`,
       )
     }
   }
@@ -233,7 +259,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
   }
   if (options.augment === 'none') only('--cache-variants', options.cacheVariants, null, '--augment')
   if (options.cache === 'off') only('--cache-size', options.cacheSize, null, '--cache')
-  const solved = mode === 'features' && parseHead(options.head ?? trainDefaults.head).kind === 'linear'
+  const solved = isSolved({ mode, head, loss })
   if (solved) {
     const { epochs, lr, weightDecay, warmupEpochs, smoothing, clipGrad } = trainDefaults.head_
     const gradient = '--mode head or finetune, or --head mlp'
@@ -247,7 +273,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--l1', options.l1, trainDefaults.l1, gradient)
     only('--weight-decay', options.weightDecay, weightDecay, gradient)
     only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
-    only('--smoothing', options.smoothing, smoothing, gradient)
+    only('--smoothing', options.smoothing, usualSmoothing(loss, smoothing), gradient)
     only('--clip-grad', options.clipGrad, clipGrad, gradient)
     only('--dropout', options.dropout, trainDefaults.dropout, gradient)
     only('--dropconnect', options.dropconnect, trainDefaults.dropconnect, gradient)
@@ -256,6 +282,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--accum', options.accum, trainDefaults.accum, gradient)
     only('--micro-batch', options.microBatch, null, gradient)
     only('--patience', options.patience, trainDefaults.patience, gradient)
+    only('--init', options.init, null, gradient)
     only('--on-nan', options.onNan, trainDefaults.onNan, gradient)
     only('--save-every', options.saveEvery, trainDefaults.saveEvery, gradient)
     only('--keep-checkpoints', options.keepCheckpoints, trainDefaults.keepCheckpoints, gradient)
@@ -267,20 +294,12 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
       '--strength',
       options.strength,
       trainDefaults.strength,
-      '--mode features with a linear head, or --mode finetune',
+      '--mode features with a linear head that can be solved (--loss ce, bce or mse), or --mode finetune',
     )
   }
 }
 
-/** 'linear', 'mlp', 'mlp:256' or 'mlp:256x2' (width x depth). */
-export function parseHead(text: string): Head {
-  if (text === 'linear') return { kind: 'linear' }
-  const mlp = /^mlp(?::(\d+)(?:x(\d+))?)?$/.exec(text)
-  const width = Number(mlp?.[1] ?? 256)
-  const depth = Number(mlp?.[2] ?? 1)
-  if (mlp && width >= 1 && width <= 8192 && depth >= 1 && depth <= 8) return { kind: 'mlp', width, depth }
-  throw new RegraftError(
-    'usage',
-    `--head ${text} is not understood. Use linear, mlp, mlp:WIDTH or mlp:WIDTHxDEPTH (at most 8192x8), as in mlp:256x2.`,
-  )
+/** Whether the head is solved to the optimum in one go, and nothing else trains. */
+export function isSolved({ mode, head, loss }: Pick<TrainConfig, 'mode' | 'head' | 'loss'>): boolean {
+  return mode === 'features' && parseHead(head, null).kind === 'linear' && isSolvable(loss)
 }

@@ -2,6 +2,7 @@ import { architectureOf, type Model } from '../model/model.ts'
 import { penaltyStrength } from '../optim/penalty.ts'
 import { createUpdater } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
+import type { Loss } from '../runtime/loss.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type LabelledOutputs, type Metrics, metricsOf, validationRecord } from '../train/classification.ts'
 import type { EpochRecord } from '../train/events.ts'
@@ -9,10 +10,13 @@ import { fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { createHeadTrainer, type HeadTrainer, solveHead, type Vectors } from './head-trainer.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
+import { chosenLoss, isSolvable } from './loss-options.ts'
 import { opened } from './opened.ts'
 import { headDroppingOf, withoutRegularisers } from './regularisers.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { allFinite, INFERENCE_BATCH, openInference, openSession } from './session.ts'
+import { isSolved } from './train-defaults.ts'
 import { type BothVectors, vectorsOf } from './train-vectors.ts'
 import type { Outcome, Work } from './train-work.ts'
 import { wholePass } from './whole-network.ts'
@@ -30,6 +34,8 @@ export function trainerFor(work: Work, vectors: Vectors, accumulate: number): Pr
     classes: model.labels.length,
     head: model.head,
     classifier: architectureOf(model).classifier,
+    loss: chosenLoss(config),
+    initialiser: chosenInitialiser(config),
     seed: config.seed,
     batchSize: config.batchSize,
     sampler: config.sampler,
@@ -55,9 +61,14 @@ export async function trainOnFeatures(work: Work): Promise<Outcome> {
   } finally {
     trunk.close()
   }
-  const solved = config.mode === 'features' && model.head.kind === 'linear'
+  const solved = isSolved(config)
   const trainer = await trainerFor(work, vectors.train, solved ? 0 : config.accum)
   try {
+    if (config.mode === 'features' && model.head.kind === 'linear' && !isSolvable(config.loss))
+      options.listener?.({
+        type: 'note',
+        message: `With --loss ${config.loss} there is no head to solve for, so it is trained by gradient for ${config.epochs} epochs.`,
+      })
     const { weights, history, bestEpoch, stopped, validation } = solved
       ? await solve(work, trainer, vectors)
       : await descend(work, trainer, vectors)
@@ -89,9 +100,10 @@ async function solve(work: Work, trainer: HeadTrainer, vectors: BothVectors): Pr
   const startedAt = performance.now()
   await solveHead(trainer, vectors.train, model.labels.length, config.strength, work.classWeights, options)
   const classes = model.labels.length
-  const training = metrics(await trainer.evaluate(vectors.train, options.signal), classes)
+  const loss = chosenLoss(config)
+  const training = metrics(await trainer.evaluate(vectors.train, options.signal), classes, loss)
   const outputs = await trainer.evaluate(vectors.validation, options.signal)
-  const validation = metrics(outputs, classes)
+  const validation = metrics(outputs, classes, loss)
   const record: EpochRecord = {
     epoch: 1,
     learningRate: 0,
@@ -104,8 +116,8 @@ async function solve(work: Work, trainer: HeadTrainer, vectors: BothVectors): Pr
   return { weights: trainer.folded(), history: [record], bestEpoch: 1, validation: outputs }
 }
 
-function metrics({ logits, labels }: LabelledOutputs, classes: number): Metrics {
-  return metricsOf(logits, labels, classes)
+function metrics({ logits, labels }: LabelledOutputs, classes: number, loss: Loss): Metrics {
+  return metricsOf(logits, labels, classes, loss)
 }
 
 /** Gradient training of a head on features. */
@@ -139,7 +151,8 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
       pictures: vectors.train.labels.length,
       probe: () => trainer.batches(1, 0),
       batches: (epoch, from) => trainer.batches(epoch, from),
-      validate: async (signal) => metrics(await trainer.evaluate(vectors.validation, signal), classes),
+      validate: async (signal) =>
+        metrics(await trainer.evaluate(vectors.validation, signal), classes, chosenLoss(config)),
       weights: async () => trainer.folded(),
     })
     const validation = await trainer.evaluate(vectors.validation, options.signal, best)
@@ -152,7 +165,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
 /** The head before the trunk moves: a trained one, because random gradients would wreck the trunk. */
 export async function firstHead(work: Work, vectors: BothVectors): Promise<ReadonlyMap<string, HostTensor>> {
   const { config, model, options } = work
-  const solved = model.head.kind === 'linear' && config.warmupHead === null
+  const solved = model.head.kind === 'linear' && config.warmupHead === null && isSolvable(config.loss)
   const trainer = await trainerFor(work, vectors.train, solved ? 0 : 1)
   try {
     if (solved) {
@@ -185,7 +198,8 @@ export async function firstHead(work: Work, vectors: BothVectors): Promise<Reado
         patience: 0,
         onNan: 'stop',
         batches: (epoch, from) => trainer.batches(epoch, from),
-        validate: async (signal) => metrics(await trainer.evaluate(vectors.validation, signal), model.labels.length),
+        validate: async (signal) =>
+          metrics(await trainer.evaluate(vectors.validation, signal), model.labels.length, chosenLoss(config)),
         isFinite: () => allFinite(options.engine, trainer.store.parameters),
         // Nothing of it is kept, so there is nothing to stop for before it is done.
         budget: timeBudget(undefined, '', options.signal),

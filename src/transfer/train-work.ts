@@ -101,6 +101,7 @@ export function trainingRecord(work: Work): unknown {
     epochs: config.epochs,
     optimiser: config.opt,
     rate: config.lr,
+    loss: config.loss,
     seed: config.seed,
   }
 }

@@ -23,7 +23,10 @@ import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
 import { gapOf } from './gap.ts'
+import { parseHead } from './head-options.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
 import { checkLayerRates } from './layer-rates.ts'
+import { chosenLoss } from './loss-options.ts'
 import { microBatchFor } from './micro-batch.ts'
 import { drawMonitor } from './monitor/monitor-files.ts'
 import { opened } from './opened.ts'
@@ -43,7 +46,7 @@ import {
 import { checkSameRun, originOf } from './same-run.ts'
 import { saveBest } from './save-best.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
-import { completeConfig, parseHead, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
+import { completeConfig, isSolved, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
 import { trainOnFeatures } from './train-on-features.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
 import { validationChoice } from './validation-choice.ts'
@@ -90,8 +93,8 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
       ? await withAbsolutePaths(completeConfig(options))
       : await readRunConfig(options.resume)
   // What a run that goes on is told anew has to have an effect on it, too.
-  if (options.resume !== undefined) refuseWithoutEffect({ ...options, head: asked.head }, asked.mode)
-  const head = parseHead(asked.head)
+  if (options.resume !== undefined) refuseWithoutEffect({ ...options, head: asked.head, loss: asked.loss }, asked.mode)
+  const head = parseHead(asked.head, asked.activation)
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
   const data = await loadData(asked.data, {
     seed: asked.seed,
@@ -116,13 +119,19 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
   // What its outputs were worth says nothing about those of the new model.
   const { threshold: _, ...base } = asked.pretrained
     ? await pretrainedModel(asked.model, changes, listener)
-    : await freshModel(asked.model, asked.seed, changes)
+    : await freshModel(asked.model, asked.seed, changes, chosenInitialiser(asked))
   // A head for the same classes is gone on with; another one is put aside.
   const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
+  if (sameHead && asked.mode === 'finetune' && asked.init !== null)
+    throw new RegraftError(
+      'usage',
+      `--init ${asked.init} has nothing to begin: the head of ${asked.model} has the same classes, and training goes on from it. Leave it out, or ask for another --head.`,
+    )
   const model: Model = {
     ...base,
     head,
     labels: data.classes,
+    loss: chosenLoss(asked),
     tensors: sameHead ? base.tensors : new Map(trunkTensors(base)),
   }
   const record = await recordData(data)
@@ -221,7 +230,7 @@ function withMicroBatch(model: Model, config: TrainConfig, { engine, listener }:
 
 /** Whether the head or more trains step by step, so that it can be left and gone on with. */
 function gradual(config: TrainConfig): boolean {
-  return config.mode !== 'features' || parseHead(config.head).kind !== 'linear'
+  return !isSolved(config)
 }
 
 function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
@@ -246,7 +255,8 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
   await saveBest(out, trained, { training: trainingRecord(work), golden: options.engine, signal: options.signal })
   await writeHistory(out, outcome.history)
   const testOutputs = data.test.length > 0 ? await outputsOnTest(work, trained) : undefined
-  const test = testOutputs && metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length)
+  const loss = chosenLoss(config)
+  const test = testOutputs && metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length, loss)
   const best = outcome.history.find((record) => record.epoch === outcome.bestEpoch)
   const last = outcome.history.at(-1)
   const gap = best && gapOf(best, outcome.images, config)
@@ -284,7 +294,7 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
     ...(testOutputs ? [{ folder: 'evaluation-test', outputs: testOutputs, samples: data.test }] : []),
   ]
   for (const { folder, outputs, samples } of parts) {
-    const evaluation = await evaluationOf(outputs, data.classes)
+    const evaluation = await evaluationOf(outputs, data.classes, loss)
     await writeEvaluation(path.join(out, folder), evaluation, samples, model.preprocessing, options.signal)
   }
   if ((options.monitor ?? config.monitor) !== 'off') {

@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { RegraftError } from '../../src/errors.ts'
 import { createEngine, type Engine } from '../../src/kernels/engine.ts'
 import { checkpointFolders } from '../../src/train/checkpoint.ts'
 import type { TrainOptions } from '../../src/transfer/options.ts'

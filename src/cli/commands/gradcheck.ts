@@ -1,4 +1,6 @@
 import { inertName } from '../../inert-text.ts'
+import { usualActivation } from '../../model/hidden-activation.ts'
+import { lossNames } from '../../runtime/loss.ts'
 import type { CheckedTensor } from '../../transfer/check-gradients.ts'
 import { type GradcheckResult, gradcheckDefaults } from '../../transfer/gradcheck.ts'
 import { defineCommand } from '../command.ts'
@@ -47,9 +49,10 @@ export const gradcheck = defineCommand({
     pretrained: onOff({ group: 'Model', help: 'check with random weights', shownNegated: true }),
     head: text('<head>', {
       group: 'Model',
-      help: 'a new head: linear, mlp:WIDTHxDEPTH',
+      help: 'a new head: linear, mlp:WIDTHxDEPTH, maxout:WIDTHxK',
       fallback: "the model's, else linear",
     }),
+    activation: text('<name>', { group: 'Model', help: 'of the hidden layers of an mlp', fallback: usualActivation }),
     unfreeze: text('<layers>', {
       group: 'Model',
       help: 'layers to check: last:N, stage:NAME+, all, or a pattern',
@@ -66,7 +69,7 @@ export const gradcheck = defineCommand({
       help: 'whether scale and shift of batch norm are checked',
       fallback: gradcheckDefaults.bnAffine,
     }),
-    loss: choice(['ce', 'bce', 'mse', 'quadratic', 'hinge', 'focal'], {
+    loss: choice(lossNames, {
       group: 'Training',
       help: 'loss of the data',
       fallback: gradcheckDefaults.loss,

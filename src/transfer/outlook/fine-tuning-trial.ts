@@ -6,6 +6,7 @@ import { gatherGradient } from '../../train/step.ts'
 import { openCutNetwork } from '../cut-network.ts'
 import { freshHead } from '../fine-tune.ts'
 import { layerRates } from '../layer-rates.ts'
+import { chosenLoss } from '../loss-options.ts'
 import { parseRates } from '../rates.ts'
 import { loadTensors, openSession, readTensors } from '../session.ts'
 import type { BothVectors } from '../train-vectors.ts'
@@ -30,10 +31,10 @@ export async function tryFineTuning(
     const { store } = session
     const classes = data.classes.length
     const hasHead = store.parameters.every(({ name }) => model.tensors.has(name))
-    if (!hasHead) await loadTensors(store, await freshHead(graph, config.seed))
+    if (!hasHead) await loadTensors(store, await freshHead(graph, config))
     const trainable = trainableParameters(graph, config.bnAffine)
     const statistics = batchStatistics(graph, config.bn)
-    const mode = { trainable, batchStatistics: statistics }
+    const mode = { trainable, batchStatistics: statistics, loss: chosenLoss(config) }
     const network =
       (await openCutNetwork(sample, session, mode, 0)) ?? (await openWholeNetwork(sample, session, mode, 0))
     try {

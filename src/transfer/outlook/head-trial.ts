@@ -4,8 +4,10 @@ import { penaltyStrength } from '../../optim/penalty.ts'
 import { createUpdater } from '../../optim/updater.ts'
 import { gatherGradient } from '../../train/step.ts'
 import { solveHead, type Vectors } from '../head-trainer.ts'
+import { isSolvable } from '../loss-options.ts'
 import { parseRates } from '../rates.ts'
 import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors } from '../session.ts'
+import { isSolved } from '../train-defaults.ts'
 import { trainerFor } from '../train-on-features.ts'
 import type { Work } from '../train-work.ts'
 import { wholePass } from '../whole-network.ts'
@@ -38,7 +40,7 @@ export async function tryHead(
   const { vectors, secondsPerPicture } = found
   if (vectors === undefined) return undefined
   const classes = model.labels.length
-  const solved = config.mode === 'features' && model.head.kind === 'linear'
+  const solved = isSolved(config)
   const trainer = await trainerFor(sample, vectors.train, 1)
   try {
     const { runner, store, graph } = trainer
@@ -116,7 +118,8 @@ export async function secondsOfHead(
   const many = repeated(train, rows)
   const trainer = await trainerFor(sample, many, 1)
   try {
-    if (model.head.kind !== 'linear' || (config.mode === 'finetune' && config.warmupHead !== null)) {
+    const gradual = model.head.kind !== 'linear' || !isSolvable(config.loss)
+    if (gradual || (config.mode === 'finetune' && config.warmupHead !== null)) {
       const epochs = config.warmupHead ?? 10
       const { seconds } = await timed(async () => {
         const updater = createUpdater(options.engine, trainer.runner, trainer.store, {

@@ -9,6 +9,7 @@ import type { HostTensor } from '../../tensor/host-tensor.ts'
 import { elementCount } from '../../tensor/shape.ts'
 import { writeCheckpoint } from '../../train/checkpoint.ts'
 import { nothingDone } from '../../train/progress.ts'
+import { isSolved } from '../train-defaults.ts'
 import type { Work } from '../train-work.ts'
 import { batchStatistics, trainableLayers, trainableParameters } from '../trainable.ts'
 import { timed } from './trial.ts'
@@ -33,8 +34,7 @@ export function runBytes({ config, model }: Pick<Work, 'config' | 'model'>): Run
     })),
   )
   const bytesOf = (chosen: typeof all) => chosen.reduce((total, { values }) => total + 4 * values, 0)
-  if (config.mode === 'features' && model.head.kind === 'linear')
-    return { model: bytesOf(all), changing: 0, optimiser: 0 }
+  if (isSolved(config)) return { model: bytesOf(all), changing: 0, optimiser: 0 }
   const tuned = config.mode === 'finetune'
   const graph = freezeExcept(
     plain,
