@@ -78,6 +78,7 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   dropPath: share,
   classWeights: orNull(text),
   sampler: oneOf('all', 'balanced'),
+  reprob: between(0, 1),
   augment: oneOf('none', 'light'),
   cache: orNull(text),
   cacheSize: orNull(whole(0)),

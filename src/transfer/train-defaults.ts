@@ -49,6 +49,7 @@ export interface TrainConfig {
   readonly classWeights: string | null
   readonly sampler: Sampler
   readonly augment: NonNullable<TrainOptions['augment']>
+  readonly reprob: number
   /** 'off', 'memory' or a folder; null: memory, as far as it goes. */
   readonly cache: string | null
   /** Bytes; null: the default of the kind. */
@@ -94,6 +95,7 @@ export const trainDefaults = {
   dropout: 0,
   dropconnect: 0,
   dropPath: 0,
+  reprob: 0,
   sampler: 'all',
   patience: 10,
   onNan: 'stop',
@@ -172,6 +174,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
     augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
+    reprob: options.reprob ?? trainDefaults.reprob,
     cache: options.cache ?? null,
     cacheSize: options.cacheSize ?? null,
     cacheVariants: options.cacheVariants ?? null,
@@ -220,6 +223,12 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--layer-decay', options.layerDecay, null, '--mode finetune')
     only('--gradual', options.gradual, null, '--mode finetune')
     only('--drop-path', options.dropPath, trainDefaults.dropPath, '--mode finetune')
+    only(
+      '--reprob',
+      options.reprob,
+      trainDefaults.reprob,
+      '--mode finetune, where pictures are seen in each epoch anew',
+    )
     only('--warmup-head', options.warmupHead, null, '--mode finetune')
     only('--cache', options.cache, null, '--mode finetune')
     only('--cache-size', options.cacheSize, null, '--mode finetune')
@@ -231,7 +240,8 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
       )
     }
   }
-  if (options.augment === 'none') only('--cache-variants', options.cacheVariants, null, '--augment')
+  if (options.augment === 'none' && !options.reprob)
+    only('--cache-variants', options.cacheVariants, null, '--augment or --reprob')
   if (options.cache === 'off') only('--cache-size', options.cacheSize, null, '--cache')
   const solved = mode === 'features' && parseHead(options.head ?? trainDefaults.head).kind === 'linear'
   if (solved) {

@@ -53,6 +53,7 @@ export async function openWholeNetwork(
         batchSize: config.microBatch ?? config.batchSize,
         endEvery: config.batchSize,
         augment: augmentations[config.augment],
+        erase: config.reprob,
         seed: config.seed,
         epoch: drawEpoch(config, epoch),
         signal: stop,

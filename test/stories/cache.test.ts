@@ -60,6 +60,8 @@ const ways: readonly (readonly [string, Partial<TrainOptions>])[] = [
   ['with pictures that come several times in an epoch', { sampler: 'balanced', trainList: uneven }],
   ['with augmentation without end', { augment: 'light' }],
   ['with dropout, DropConnect and stochastic depth', { dropout: 0.4, dropconnect: 0.4, dropPath: 0.5 }],
+  ['with random erasing', { reprob: 0.6, cacheVariants: 2 }],
+  ['with random erasing without end', { augment: 'light', reprob: 0.6 }],
   ['with batch statistics above the boundary', { bn: 'train-unfrozen', accum: 2 }],
 ]
 

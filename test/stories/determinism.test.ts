@@ -54,6 +54,7 @@ const ways: readonly [string, readonly string[]][] = [
     ['--mode', 'head', '--head', 'mlp:8x2', '--epochs', '4', '--batch-size', '5', '--dropconnect', '0.4'],
   ],
   ['fine-tuning with DropConnect', [...finetune, '--dropconnect', '0.4']],
+  ['fine-tuning with random erasing', [...finetune, '--augment', 'none', '--reprob', '0.6']],
   ['training from nothing', ['--mode', 'finetune', '--no-pretrained', '--epochs', '1', '--batch-size', '5']],
 ]
 

@@ -30,6 +30,7 @@ const regularisers: readonly (readonly [string, Way, { readonly on: Way; readonl
   ['stochastic depth', fineTune, { on: { dropPath: 0.5 }, off: { dropPath: 0 } }],
   ['DropConnect in a head', head, { on: { dropconnect: 0.4 }, off: { dropconnect: 0 } }],
   ['DropConnect in fine-tuning', fineTune, { on: { dropconnect: 0.4 }, off: { dropconnect: 0 } }],
+  ['random erasing', fineTune, { on: { reprob: 0.6 }, off: { reprob: 0 } }],
   ['dropout in fine-tuning', fineTune, { on: { dropout: 0.4 }, off: { dropout: 0 } }],
 ]
 

@@ -243,6 +243,14 @@ export const trainSettings = {
     help: 'random changes of the pictures',
     fallback: 'light in finetune, else none',
   }),
+  reprob: number(
+    { from: 0, to: 1 },
+    {
+      group: 'Training',
+      help: 'in finetune: probability that a box of a picture is filled with the mean colour (random erasing); when things may be partly hidden',
+      fallback: String(trainDefaults.reprob),
+    },
+  ),
   cache: text('<off|memory|dir>', {
     group: 'Training',
     help: 'in finetune: where pictures are kept as the first layer that trains sees them, so that what is frozen computes each once; changes no result',
