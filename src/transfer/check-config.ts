@@ -78,6 +78,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   dropPath: share,
   classWeights: orNull(text),
   sampler: oneOf('all', 'balanced'),
+  mixup: between(0),
+  cutmix: between(0),
   reprob: between(0, 1),
   augment: oneOf('none', 'light'),
   cache: orNull(text),

@@ -22,7 +22,7 @@ import { openActivationStore } from './activation-store.ts'
 import { type ActivationSource, activations } from './activations.ts'
 import { opened } from './opened.ts'
 import type { PictureNetwork } from './picture-network.ts'
-import { droppingOf } from './regularisers.ts'
+import { droppingOf, mixesPictures } from './regularisers.ts'
 import { INFERENCE_BATCH, type Session } from './session.ts'
 import { cacheDefaults } from './train-defaults.ts'
 import { changesPictures, drawEpoch, trainingOrder, type Work } from './train-work.ts'
@@ -53,6 +53,10 @@ export async function openCutNetwork(
         `The cache is off: with --bn ${config.bn}, batch norm learns its statistics below '${unless}', so nothing stays the same.`,
       )
     else if (wanted !== null) note('The cache is off: no part of the network stays as it is from the first layer on.')
+    return undefined
+  }
+  if (mixesPictures(config)) {
+    note('The cache is off: --mixup and --cutmix make pictures of others, and other ones in each step.')
     return undefined
   }
   const { lower, upper } = cutAt(graph, boundary)

@@ -1,6 +1,7 @@
 // The distance between what a network can do on pictures it has learnt from and on others, and what to do about it.
 import type { EpochRecord } from '../train/events.ts'
 import type { Gap } from './options.ts'
+import { mixesPictures } from './regularisers.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** A difference of less tells nothing that matters. */
@@ -24,7 +25,8 @@ export function gapOf(
       : Math.max(trainAccuracy, validationAccuracy) < GOOD_ENOUGH
         ? 'underfitting'
         : 'fitting'
-  const figures = `training ${percent(trainAccuracy)}, validation ${percent(validationAccuracy)}`
+  const harder = mixesPictures(config) ? ' on mixed pictures' : ''
+  const figures = `training ${percent(trainAccuracy)}${harder}, validation ${percent(validationAccuracy)}`
   const advice = {
     overfitting: `A gap (${figures}): it knows the training pictures better than others. More regularisation may help: ${regularisation(config)}.`,
     underfitting: `No gap (${figures}): it has not even learnt all of the training pictures, so it can take more. ${more(config)} may help.`,

@@ -49,6 +49,8 @@ export interface TrainConfig {
   readonly classWeights: string | null
   readonly sampler: Sampler
   readonly augment: NonNullable<TrainOptions['augment']>
+  readonly mixup: number
+  readonly cutmix: number
   readonly reprob: number
   /** 'off', 'memory' or a folder; null: memory, as far as it goes. */
   readonly cache: string | null
@@ -95,6 +97,8 @@ export const trainDefaults = {
   dropout: 0,
   dropconnect: 0,
   dropPath: 0,
+  mixup: 0,
+  cutmix: 0,
   reprob: 0,
   sampler: 'all',
   patience: 10,
@@ -174,6 +178,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
     augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
+    mixup: options.mixup ?? trainDefaults.mixup,
+    cutmix: options.cutmix ?? trainDefaults.cutmix,
     reprob: options.reprob ?? trainDefaults.reprob,
     cache: options.cache ?? null,
     cacheSize: options.cacheSize ?? null,
@@ -223,6 +229,9 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--layer-decay', options.layerDecay, null, '--mode finetune')
     only('--gradual', options.gradual, null, '--mode finetune')
     only('--drop-path', options.dropPath, trainDefaults.dropPath, '--mode finetune')
+    const whole = '--mode finetune: here pictures pass the network once, each by itself'
+    only('--mixup', options.mixup, trainDefaults.mixup, whole)
+    only('--cutmix', options.cutmix, trainDefaults.cutmix, whole)
     only(
       '--reprob',
       options.reprob,

@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
+import type { Preprocessing } from '../../src/data/preprocessing.ts'
 import { randomErasing } from '../../src/data/random-erasing.ts'
 import { randomStream } from '../../src/random.ts'
 
-const preprocessing = { width: 40, height: 30, mean: [0.2, 0.4, 1] } as const
+const preprocessing: Pick<Preprocessing, 'width' | 'height' | 'mean'> = { width: 40, height: 30, mean: [0.2, 0.4, 1] }
 const pixels = preprocessing.width * preprocessing.height
 const white = new Uint8Array(3 * pixels).fill(255)
 const COUNT = 2000

@@ -1,5 +1,5 @@
 // Pictures that are kept as the first layer that trains sees them: faster, and the same bytes.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { diskFileSystem, type FileSystem, withFileSystem } from '../../src/files/file-system.ts'
@@ -100,6 +100,15 @@ describe.each(ways)('%s', (name, way) => {
     expect(await interrupted(options, inEpoch('finetune', 2))).toMatchObject({ code: 'interrupted' })
     expect((await trained({ resume: out, cache })).bytes).toEqual(expected)
   })
+})
+
+test('where pictures are mixed nothing is kept, and no word on the cache changes a result', async () => {
+  const way = { mixup: 0.4, cutmix: 1 }
+  const cache = join(folder, 'caches', 'mixed')
+  const { bytes } = await trained({ ...way, cache: 'off' })
+  expect((await trained(way)).bytes).toEqual(bytes)
+  expect((await trained({ ...way, cache })).bytes).toEqual(bytes)
+  expect(existsSync(cache)).toBe(false)
 })
 
 test('another rate finds all pictures in the folder, and decodes none', async () => {

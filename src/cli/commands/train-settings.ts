@@ -243,6 +243,22 @@ export const trainSettings = {
     help: 'random changes of the pictures',
     fallback: 'light in finetune, else none',
   }),
+  mixup: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'in finetune: blends pictures and labels of a step in pairs, by shares from Beta(A, A); 0.2 is usual, in long trainings; 0 = off',
+      fallback: String(trainDefaults.mixup),
+    },
+  ),
+  cutmix: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'the same with boxes of pictures put into others; 1 is usual; with both, half of the steps each; 0 = off',
+      fallback: String(trainDefaults.cutmix),
+    },
+  ),
   reprob: number(
     { from: 0, to: 1 },
     {
