@@ -9,6 +9,7 @@ export { saveModel } from './model/save.ts'
 export type { EpochRecord, Listener, WorkEvent } from './train/events.ts'
 export type { CheckedGradients, CheckedTensor } from './transfer/check-gradients.ts'
 export type { GradcheckOptions, GradcheckResult } from './transfer/gradcheck.ts'
+export type { CostOptions, ModelCost, Speed } from './transfer/inspect-cost.ts'
 export {
   close,
   dedupe,
@@ -20,6 +21,7 @@ export {
   gradcheck,
   lrFind,
   merge,
+  modelCost,
   predict,
   search,
   train,

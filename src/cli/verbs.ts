@@ -10,6 +10,7 @@ import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
 import type { GradcheckOptions, GradcheckResult } from '../transfer/gradcheck.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
+import type { CostOptions, ModelCost } from '../transfer/inspect-cost.ts'
 import type { LrFindOptions, LrFindResult } from '../transfer/lr-find.ts'
 import type {
   DedupeOptions,
@@ -52,6 +53,7 @@ export interface Verbs {
   fileStats(inputs: readonly string[], options: DataOptions): AsyncIterable<FileStats>
   splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
+  modelCost(model: string, options: CostOptions): Promise<ModelCost>
   lrFind(options: LrFindOptions): Promise<LrFindResult>
   exportModel(model: string, options: ExportOptions): Promise<ExportResult>
   gradcheck(options: GradcheckOptions): Promise<GradcheckResult>
@@ -81,6 +83,7 @@ export const verbs: Verbs = {
   },
   splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
+  modelCost: async (model, options) => (await import('../transfer/inspect-cost.ts')).modelCost(model, options),
   lrFind: async (options) => (await import('../transfer/lr-find.ts')).lrFind(options),
   exportModel: async (model, options) => (await import('../transfer/export.ts')).exportModel(model, options),
   gradcheck: async (options) => (await import('../transfer/gradcheck.ts')).gradcheck(options),

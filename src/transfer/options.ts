@@ -181,6 +181,22 @@ export interface Check {
   readonly message: string
 }
 
+/** Seconds of a run by what takes them. */
+export interface SecondsBy {
+  /** Listing the pictures and opening the model. */
+  readonly scan: number
+  readonly checks: number
+  /** Computing features, once. */
+  readonly features: number
+  /** Training the head alone. */
+  readonly head: number
+  readonly epochs: number
+  /** Checkpoints and the best model. */
+  readonly writing: number
+  /** What comes after the last epoch. */
+  readonly end: number
+}
+
 /** What can be said before a training. */
 export interface Outlook {
   readonly checks: readonly Check[]
@@ -192,15 +208,9 @@ export interface Outlook {
     /** Learning rate; 0 where the head is solved, null where nothing trains. */
     readonly rate: number | null
   }[]
-  /** To come, for all epochs; null where it could not be tried. */
+  /** Of the whole run with all its epochs, these checks included; null where it could not be tried. */
   readonly seconds: number | null
-  /** Of these: computing features once, training the head alone, epochs, and what comes after them. */
-  readonly secondsBy: {
-    readonly features: number
-    readonly head: number
-    readonly epochs: number
-    readonly end: number
-  } | null
+  readonly secondsBy: SecondsBy | null
   /** Largest memory of the process. */
   readonly memoryBytes: number
   readonly diskBytes: number
