@@ -2,6 +2,7 @@
 import type { EpochRecord } from '../train/events.ts'
 import { canSmooth } from './loss-options.ts'
 import type { Gap } from './options.ts'
+import { mixesPictures } from './regularisers.ts'
 import { isSolved, type TrainConfig } from './train-defaults.ts'
 
 /** A difference of less tells nothing that matters. */
@@ -25,7 +26,8 @@ export function gapOf(
       : Math.max(trainAccuracy, validationAccuracy) < GOOD_ENOUGH
         ? 'underfitting'
         : 'fitting'
-  const figures = `training ${percent(trainAccuracy)}, validation ${percent(validationAccuracy)}`
+  const harder = mixesPictures(config) ? ' on mixed pictures' : ''
+  const figures = `training ${percent(trainAccuracy)}${harder}, validation ${percent(validationAccuracy)}`
   const advice = {
     overfitting: `A gap (${figures}): it knows the training pictures better than others. More regularisation may help: ${regularisation(config)}.`,
     underfitting: `No gap (${figures}): it has not even learnt all of the training pictures, so it can take more. ${more(config)} may help.`,

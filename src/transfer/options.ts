@@ -115,6 +115,12 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
   readonly strength?: number
   readonly augment?: 'none' | 'light'
+  /** Blends pairs of pictures, by shares from Beta(mixup, mixup); 0 switches it off. */
+  readonly mixup?: number
+  /** Puts boxes of pictures into others, by shares from Beta(cutmix, cutmix); 0 switches it off. */
+  readonly cutmix?: number
+  /** Probability with which a box of a training picture is filled with the model's mean colour, 0 to 1. */
+  readonly reprob?: number
   /**
    * Where the activations of pictures below the first layer that trains are kept: 'off', 'memory' or a folder. Memory, as far as it goes,
    * when left out. Changes no result.

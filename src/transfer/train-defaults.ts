@@ -59,6 +59,9 @@ export interface TrainConfig {
   readonly classWeights: string | null
   readonly sampler: Sampler
   readonly augment: NonNullable<TrainOptions['augment']>
+  readonly mixup: number
+  readonly cutmix: number
+  readonly reprob: number
   /** 'off', 'memory' or a folder; null: memory, as far as it goes. */
   readonly cache: string | null
   /** Bytes; null: the default of the kind. */
@@ -105,6 +108,9 @@ export const trainDefaults = {
   dropout: 0,
   dropconnect: 0,
   dropPath: 0,
+  mixup: 0,
+  cutmix: 0,
+  reprob: 0,
   sampler: 'all',
   patience: 10,
   onNan: 'stop',
@@ -197,6 +203,9 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
     augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
+    mixup: options.mixup ?? trainDefaults.mixup,
+    cutmix: options.cutmix ?? trainDefaults.cutmix,
+    reprob: options.reprob ?? trainDefaults.reprob,
     cache: options.cache ?? null,
     cacheSize: options.cacheSize ?? null,
     cacheVariants: options.cacheVariants ?? null,
@@ -246,6 +255,15 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--layer-decay', options.layerDecay, null, '--mode finetune')
     only('--gradual', options.gradual, null, '--mode finetune')
     only('--drop-path', options.dropPath, trainDefaults.dropPath, '--mode finetune')
+    const whole = '--mode finetune: here pictures pass the network once, each by itself'
+    only('--mixup', options.mixup, trainDefaults.mixup, whole)
+    only('--cutmix', options.cutmix, trainDefaults.cutmix, whole)
+    only(
+      '--reprob',
+      options.reprob,
+      trainDefaults.reprob,
+      '--mode finetune, where pictures are seen in each epoch anew',
+    )
     only('--warmup-head', options.warmupHead, null, '--mode finetune')
     only('--cache', options.cache, null, '--mode finetune')
     only('--cache-size', options.cacheSize, null, '--mode finetune')
@@ -257,7 +275,8 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
       )
     }
   }
-  if (options.augment === 'none') only('--cache-variants', options.cacheVariants, null, '--augment')
+  if (options.augment === 'none' && !options.reprob)
+    only('--cache-variants', options.cacheVariants, null, '--augment or --reprob')
   if (options.cache === 'off') only('--cache-size', options.cacheSize, null, '--cache')
   const solved = isSolved({ mode, head, loss })
   if (solved) {

@@ -275,6 +275,30 @@ export const trainSettings = {
     help: 'random changes of the pictures',
     fallback: 'light in finetune, else none',
   }),
+  mixup: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'in finetune: blends pictures and labels of a step in pairs, by shares from Beta(A, A); 0.2 is usual, in long trainings; 0 = off',
+      fallback: String(trainDefaults.mixup),
+    },
+  ),
+  cutmix: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'the same with boxes of pictures put into others; 1 is usual; with both, half of the steps each; 0 = off',
+      fallback: String(trainDefaults.cutmix),
+    },
+  ),
+  reprob: number(
+    { from: 0, to: 1 },
+    {
+      group: 'Training',
+      help: 'in finetune: probability that a box of a picture is filled with the mean colour (random erasing); when things may be partly hidden',
+      fallback: String(trainDefaults.reprob),
+    },
+  ),
   cache: text('<off|memory|dir>', {
     group: 'Training',
     help: 'in finetune: where pictures are kept as the first layer that trains sees them, so that what is frozen computes each once; changes no result',
