@@ -26,6 +26,8 @@ export interface WorkOptions {
   readonly listener?: Listener | undefined
   /** What to do with a picture that cannot be read: leave it out (default) or stop. */
   readonly onError?: 'skip' | 'stop'
+  /** Models of the hub only as they are in the cache; also by HF_HUB_OFFLINE. */
+  readonly offline?: boolean
 }
 
 /** Which training pictures an epoch has: all of them, or as many in which all classes come equally often. */
@@ -358,7 +360,7 @@ export interface EvaluateOptions extends PredictOptions {
 
 export type ExportFormat = 'onnx' | 'safetensors'
 
-export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
+export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal' | 'listener' | 'offline'> {
   readonly format: ExportFormat
   /** Folder to write. */
   readonly out: string

@@ -27,7 +27,7 @@ export const inspect = defineCommand({
   },
 
   async run({ json, digests, unfreeze }, [file = ''], work) {
-    const inspection = await work.verbs.inspect(file, { digests, unfreeze, signal: work.signal })
+    const inspection = await work.verbs.inspect(file, { digests, unfreeze, ...work.access() })
     const words = digests ? tensorTable(inspection) : summary(inspection)
     await work.output.write(json ? `${jsonText(document(inspection), 2)}\n` : words)
     return 0
