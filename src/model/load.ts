@@ -6,7 +6,8 @@ import { RegraftError } from '../errors.ts'
 import { sha256OfFile } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
-import { findModel } from './find-model.ts'
+import type { HubAccess } from '../hub/hub-events.ts'
+import { type FoundModel, findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
 import { hasHiddenLayers } from './head.ts'
 import { initialWeights } from './initialise.ts'
@@ -46,11 +47,12 @@ export function changedPreprocessing(preprocessing: Preprocessing, changes: Prep
 }
 
 /**
- * Reads a model: a timm folder, a run folder, a weight file, or one that comes with the package.
+ * Reads a model: a timm folder, a run folder, a weight file, one that comes with the package, or one of the hub, which is fetched if need
+ * be.
  * @throws RegraftError 'weights'
  */
-export async function loadModel(name: string, changes: PreprocessingChanges = {}): Promise<LoadedModel> {
-  const found = await findModel(name)
+export async function loadModel(name: string, changes: PreprocessingChanges & HubAccess = {}): Promise<LoadedModel> {
+  const found = await findModel(name, changes)
   const { config, saved, graph: blueprint, weights, remarks } = await readDescription(found)
   const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
   if (saved && config.classes !== (head.kind === 'linear' ? saved.labels.length : 0)) {
@@ -83,6 +85,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   const checkpoint = ownHead ? joined(weights, await openCheckpoint(headFile)) : weights
   const sha256 = await sha256OfFile(found.weights)
   checkDigest(saved, found.weights, sha256)
+  await checkPins(found, sha256)
   if (ownHead) checkDigest(saved, headFile, await sha256OfFile(headFile))
   const { tensors, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
   const model: Model = {
@@ -95,22 +98,41 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
       name,
       sha256,
       ...(config.tag === undefined ? {} : { tag: config.tag }),
-      ...(config.license === undefined ? {} : { license: config.license }),
+      ...licenceOf(config.license ?? found.hub?.licence),
     },
   }
   return { model, report, remarks }
+}
+
+function licenceOf(license: string | undefined): { readonly license?: string } {
+  return license === undefined ? {} : { license }
+}
+
+/** @throws RegraftError 'weights' when a file of the cache is not the one that was fetched */
+async function checkPins({ hub, folder, weights }: FoundModel, sha256: string): Promise<void> {
+  for (const [name, pin] of hub?.pins ?? []) {
+    if (!/\.(safetensors|bin|index\.json)$/.test(name)) continue
+    const file = path.join(folder, name)
+    const actual = file === weights ? sha256 : await sha256OfFile(file, { code: 'weights' })
+    if (actual === pin.sha256) continue
+    throw new RegraftError(
+      'weights',
+      `${file} is not as it was fetched: its SHA-256 begins with ${actual.slice(0, 8)}, not with ${pin.sha256.slice(0, 8)}.\nRemove it and fetch it again: regraft models rm ${hub?.id.owner}/${hub?.id.name}, then regraft models pull.`,
+      { file },
+    )
+  }
 }
 
 /** A network of random weights, for training from nothing. `name` is an architecture, or a model whose architecture is meant. */
 export async function freshModel(
   name: string,
   seed: number,
-  changes: PreprocessingChanges = {},
+  changes: PreprocessingChanges & HubAccess = {},
   initialiser?: Initialiser,
 ): Promise<Model> {
   const isArchitecture = knownArchitectures.some((known) => known === name)
   if (!isArchitecture) {
-    const found = await findModel(name)
+    const found = await findModel(name, changes)
     const { config, graph } = await readDescription(found)
     const shape = { ...config, ...(graph === undefined ? {} : { graph }) }
     return random(shape, changedPreprocessing(config.preprocessing, changes), name, seed, initialiser)

@@ -32,8 +32,8 @@ const files: Readonly<Record<ExportFormat, readonly string[]>> = {
  *         written does not give the model's outputs
  */
 export async function exportModel(name: string, options: ExportOptions): Promise<ExportResult> {
-  const { engine, format, out, signal } = options
-  const { model } = await loadModel(name)
+  const { engine, format, out, signal, listener, offline } = options
+  const { model } = await loadModel(name, { signal, listener, offline })
   await checkPlace(out, format, options.overwrite ?? false)
   const pictures = goldenPictures(PICTURES, model.preprocessing.height, model.preprocessing.width)
   const expected = await outputsOf(engine, model, pictures, PICTURES, signal)

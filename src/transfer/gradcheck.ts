@@ -147,7 +147,7 @@ async function baseModel(options: GradcheckOptions): Promise<Model> {
   const name = options.model ?? gradcheckDefaults.model
   const fresh = options.pretrained === false
   const seed = options.seed ?? gradcheckDefaults.seed
-  const open = async (changes: PreprocessingOverrides): Promise<Model> => {
+  const open = async (changes: GradcheckOptions): Promise<Model> => {
     if (fresh) return await freshModel(name, seed, changes)
     const { model, remarks } = await loadModel(name, changes)
     for (const message of remarks) options.listener?.({ type: 'note', message })

@@ -15,6 +15,7 @@ import { type ModelDescription, readDescription } from '../model/read-descriptio
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { bytesPerElement, type DType, toFloat32 } from '../tensor/dtype.ts'
 import { elementCount, type Shape, shapesEqual } from '../tensor/shape.ts'
+import type { Listener } from '../train/events.ts'
 
 export interface InspectOptions {
   /** SHA-256 of every tensor's values. */
@@ -22,6 +23,8 @@ export interface InspectOptions {
   /** Which layers would train, as for `train`; the last three blocks when left out. */
   readonly unfreeze?: string | undefined
   readonly signal?: AbortSignal | undefined
+  readonly listener?: Listener | undefined
+  readonly offline?: boolean | undefined
 }
 
 export interface Inspection {
@@ -79,10 +82,10 @@ const maxNamed = 6
  * @throws RegraftError 'weights' for what cannot be read; a network that is merely not supported is a remark
  */
 export async function inspect(file: string, options: InspectOptions): Promise<Inspection> {
-  const found = await findModel(file)
+  const found = await findModel(file, options)
   const isIndex = found.weights.endsWith('.index.json')
   const format = isIndex ? 'safetensors-index' : await recogniseFormat(found.weights)
-  const checkpoint = await openCheckpoint(found.weights)
+  const checkpoint = await openCheckpoint(found.weights, { cacheRoot: found.hub?.cache })
   const remarks: string[] = []
   const network = await networkOf(found, format, options, remarks)
   if (network === undefined) remarks.push(...checkpoint.remarks)

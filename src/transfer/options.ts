@@ -27,6 +27,8 @@ export interface WorkOptions {
   readonly listener?: Listener | undefined
   /** What to do with a picture that cannot be read: leave it out (default) or stop. */
   readonly onError?: 'skip' | 'stop'
+  /** Models of the hub only as they are in the cache; also by HF_HUB_OFFLINE. */
+  readonly offline?: boolean
 }
 
 /** Which training pictures an epoch has: all of them, or as many in which all classes come equally often. */
@@ -40,7 +42,7 @@ export type TrainMode = 'features' | 'head' | 'finetune'
 export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** The image folder. */
   readonly data: string
-  /** A model as INTERFACE describes: path, card name, 'default'. */
+  /** A path, the name of a card, `owner/name[@rev]` on the hub, or 'default'. */
   readonly model?: string
   /** Run folder to write. */
   readonly out: string
@@ -393,7 +395,7 @@ export interface EvaluateOptions extends PredictOptions {
 
 export type ExportFormat = 'onnx' | 'safetensors'
 
-export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
+export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal' | 'listener' | 'offline'> {
   readonly format: ExportFormat
   /** Folder to write. */
   readonly out: string

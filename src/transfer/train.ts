@@ -118,8 +118,13 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
   const changes = preprocessingChanges(asked)
   // What its outputs were worth says nothing about those of the new model.
   const { threshold: _, ...base } = asked.pretrained
-    ? await pretrainedModel(asked.model, changes, listener)
-    : await freshModel(asked.model, asked.seed, changes, chosenInitialiser(asked))
+    ? await pretrainedModel(asked.model, changes, options)
+    : await freshModel(
+        asked.model,
+        asked.seed,
+        { ...changes, offline: options.offline, signal, listener },
+        chosenInitialiser(asked),
+      )
   // A head for the same classes is gone on with; another one is put aside.
   const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
   if (sameHead && asked.mode === 'finetune' && asked.init !== null)
@@ -213,9 +218,9 @@ async function trainWork(work: Work, log: EventLog): Promise<TrainResult> {
 async function pretrainedModel(
   name: string,
   changes: PreprocessingChanges,
-  listener: TrainOptions['listener'],
+  { listener, signal, offline }: TrainOptions,
 ): Promise<Model> {
-  const { model, remarks } = await loadModel(name, changes)
+  const { model, remarks } = await loadModel(name, { ...changes, listener, signal, offline })
   for (const message of remarks) listener?.({ type: 'note', message })
   return model
 }

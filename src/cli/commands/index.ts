@@ -10,6 +10,7 @@ import { gradcheck } from './gradcheck.ts'
 import { inspect } from './inspect.ts'
 import { lrFind } from './lr-find.ts'
 import { merge } from './merge.ts'
+import { models } from './models.ts'
 import { predict } from './predict.ts'
 import { search } from './search.ts'
 import { train } from './train.ts'
@@ -25,6 +26,7 @@ export const commands: readonly Command[] = [
   dedupe,
   evaluate,
   data,
+  models,
   inspect,
   gradcheck,
   exporting,
