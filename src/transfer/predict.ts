@@ -12,7 +12,7 @@ import { UNKNOWN } from './threshold.ts'
 
 /**
  * One row per input, 'unknown' where the best label is less probable than the threshold, also for those that cannot be read, in their order, as the inputs come.
- * @param model   see INTERFACE: a path, a model that comes with the package, 'default'
+ * @param model   a path, the name of a card, `owner/name[@rev]` on the hub, or 'default'
  * @param inputs  files, folders, patterns, lists of paths, manifests
  * @throws RegraftError 'weights' for a model without a classifier; 'data' for a bad picture with `onError: 'stop'`
  */
