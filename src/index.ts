@@ -9,8 +9,10 @@ export { saveModel } from './model/save.ts'
 export type { EpochRecord, Listener, WorkEvent } from './train/events.ts'
 export type { CheckedGradients, CheckedTensor } from './transfer/check-gradients.ts'
 export type { GradcheckOptions, GradcheckResult } from './transfer/gradcheck.ts'
+export type { HeadOptions } from './transfer/head.ts'
 export {
   close,
+  compareModels,
   dedupe,
   dryRun,
   embed,
@@ -18,12 +20,19 @@ export {
   evaluate,
   exportModel,
   gradcheck,
+  learningCurve,
   lrFind,
   merge,
   predict,
   search,
   train,
+  trainHead,
+  tune,
 } from './transfer/library.ts'
 export type { LrFindOptions, LrFindResult } from './transfer/lr-find.ts'
 export type * from './transfer/options.ts'
+export type { ComparedModel, CompareOptions, Comparison } from './transfer/tune/compare-models.ts'
+export type { CurvePoint, LearningCurve, LearningCurveOptions } from './transfer/tune/learning-curve.ts'
+export type { Trial } from './transfer/tune/trial-records.ts'
+export type { Search, TuneOptions, TuneResult } from './transfer/tune/tune.ts'
 export { version } from './version.ts'

@@ -6,10 +6,13 @@ import { RegraftError } from '../errors.ts'
 import { sha256OfFile } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
+import { inertName } from '../inert-text.ts'
 import { findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
+import { readNeighbours } from './head-tensors.ts'
 import { initialWeights } from './initialise.ts'
-import { graphOf, type Head, type Model } from './model.ts'
+import { backboneMissing, findLoneHead, joinLoneHead } from './lone-head.ts'
+import { graphOf, type Head, isApart, type Model } from './model.ts'
 import { readDescription } from './read-description.ts'
 import { usualPreprocessing } from './recognise-network.ts'
 import { checkDigest } from './saved-model.ts'
@@ -43,11 +46,31 @@ export function changedPreprocessing(preprocessing: Preprocessing, changes: Prep
   return changed
 }
 
+/** How a model is to be loaded. */
+export interface LoadOptions extends PreprocessingChanges {
+  /** The network of a head that learnt from vectors alone. */
+  readonly backbone?: string | undefined
+}
+
 /**
- * Reads a model: a timm folder, a run folder, a weight file, or one that comes with the package.
- * @throws RegraftError 'weights'
+ * Reads a model: a timm folder, a run folder, a weight file, one that comes with the package, or a head and its network.
+ * @throws RegraftError 'weights'; 'usage' for a backbone that nobody needs
  */
-export async function loadModel(name: string, changes: PreprocessingChanges = {}): Promise<LoadedModel> {
+export async function loadModel(name: string, { backbone, ...changes }: LoadOptions = {}): Promise<LoadedModel> {
+  const lone = await findLoneHead(name)
+  if (lone !== undefined) {
+    if (backbone === undefined) throw backboneMissing(name, lone.backbone)
+    const trunk = await loadModel(backbone)
+    const model = await joinLoneHead(lone, trunk.model)
+    const preprocessing = changedPreprocessing(model.preprocessing, changes)
+    return { ...trunk, model: { ...model, preprocessing, origin: { ...model.origin, name } } }
+  }
+  if (backbone !== undefined) {
+    throw new RegraftError(
+      'usage',
+      `--backbone goes with a head that learnt from vectors alone; ${inertName(name)} has its own network. Leave it out.`,
+    )
+  }
   const found = await findModel(name)
   const { config, saved, graph: blueprint, weights, remarks } = await readDescription(found)
   const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
@@ -70,7 +93,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   }
   const graph = graphOf(shape)
   const headFile = path.join(found.folder, 'head.safetensors')
-  const ownHead = head.kind === 'mlp'
+  const ownHead = isApart(head)
   if (ownHead && (await pathFacts(headFile)) === undefined) {
     throw new RegraftError(
       'weights',
@@ -82,7 +105,9 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   const sha256 = await sha256OfFile(found.weights)
   checkDigest(saved, found.weights, sha256)
   if (ownHead) checkDigest(saved, headFile, await sha256OfFile(headFile))
-  const { tensors, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
+  const { tensors: layers, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
+  const tensors =
+    head.kind === 'knn' ? new Map([...layers, ...(await readNeighbours(shape, head, checkpoint))]) : layers
   const model: Model = {
     ...shape,
     ...(saved?.threshold === undefined ? {} : { threshold: saved.threshold }),

@@ -13,7 +13,42 @@ import type { HostTensor } from '../tensor/host-tensor.ts'
 export type Head =
   | { readonly kind: 'linear' }
   | { readonly kind: 'mlp'; readonly width: number; readonly depth: number }
+  | NeighbourHead
   | { readonly kind: 'none' }
+
+/** Remembers vectors; those nearest by cosine vote. It has no layers: the network ends with its features. */
+export interface NeighbourHead {
+  readonly kind: 'knn'
+  /** How many vote. */
+  readonly neighbours: number
+  /** Vectors that are remembered. */
+  readonly rows: number
+  /** Values of each. */
+  readonly width: number
+  /** They are principal components of the features. */
+  readonly projected: boolean
+}
+
+/** Whether a head lies in a file of its own, since timm has nothing like it. */
+export function isApart({ kind }: Head): boolean {
+  return kind === 'mlp' || kind === 'knn'
+}
+
+/** Names and shapes of the tensors of a head of neighbours. @param features  values of a feature vector */
+export function neighbourTensors(head: NeighbourHead, features: number): ReadonlyMap<string, readonly number[]> {
+  return new Map([
+    ['head.mean', [features]],
+    ['head.scale', [features]],
+    ...(head.projected
+      ? ([
+          ['head.components.mean', [features]],
+          ['head.components.weight', [head.width, features]],
+        ] as const)
+      : []),
+    ['head.vectors', [head.rows, head.width]],
+    ['head.labels', [head.rows]],
+  ])
+}
 
 export interface Model {
   /** timm's name, or 'regraft-graph'. */

@@ -19,8 +19,21 @@ export interface SavedModel {
   readonly threshold: number | undefined
   /** The network, where no architecture builds it. */
   readonly graph: Graph | undefined
+  /** The network that the head belongs to, where it is not beside it. */
+  readonly backbone: Backbone | undefined
   /** SHA-256 of the files beside it, by their names. */
   readonly digests: ReadonlyMap<string, string>
+}
+
+/** A network that is elsewhere. */
+export interface Backbone {
+  /** As the user named it. */
+  readonly name: string
+  readonly architecture: string
+  /** SHA-256 of its weight file. */
+  readonly sha256: string
+  /** The one that gives the features. */
+  readonly layer: string
 }
 
 /** Reads regraft.json; undefined when the folder is a plain timm folder. @throws RegraftError 'weights' */
@@ -62,7 +75,25 @@ export async function readSavedModel(file: string): Promise<SavedModel | undefin
   const threshold = root['threshold']
   if (threshold !== undefined && !(typeof threshold === 'number' && threshold >= 0 && threshold <= 1))
     return fail('threshold', 'is not a number from 0 to 1')
-  return { preprocessing: typed, labels: names, threshold, head, graph, digests: readDigests(root['digests'], fail) }
+  const backbone = readBackbone(root['backbone'], fail)
+  const digests = readDigests(root['digests'], fail)
+  return { preprocessing: typed, labels: names, threshold, head, graph, backbone, digests }
+}
+
+function readBackbone(
+  value: JsonValue | undefined,
+  fail: (field: string, problem: string) => never,
+): Backbone | undefined {
+  if (value === undefined) return undefined
+  const { name, architecture, sha256, layer } = isObject(value) ? value : fail('backbone', 'is no table')
+  if (
+    typeof name !== 'string' ||
+    typeof architecture !== 'string' ||
+    typeof sha256 !== 'string' ||
+    typeof layer !== 'string'
+  )
+    return fail('backbone', 'lacks name, architecture, sha256 or layer')
+  return { name, architecture, sha256, layer }
 }
 
 function readGraph(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Graph | undefined {
@@ -118,7 +149,23 @@ function readHead(value: JsonValue | undefined, fail: (field: string, problem: s
   ) {
     return { kind: 'mlp', width, depth }
   }
-  return fail('head', 'must be linear, none, or an mlp with width and depth')
+  const { neighbours, rows, projected } = value
+  const isCount = (count: JsonValue | undefined): count is number =>
+    typeof count === 'number' && Number.isSafeInteger(count) && count >= 1
+  if (
+    value['kind'] === 'knn' &&
+    isCount(neighbours) &&
+    isCount(rows) &&
+    isCount(width) &&
+    typeof projected === 'boolean' &&
+    neighbours <= rows
+  ) {
+    return { kind: 'knn', neighbours, rows, width, projected }
+  }
+  return fail(
+    'head',
+    'must be linear, none, an mlp with width and depth, or knn with neighbours, rows, width and projected',
+  )
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {

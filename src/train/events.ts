@@ -6,6 +6,8 @@ export type Phase =
   | 'adapt'
   | 'features'
   | 'solve'
+  | 'cross-validate'
+  | 'tune'
   | 'head'
   | 'finetune'
   | 'evaluate'
@@ -37,7 +39,7 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'images' | 'files' | 'iterations' | 'epochs' | 'vectors' | 'coordinates'
+      readonly unit: 'images' | 'files' | 'iterations' | 'epochs' | 'vectors' | 'coordinates' | 'trials'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

@@ -1,7 +1,7 @@
 // The distance between what a network can do on pictures it has learnt from and on others, and what to do about it.
 import type { EpochRecord } from '../train/events.ts'
 import type { Gap } from './options.ts'
-import type { TrainConfig } from './train-defaults.ts'
+import { isSolved, type TrainConfig } from './train-defaults.ts'
 
 /** A difference of less tells nothing that matters. */
 const LEAST_GAP = 0.05
@@ -40,13 +40,15 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`
 }
 
-function regularisation({ mode, augment, weightDecay, smoothing, head, strength, unfreeze }: TrainConfig): string {
+function regularisation({ mode, augment, weightDecay, smoothing, solver, strength, unfreeze }: TrainConfig): string {
   const ways = ['more training pictures']
   if (mode === 'finetune' && augment === 'none') ways.push('--augment light')
   if (mode === 'finetune' && unfreeze !== 'head') ways.push('fewer layers in --unfreeze')
-  if (mode === 'features' && head === 'linear') ways.push(`--strength ${rounded(strength / 10)}`)
-  else ways.push(`--weight-decay ${rounded(weightDecay > 0 ? 3 * weightDecay : 0.01)}`)
-  if (!(mode === 'features' && head === 'linear') && smoothing === 0) ways.push('--smoothing 0.1')
+  const solved = isSolved({ solver })
+  if (!solved) ways.push(`--weight-decay ${rounded(weightDecay > 0 ? 3 * weightDecay : 0.01)}`)
+  if (solved && typeof strength === 'number' && (solver === 'lbfgs' || solver === 'ridge'))
+    ways.push(`--strength ${rounded(strength / 10)}`)
+  if (!solved && smoothing === 0) ways.push('--smoothing 0.1')
   return ways.join(', ')
 }
 

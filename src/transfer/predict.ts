@@ -4,6 +4,8 @@ import { pictureBatches } from '../data/picture-batches.ts'
 import { RegraftError } from '../errors.ts'
 import { loadModel } from '../model/load.ts'
 import { softmax } from '../train/classification.ts'
+import { openReadout } from './neighbour-head.ts'
+import { opened } from './opened.ts'
 import type { Inputs, Prediction, PredictOptions } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { UNKNOWN } from './threshold.ts'
@@ -32,12 +34,14 @@ export async function* predict(
   const threshold = options.threshold ?? loaded.threshold ?? 0
   const topk = Math.max(1, Math.min(options.topk ?? 1, labels.length))
   const total = await totalOf(inputs, signal)
-  const session = await openSession(engine, loaded)
+  const all = opened()
+  const session = all.add(await openSession(engine, loaded))
   const batchSize = Math.min(options.batchSize ?? INFERENCE_BATCH, Math.max(1, total || Number.POSITIVE_INFINITY))
-  const runner = await openInference(engine, session, batchSize, [], signal)
   let done = 0
   listener?.({ type: 'phase', phase: 'predict', total, unit: 'images' })
   try {
+    const runner = all.add(await openInference(engine, session, batchSize, [], signal))
+    const readout = all.add(await openReadout(engine, loaded))
     const images = inputImages(inputs, signal)
     const batches = pictureBatches(images, { preprocessing, batchSize, signal, onError: options.onError })
     for await (const { rows, count, bytes } of batches) {
@@ -45,7 +49,7 @@ export async function* predict(
         runner.writeBytes(bytes)
         await runner.run(count, { signal })
       }
-      const logits = runner.read(session.graph.output, count)
+      const logits = await readout.read(runner.read(session.graph.output, count), signal)
       for (const { image, slot, error } of rows) {
         done += 1
         if (slot === undefined) {
@@ -64,8 +68,7 @@ export async function* predict(
     }
     listener?.({ type: 'phaseEnd', phase: 'predict' })
   } finally {
-    runner.close()
-    session.close()
+    all.close()
   }
 }
 

@@ -4,6 +4,7 @@ import { RegraftError } from '../errors.ts'
 import { isJsonObject, readJson, writeJson } from '../files/strict-json.ts'
 import { inertName } from '../inert-text.ts'
 import { findModel, modelsFolder } from '../model/find-model.ts'
+import { findLoneHead } from '../model/lone-head.ts'
 
 /** The label of a picture whose best class is less probable than the model's threshold. */
 export const UNKNOWN = 'unknown'
@@ -45,7 +46,7 @@ export function thresholdFor(
  * @throws RegraftError 'usage' for a model that was not saved here
  */
 export async function storeThreshold(model: string, threshold: number): Promise<void> {
-  const { folder } = await findModel(model)
+  const { folder } = (await findLoneHead(model)) ?? (await findModel(model))
   if (path.dirname(path.resolve(folder)) === path.resolve(modelsFolder)) {
     throw new RegraftError(
       'usage',

@@ -14,6 +14,7 @@ import { elementCount } from '../../tensor/shape.ts'
 import { layerRates } from '../layer-rates.ts'
 import type { Check, Outlook } from '../options.ts'
 import { parseRates } from '../rates.ts'
+import { isSolved } from '../train-defaults.ts'
 import type { Work } from '../train-work.ts'
 import { batchStatistics, trainableLayers, trainableParameters } from '../trainable.ts'
 import { tryFineTuning } from './fine-tuning-trial.ts'
@@ -97,7 +98,7 @@ function partsOf({ config, model }: Work): readonly TrainingPart[] {
     const { rateScale } = layerRates(graph, trainable, config)
     return whatTrains(plain, (name) => (trainable.has(name) ? rate * rateScale({ name }) : null))
   }
-  const solved = config.mode === 'features' && model.head.kind === 'linear'
+  const solved = isSolved(config)
   const head = (name: string) =>
     (plain.classifier !== undefined && name.startsWith(`${plain.classifier}.`)) || name.startsWith('head.')
   return whatTrains(plain, (name) => (head(name) ? (solved ? 0 : rate) : null))
@@ -174,7 +175,7 @@ function diskBytesOf(work: Work): number {
   )
   const bytesOf = (chosen: typeof all) => chosen.reduce((total, { values }) => total + 4 * values, 0)
   const model2 = 2 * bytesOf(all)
-  if (config.mode === 'features' && model.head.kind === 'linear') return model2
+  if (isSolved(config)) return model2
   const tuned = config.mode === 'finetune'
   const graph = freezeExcept(
     plain,
@@ -201,8 +202,8 @@ function diskCheck(bytes: number, free: number | undefined): Check {
   return { name: 'disk', ok: enough, message: `about ${formatBytes(bytes)} on the disk for the run${room}` }
 }
 
-function timeCheck({ config, model }: Work, seconds: number): Check {
-  const solved = config.mode === 'features' && model.head.kind === 'linear'
+function timeCheck({ config }: Work, seconds: number): Check {
+  const solved = isSolved(config)
   const epochs = solved ? '' : ` for ${config.epochs} epochs${config.patience > 0 ? ', less if it stops early' : ''}`
   return { name: 'time', ok: true, message: `about ${spoken(seconds)}${epochs}` }
 }
