@@ -10,6 +10,7 @@ export type { EpochRecord, Listener, WorkEvent } from './train/events.ts'
 export type { CheckedGradients, CheckedTensor } from './transfer/check-gradients.ts'
 export type { GradcheckOptions, GradcheckResult } from './transfer/gradcheck.ts'
 export type { HeadOptions } from './transfer/head.ts'
+export type { CostOptions, ModelCost, Speed } from './transfer/inspect-cost.ts'
 export {
   close,
   compareModels,
@@ -23,6 +24,7 @@ export {
   learningCurve,
   lrFind,
   merge,
+  modelCost,
   predict,
   search,
   train,

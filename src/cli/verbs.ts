@@ -11,6 +11,7 @@ import type { DoctorReport } from '../transfer/doctor.ts'
 import type { GradcheckOptions, GradcheckResult } from '../transfer/gradcheck.ts'
 import type { HeadOptions } from '../transfer/head.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
+import type { CostOptions, ModelCost } from '../transfer/inspect-cost.ts'
 import type { LrFindOptions, LrFindResult } from '../transfer/lr-find.ts'
 import type {
   DedupeOptions,
@@ -57,6 +58,7 @@ export interface Verbs {
   fileStats(inputs: readonly string[], options: DataOptions): AsyncIterable<FileStats>
   splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
+  modelCost(model: string, options: CostOptions): Promise<ModelCost>
   lrFind(options: LrFindOptions): Promise<LrFindResult>
   tune(options: TuneOptions): Promise<TuneResult>
   compareModels(options: CompareOptions): Promise<Comparison>
@@ -90,6 +92,7 @@ export const verbs: Verbs = {
   },
   splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
+  modelCost: async (model, options) => (await import('../transfer/inspect-cost.ts')).modelCost(model, options),
   lrFind: async (options) => (await import('../transfer/lr-find.ts')).lrFind(options),
   tune: async (options) => (await import('../transfer/tune/tune.ts')).tune(options),
   compareModels: async (options) => (await import('../transfer/tune/compare-models.ts')).compareModels(options),

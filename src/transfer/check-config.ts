@@ -21,6 +21,8 @@ const between =
     typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most
       ? undefined
       : `a number ${most === Number.POSITIVE_INFINITY ? `from ${least}` : `from ${least} to ${most}`}`
+const share: Check = (value) =>
+  typeof value === 'number' && value >= 0 && value < 1 ? undefined : 'a number from 0 to below 1'
 const whole =
   (least: number): Check =>
   (value) =>
@@ -77,6 +79,9 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   warmupHead: orNull(whole(0)),
   smoothing: between(0, 1),
   clipGrad: between(0),
+  dropout: share,
+  dropconnect: share,
+  dropPath: share,
   classWeights: orNull(text),
   sampler: oneOf('all', 'balanced'),
   augment: oneOf('none', 'light'),

@@ -7,6 +7,7 @@ import type { Preprocessing } from '../data/preprocessing.ts'
 import type { Sample } from '../data/sample.ts'
 import { sha256, sha256OfPieces } from '../files/digest.ts'
 import { formatBytes } from '../format-bytes.ts'
+import { withDropping } from '../graph/dropping.ts'
 import { type Graph, layerNamed } from '../graph/graph.ts'
 import type { Engine } from '../kernels/engine.ts'
 import { channelsOf } from '../ops/op.ts'
@@ -21,6 +22,7 @@ import { openActivationStore } from './activation-store.ts'
 import { type ActivationSource, activations } from './activations.ts'
 import { opened } from './opened.ts'
 import type { PictureNetwork } from './picture-network.ts'
+import { droppingOf } from './regularisers.ts'
 import { INFERENCE_BATCH, type Session } from './session.ts'
 import { cacheDefaults } from './train-defaults.ts'
 import { drawEpoch, trainingOrder, type Work } from './train-work.ts'
@@ -54,6 +56,7 @@ export async function openCutNetwork(
     return undefined
   }
   const { lower, upper } = cutAt(graph, boundary)
+  const trained = withDropping(upper, droppingOf(model, graph, config))
   const plans = {
     lower: { input: 'bytes' },
     watcher: { input: 'floats', outputs: [upper.features] },
@@ -63,7 +66,7 @@ export async function openCutNetwork(
   const bytes =
     runnerBytes(lower, store, plans.lower)(INFERENCE_BATCH) +
     runnerBytes(upper, store, plans.watcher)(INFERENCE_BATCH) +
-    runnerBytes(upper, store, plans.training)(microBatch)
+    runnerBytes(trained, store, plans.training)(microBatch)
   if (bytes + besideBytes > engine.arena.roomBytes()) {
     note(`The cache is off: cut at '${boundary}', the network does not fit into --max-memory.`)
     return undefined
@@ -105,7 +108,7 @@ export async function openCutNetwork(
   const openAll = async () => {
     const lowerRunner = open(lower, INFERENCE_BATCH, plans.lower)
     const watcher = open(upper, INFERENCE_BATCH, plans.watcher)
-    const runner = open(upper, microBatch, plans.training)
+    const runner = open(trained, microBatch, plans.training)
     await lowerRunner.prepare(signal)
     await watcher.prepare(signal)
     return { lowerRunner, watcher, runner }

@@ -8,12 +8,14 @@ import { createUpdater, updaterBytes } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { metricsOf } from '../train/classification.ts'
+import { withKeys } from '../train/drop-keys.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import { withAdaptedStatistics } from './adapt-statistics.ts'
 import { openCutNetwork } from './cut-network.ts'
 import { headTrainerBytes } from './head-trainer.ts'
 import { layerRates } from './layer-rates.ts'
 import { opened } from './opened.ts'
+import { headDroppingOf } from './regularisers.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { saveBest } from './save-best.ts'
 import { loadTensors, openSession, readTensors, type Session } from './session.ts'
@@ -48,6 +50,7 @@ export async function fineTune(given: Work): Promise<Outcome> {
         channelsOf(layerNamed(graph, graph.features).shape),
         classes,
         model.head,
+        headDroppingOf(config),
         config.microBatch ?? config.batchSize,
       )
     const mode = { trainable, batchStatistics: statistics }
@@ -92,7 +95,11 @@ export async function fineTune(given: Work): Promise<Outcome> {
       counters,
       pictures: trainCount,
       probe: (stop) => network.batches(1, 0, vectors, stop),
-      batches: (epoch, from, stop) => counted(network.batches(epoch, from, vectors, stop), statistics, counters),
+      batches(epoch, from, stop) {
+        const batches = counted(network.batches(epoch, from, vectors, stop), statistics, counters)
+        const stepPictures = config.batchSize * config.accum
+        return withKeys(batches, runner, { seed: config.seed, epoch, from, stepPictures })
+      },
       async validate(stop) {
         const { logits, labels } = await network.validate(vectors, stop)
         return metricsOf(logits, labels, classes)

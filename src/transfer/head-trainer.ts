@@ -1,6 +1,7 @@
 // A head of layers on feature vectors, ready to be trained or solved.
 
 import { epochOrder } from '../data/epoch-order.ts'
+import { type Dropping, withDropping } from '../graph/dropping.ts'
 import type { Graph } from '../graph/graph.ts'
 import { parameterName, parametersOf } from '../graph/graph.ts'
 import { initialWeights } from '../model/initialise.ts'
@@ -13,6 +14,7 @@ import { elementCount } from '../tensor/shape.ts'
 import { balancedOrder } from '../train/balanced-order.ts'
 import { batchPieces } from '../train/batch-pieces.ts'
 import type { LabelledOutputs } from '../train/classification.ts'
+import { withKeys } from '../train/drop-keys.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import { fitSpace, type SpaceOptions } from './feature-space.ts'
 import { type Opened, opened } from './opened.ts'
@@ -56,14 +58,22 @@ export interface HeadTrainer {
 const CHUNK = 1024
 
 /** An upper bound of the memory that training a head takes: two copies of it, an average, its gradients, an optimiser, and the activations. */
-export function headTrainerBytes(width: number, classes: number, head: Head, microBatch: number): number {
-  const graph = headGraph(width, classes, head, 'classifier')
+export function headTrainerBytes(
+  width: number,
+  classes: number,
+  head: Head,
+  dropping: Dropping,
+  microBatch: number,
+): number {
+  const graph = withDropping(headGraph(width, classes, head, 'classifier'), dropping)
   const weights = graph.layers.reduce(
     (sum, layer) => sum + parametersOf(layer).reduce((own, { shape }) => own + elementCount(shape), 0),
     0,
   )
   const activations = graph.layers.reduce((sum, layer) => sum + channelsOf(layer.shape), 0)
-  return 4 * (6 * weights + 3 * activations * Math.max(microBatch, CHUNK)) + (1 << 20)
+  // Weights that a step leaves out: those that it has, their gradient, and one of them packed.
+  const copies = dropping.dropConnect > 0 ? 9 : 6
+  return 4 * (copies * weights + 3 * activations * Math.max(microBatch, CHUNK)) + (1 << 20)
 }
 
 export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
@@ -79,6 +89,10 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
   readonly microBatch: number
   /** What is made of the features before they are learnt from. */
   readonly space: SpaceOptions
+  /** What each step leaves out. */
+  readonly dropping: Dropping
+  /** Vectors of a step. */
+  readonly stepVectors: number
 }
 
 export async function createHeadTrainer(options: HeadTrainerOptions): Promise<HeadTrainer> {
@@ -110,7 +124,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))),
   )
   const runner = all.add(
-    createRunner(engine, graph, store, {
+    createRunner(engine, withDropping(graph, options.dropping), store, {
       images: Math.max(options.microBatch, CHUNK),
       input: 'floats',
       training: { trainable, batchStatistics: new Set() },
@@ -134,6 +148,27 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     return tensors
   }
 
+  async function* plainBatches(epoch: number, from: number): AsyncGenerator<TrainingBatch> {
+    const order =
+      options.sampler === 'balanced'
+        ? balancedOrder(labels, options.seed, epoch)
+        : epochOrder(labels.length, options.seed, epoch)
+    for (const { start, end } of batchPieces(from, order.length, options.batchSize, options.microBatch)) {
+      const members = order.subarray(start, end)
+      const batchLabels = Int32Array.from(members, (index) => labels[index] ?? 0)
+      yield {
+        labels: batchLabels,
+        names: () => Array.from(members, (index) => vectors.paths[index] ?? ''),
+        write(into = runner, count = members.length) {
+          const values = new Float32Array(count * inputWidth)
+          for (const [row, index] of members.subarray(0, count).entries())
+            values.set(inputs.subarray(index * inputWidth, (index + 1) * inputWidth), row * inputWidth)
+          into.writeFloats(values)
+        },
+      }
+    }
+  }
+
   return {
     graph,
     runner,
@@ -143,25 +178,9 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     labels,
     chunk: CHUNK,
     folded,
-    async *batches(epoch, from) {
-      const order =
-        options.sampler === 'balanced'
-          ? balancedOrder(labels, options.seed, epoch)
-          : epochOrder(labels.length, options.seed, epoch)
-      for (const { start, end } of batchPieces(from, order.length, options.batchSize, options.microBatch)) {
-        const members = order.subarray(start, end)
-        const batchLabels = Int32Array.from(members, (index) => labels[index] ?? 0)
-        yield {
-          labels: batchLabels,
-          names: () => Array.from(members, (index) => vectors.paths[index] ?? ''),
-          write(into = runner, count = members.length) {
-            const values = new Float32Array(count * inputWidth)
-            for (const [row, index] of members.subarray(0, count).entries())
-              values.set(inputs.subarray(index * inputWidth, (index + 1) * inputWidth), row * inputWidth)
-            into.writeFloats(values)
-          },
-        }
-      }
+    batches(epoch, from) {
+      const { seed, stepVectors: stepPictures } = options
+      return withKeys(plainBatches(epoch, from), runner, { seed, epoch, from, stepPictures })
     },
     async evaluate(raw, stop, weights = folded()) {
       await loadTensors(rawStore, weights)

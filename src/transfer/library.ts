@@ -6,6 +6,7 @@ import * as evaluation from './evaluate.ts'
 import * as exporting from './export.ts'
 import * as checking from './gradcheck.ts'
 import * as heads from './head.ts'
+import * as costing from './inspect-cost.ts'
 import * as finding from './lr-find.ts'
 import * as merging from './merge.ts'
 import type {
@@ -148,4 +149,12 @@ export function exportModel(model: string, options: EngineOptional<ExportOptions
 /** Compares the gradients of a network with centred differences in float64; see `GradcheckOptions`. */
 export function gradcheck(options: EngineOptional<checking.GradcheckOptions> = {}): Promise<checking.GradcheckResult> {
   return checking.gradcheck(withEngine(options))
+}
+
+/** Measures how fast a model predicts and trains here, and what memory and disk that takes. */
+export function modelCost(
+  model: string,
+  options: EngineOptional<costing.CostOptions> = {},
+): Promise<costing.ModelCost> {
+  return costing.modelCost(model, withEngine(options))
 }

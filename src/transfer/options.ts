@@ -90,6 +90,12 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly warmupHead?: number
   readonly smoothing?: number
   readonly clipGrad?: number
+  /** Share of the values left out at random before the classifier and each further layer of the head, 0 to below 1. */
+  readonly dropout?: number
+  /** Share of the weights of the head's linear layers that each step leaves out, 0 to below 1. */
+  readonly dropconnect?: number
+  /** Share of the pictures that go around a residual branch, in the last block; less in those before, as in timm. 0 to below 1. */
+  readonly dropPath?: number
   /** By which the losses of the classes count: 'auto' for small classes more, or a JSON file of numbers by class. */
   readonly classWeights?: string
   readonly sampler?: Sampler
@@ -184,6 +190,22 @@ export interface Check {
   readonly message: string
 }
 
+/** Seconds of a run by what takes them. */
+export interface SecondsBy {
+  /** Listing the pictures and opening the model. */
+  readonly scan: number
+  readonly checks: number
+  /** Computing features, once. */
+  readonly features: number
+  /** Training the head alone. */
+  readonly head: number
+  readonly epochs: number
+  /** Checkpoints and the best model. */
+  readonly writing: number
+  /** What comes after the last epoch. */
+  readonly end: number
+}
+
 /** What can be said before a training. */
 export interface Outlook {
   readonly checks: readonly Check[]
@@ -195,15 +217,9 @@ export interface Outlook {
     /** Learning rate; 0 where the head is solved, null where nothing trains. */
     readonly rate: number | null
   }[]
-  /** To come, for all epochs; null where it could not be tried. */
+  /** Of the whole run with all its epochs, these checks included; null where it could not be tried. */
   readonly seconds: number | null
-  /** Of these: computing features once, training the head alone, epochs, and what comes after them. */
-  readonly secondsBy: {
-    readonly features: number
-    readonly head: number
-    readonly epochs: number
-    readonly end: number
-  } | null
+  readonly secondsBy: SecondsBy | null
   /** Largest memory of the process. */
   readonly memoryBytes: number
   readonly diskBytes: number

@@ -50,6 +50,9 @@ export interface TrainConfig {
   readonly warmupHead: number | null
   readonly smoothing: number
   readonly clipGrad: number
+  readonly dropout: number
+  readonly dropconnect: number
+  readonly dropPath: number
   readonly classWeights: string | null
   readonly sampler: Sampler
   readonly augment: NonNullable<TrainOptions['augment']>
@@ -95,6 +98,9 @@ export const trainDefaults = {
   l2: 0,
   l1: 0,
   sched: 'cosine',
+  dropout: 0,
+  dropconnect: 0,
+  dropPath: 0,
   sampler: 'all',
   patience: 10,
   onNan: 'stop',
@@ -172,6 +178,9 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     warmupHead: options.warmupHead ?? null,
     smoothing: options.smoothing ?? phase.smoothing,
     clipGrad: options.clipGrad ?? phase.clipGrad,
+    dropout: options.dropout ?? trainDefaults.dropout,
+    dropconnect: options.dropconnect ?? trainDefaults.dropconnect,
+    dropPath: options.dropPath ?? trainDefaults.dropPath,
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
     augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
@@ -222,6 +231,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--bn-affine', options.bnAffine, trainDefaults.bnAffine, '--mode finetune')
     only('--layer-decay', options.layerDecay, null, '--mode finetune')
     only('--gradual', options.gradual, null, '--mode finetune')
+    only('--drop-path', options.dropPath, trainDefaults.dropPath, '--mode finetune')
     only('--warmup-head', options.warmupHead, null, '--mode finetune')
     only('--cache', options.cache, null, '--mode finetune')
     only('--cache-size', options.cacheSize, null, '--mode finetune')
@@ -252,6 +262,8 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
     only('--smoothing', options.smoothing, smoothing, gradient)
     only('--clip-grad', options.clipGrad, clipGrad, gradient)
+    only('--dropout', options.dropout, trainDefaults.dropout, gradient)
+    only('--dropconnect', options.dropconnect, trainDefaults.dropconnect, gradient)
     only('--sampler', options.sampler, trainDefaults.sampler, gradient)
     only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
     only('--accum', options.accum, trainDefaults.accum, gradient)

@@ -14,6 +14,7 @@ import { createHeadTrainer, type HeadTrainer, type Vectors } from './head-traine
 import { solveHead } from './linear-solvers.ts'
 import { fitNeighbours, openReadout } from './neighbour-head.ts'
 import { opened } from './opened.ts'
+import { headDroppingOf, withoutRegularisers } from './regularisers.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { allFinite, INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { isSolved } from './train-defaults.ts'
@@ -21,8 +22,11 @@ import { type BothVectors, vectorsOf } from './train-vectors.ts'
 import type { Outcome, Work } from './train-work.ts'
 import { wholePass } from './whole-network.ts'
 
-/** A trainer of the work's head on these vectors. */
-export function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
+/**
+ * A trainer of the work's head on these vectors.
+ * @param accumulate  batches of a step; 0 for a head that is solved, from which nothing is left out
+ */
+export function trainerFor(work: Work, vectors: Vectors, accumulate: number): Promise<HeadTrainer> {
   const { options, config, model } = work
   return createHeadTrainer({
     engine: options.engine,
@@ -36,6 +40,8 @@ export function trainerFor(work: Work, vectors: Vectors): Promise<HeadTrainer> {
     sampler: config.sampler,
     microBatch: config.microBatch ?? config.batchSize,
     space: config,
+    dropping: headDroppingOf(accumulate > 0 ? config : withoutRegularisers(config)),
+    stepVectors: config.batchSize * Math.max(accumulate, 1),
   })
 }
 
@@ -70,7 +76,7 @@ export async function trainOnVectors(work: Work, vectors: BothVectors): Promise<
 }
 
 async function findLayers(work: Work, vectors: BothVectors): Promise<HeadOutcome> {
-  const trainer = await trainerFor(work, vectors.train)
+  const trainer = await trainerFor(work, vectors.train, isSolved(work.config) ? 0 : work.config.accum)
   try {
     const found = isSolved(work.config) ? await solve(work, trainer, vectors) : await descend(work, trainer, vectors)
     const { test } = vectors
@@ -209,9 +215,10 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
 /** The head before the trunk moves: a trained one, because random gradients would wreck the trunk. */
 export async function firstHead(work: Work, vectors: BothVectors): Promise<ReadonlyMap<string, HostTensor>> {
   const { config, model, options } = work
-  const trainer = await trainerFor(work, vectors.train)
+  const solved = model.head.kind === 'linear' && config.warmupHead === null
+  const trainer = await trainerFor(work, vectors.train, solved ? 0 : 1)
   try {
-    if (model.head.kind === 'linear' && config.warmupHead === null) {
+    if (solved) {
       await solveHead(trainer, solveOptions(work))
       return trainer.folded()
     }

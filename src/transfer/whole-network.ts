@@ -1,11 +1,13 @@
 // Fine-tuning with every picture through the whole network in each epoch.
 import { augmentations } from '../data/augmentations/index.ts'
 import { loadBatches } from '../data/loader.ts'
+import { withDropping } from '../graph/dropping.ts'
 import type { TrainingMode } from '../runtime/plan.ts'
 import { createRunner, type Runner } from '../runtime/runner.ts'
 import { evaluatePictures } from './evaluate-pictures.ts'
 import { imageOutputs } from './extract-features.ts'
 import type { PictureNetwork } from './picture-network.ts'
+import { droppingOf } from './regularisers.ts'
 import { INFERENCE_BATCH, openInference, type Session } from './session.ts'
 import type { FeaturePass } from './train-vectors.ts'
 import { drawEpoch, trainingOrder, type Work } from './train-work.ts'
@@ -26,7 +28,7 @@ export async function openWholeNetwork(
   const watcher = await openInference(engine, session, INFERENCE_BATCH, [graph.features], signal)
   const openTraining = () => {
     try {
-      return createRunner(engine, graph, store, {
+      return createRunner(engine, withDropping(graph, droppingOf(model, graph, config)), store, {
         images: config.microBatch ?? config.batchSize,
         input: 'bytes',
         training,

@@ -132,6 +132,8 @@ describe('standardisation', () => {
   test('is folded into the head: raw features give the outputs that standardised ones gave', async () => {
     const vectors = { values, labels: classOf, width, paths: [] }
     const trainer = await createHeadTrainer({
+      dropping: { dropout: 0, dropConnect: 0, paths: new Map() },
+      stepVectors: 4,
       engine,
       signal: undefined,
       vectors,

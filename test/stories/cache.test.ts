@@ -59,6 +59,7 @@ const ways: readonly (readonly [string, Partial<TrainOptions>])[] = [
   ['with variants', { augment: 'light', cacheVariants: 2 }],
   ['with pictures that come several times in an epoch', { sampler: 'balanced', trainList: uneven }],
   ['with augmentation without end', { augment: 'light' }],
+  ['with dropout, DropConnect and stochastic depth', { dropout: 0.4, dropconnect: 0.4, dropPath: 0.5 }],
   ['with batch statistics above the boundary', { bn: 'train-unfrozen', accum: 2 }],
 ]
 

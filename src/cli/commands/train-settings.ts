@@ -219,6 +219,30 @@ export const trainSettings = {
     { from: 0 },
     { group: 'Training', help: 'largest norm of the gradient', fallback: byMode('clipGrad') },
   ),
+  dropout: number(
+    { from: 0, to: 1, below: true },
+    {
+      group: 'Training',
+      help: 'share of the values left out at random before the classifier, and between hidden layers; when training fits its own pictures too well',
+      fallback: String(trainDefaults.dropout),
+    },
+  ),
+  dropconnect: number(
+    { from: 0, to: 1, below: true },
+    {
+      group: 'Training',
+      help: "share of the weights of the head's layers that each step leaves out; an alternative to dropout in wide heads",
+      fallback: String(trainDefaults.dropconnect),
+    },
+  ),
+  dropPath: number(
+    { from: 0, to: 1, below: true },
+    {
+      group: 'Training',
+      help: 'in finetune: share of the pictures that go around a residual branch (stochastic depth), growing up to the last block; for deep networks that train as a whole',
+      fallback: String(trainDefaults.dropPath),
+    },
+  ),
   classWeights: text('<auto|file>', {
     group: 'Training',
     help: 'how much the loss of each class counts: auto for small classes more, or a JSON file, {"rose": 2, "tulip": 1}',

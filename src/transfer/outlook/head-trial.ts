@@ -41,7 +41,7 @@ export async function tryHead(
   if (vectors === undefined) return undefined
   const classes = model.labels.length
   const solved = isSolved(config)
-  const trainer = await trainerFor(withoutComponents(sample), vectors.train)
+  const trainer = await trainerFor(withoutComponents(sample), vectors.train, 1)
   try {
     const { runner, store, graph } = trainer
     const trainable = new Set(
@@ -117,7 +117,7 @@ export async function secondsOfHead(
   const { config, model, options } = sample
   const rows = Math.min(pictures, SOLVED)
   const many = repeated(train, rows)
-  const trainer = await trainerFor(withoutComponents(sample), many)
+  const trainer = await trainerFor(withoutComponents(sample), many, 1)
   try {
     if (model.head.kind !== 'linear' || (config.mode === 'finetune' && config.warmupHead !== null)) {
       const epochs = config.warmupHead ?? 10

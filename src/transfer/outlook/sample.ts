@@ -4,6 +4,7 @@ import type { Sample } from '../../data/sample.ts'
 import { randomStream } from '../../random.ts'
 import { newTiming } from '../extract-features.ts'
 import type { Vectors } from '../head-trainer.ts'
+import { withoutRegularisers } from '../regularisers.ts'
 import type { BothVectors, FeaturePass } from '../train-vectors.ts'
 import type { Work } from '../train-work.ts'
 
@@ -18,7 +19,7 @@ export function sampleOf(work: Work): Work {
   return {
     ...work,
     options: { ...quiet, ...(config.mode === 'finetune' && keepsFolder ? { cache: 'memory' } : {}) },
-    config: { ...config, onError: 'skip' },
+    config: { ...withoutRegularisers(config), onError: 'skip' },
     data: {
       ...data,
       train: some(data.train, config.seed, MOST_TRAINING),
