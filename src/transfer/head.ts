@@ -56,6 +56,8 @@ const shared = [
   'warmupEpochs',
   'smoothing',
   'clipGrad',
+  'dropout',
+  'dropconnect',
   'classWeights',
   'sampler',
   'patience',
