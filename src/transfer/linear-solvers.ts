@@ -144,7 +144,7 @@ async function bestStrength(trainer: HeadTrainer, options: SolveOptions): Promis
 }
 
 /** Rows by fold, each class spread evenly over the folds; folds without rows are left out. */
-export function rowFolds(labels: Int32Array, folds: number, seed: number): readonly Uint32Array[] {
+function rowFolds(labels: Int32Array, folds: number, seed: number): readonly Uint32Array[] {
   const rows: number[][] = Array.from({ length: folds }, () => [])
   const byClass = new Map<number, number[]>()
   for (const [row, label] of labels.entries()) {

@@ -206,8 +206,9 @@ describe('a search', () => {
       expect('strength' in settings).toBe(settings.solver === 'lbfgs' || settings.solver === 'ridge')
   })
 
-  test('of one fold is refused', async () => {
+  test('of one fold, or of vectors made in another way, is refused', async () => {
     expect(await errorOf(tuned({ folds: 1 }))).toMatchObject({ code: 'usage' })
+    expect(await errorOf(tuned({ imgSize: 64 }))).toMatchObject({ code: 'usage' })
   })
 })
 

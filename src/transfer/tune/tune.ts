@@ -159,8 +159,9 @@ async function searched(given: SearchWork): Promise<Trial[]> {
     const best = bestOf(done.filter(({ status }) => status === 'done'))
     const near = best ? narrowed(space, best.settings) : space
     for (let number = coarse + 1; number <= trials; number++) {
-      // The best so far comes first: with all epochs it may be better still.
-      const settings = best && number === coarse + 1 ? best.settings : drawSettings(near, seed, number)
+      // With all epochs the best so far may be better still.
+      const again = best !== undefined && !best.full && number === coarse + 1
+      const settings = again ? best.settings : drawSettings(near, seed, number)
       done.push(await one(number, 'fine', settings, 1))
     }
   }
