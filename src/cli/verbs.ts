@@ -37,7 +37,8 @@ import type {
 } from '../transfer/options.ts'
 import type { CompareOptions, Comparison } from '../transfer/tune/compare-models.ts'
 import type { LearningCurve, LearningCurveOptions } from '../transfer/tune/learning-curve.ts'
-import type { TuneOptions, TuneResult } from '../transfer/tune/tune.ts'
+import type { TuneResult } from '../transfer/tune/results.ts'
+import type { TuneOptions } from '../transfer/tune/tune.ts'
 
 /** What the commands call. */
 export interface Verbs {

@@ -1,7 +1,6 @@
 // The tensors of a head that has no layers, which no graph asks for.
 import { RegraftError } from '../errors.ts'
 import { layerNamed } from '../graph/graph.ts'
-import { channelsOf } from '../ops/op.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { formatShape, shapesEqual } from '../tensor/shape.ts'
@@ -14,7 +13,7 @@ export async function readNeighbours(
   checkpoint: Checkpoint,
 ): Promise<Map<string, HostTensor>> {
   const graph = graphOf(model)
-  const features = channelsOf(layerNamed(graph, graph.features).shape)
+  const features = layerNamed(graph, graph.features).shape.at(-1) ?? 0
   const refuse = (problem: string) =>
     new RegraftError(
       'weights',

@@ -35,6 +35,7 @@ import * as searching from './search.ts'
 import * as training from './train.ts'
 import * as comparing from './tune/compare-models.ts'
 import * as curves from './tune/learning-curve.ts'
+import type { TuneResult } from './tune/results.ts'
 import * as tuning from './tune/tune.ts'
 
 type EngineOptional<T extends { readonly engine: Engine }> = Omit<T, 'engine'> & {
@@ -122,7 +123,7 @@ export function evaluate(
 }
 
 /** Searches the settings of a head, on features that are computed once; see `TuneOptions`. */
-export function tune(options: EngineOptional<tuning.TuneOptions>): Promise<tuning.TuneResult> {
+export function tune(options: EngineOptional<tuning.TuneOptions>): Promise<TuneResult> {
   return tuning.tune(withEngine(options))
 }
 

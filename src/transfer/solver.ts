@@ -1,22 +1,27 @@
 // How a head on features is found, and which options go with which way.
 import { RegraftError } from '../errors.ts'
-import type { TrainMode, TrainOptions } from './options.ts'
 
 export const solvers = ['lbfgs', 'ridge', 'knn', 'centroid', 'gradient'] as const
 export type Solver = (typeof solvers)[number]
 
-type SolverOptions = Pick<
-  TrainOptions,
-  'head' | 'solver' | 'strength' | 'neighbours' | 'pca' | 'whiten' | 'classWeights'
->
+/** Those of `TrainOptions` that concern a solver. */
+interface SolverOptions {
+  readonly head?: string
+  readonly solver?: Solver
+  readonly strength?: number | 'auto'
+  readonly neighbours?: number
+  readonly pca?: number
+  readonly whiten?: boolean
+  readonly classWeights?: string
+}
 
 /** What holds when nobody says: a linear head is solved, others go step by step. */
-export function solverOf({ head = 'linear', solver }: Pick<TrainOptions, 'head' | 'solver'>): Solver {
+export function solverOf({ head = 'linear', solver }: Pick<SolverOptions, 'head' | 'solver'>): Solver {
   return solver ?? (head === 'linear' ? 'lbfgs' : 'gradient')
 }
 
 /** @throws RegraftError 'usage' for options without effect, or that contradict each other */
-export function checkSolver(options: SolverOptions, mode: TrainMode): void {
+export function checkSolver(options: SolverOptions, mode: 'features' | 'head' | 'finetune'): void {
   const { head = 'linear', strength, neighbours, pca, whiten, classWeights } = options
   if (mode !== 'features') {
     for (const name of ['solver', 'neighbours', 'pca', 'whiten'] as const) {

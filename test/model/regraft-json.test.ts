@@ -69,7 +69,7 @@ const cases: readonly [string, (document: Document) => unknown, RegExp][] = [
   ['an unknown resize', preprocessing('resize', 'quick'), /resize 'quick': one of exact, fast/],
   ['no head', without('head'), /'head' is missing/],
   ['a head as text', withValue('head', 'linear'), /'head' is missing/],
-  ['an unknown head', withValue('head', { kind: 'svm' }), /'head' must be linear, none, or an mlp/],
+  ['an unknown head', withValue('head', { kind: 'svm' }), /'head' must be linear, none, an mlp/],
   ['a hidden head without width', withValue('head', { kind: 'mlp', depth: 1 }), /'head' must be/],
   ['a hidden head of half a layer', withValue('head', { kind: 'mlp', width: 4, depth: 0.5 }), /'head' must be/],
   ['an immense head', withValue('head', { kind: 'mlp', width: 1e9, depth: 1 }), /'head' must be/],

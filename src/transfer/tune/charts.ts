@@ -1,8 +1,7 @@
 // Searches and learning curves as pictures.
 import { lineChart, type Panel } from '../../report/line-chart.ts'
 import { svgDocument } from '../../report/svg.ts'
-import type { CurvePoint } from './learning-curve.ts'
-import type { Trial } from './trial-records.ts'
+import type { CurvePoint, Trial } from './results.ts'
 
 const WIDTH = 460
 const HEIGHT = 300

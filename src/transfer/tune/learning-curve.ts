@@ -8,16 +8,8 @@ import type { TrainOptions } from '../options.ts'
 import { describeRun, refuseTaken, startRun } from '../run-folder.ts'
 import { learningCurveSvg } from './charts.ts'
 import { featureWork } from './feature-work.ts'
+import type { CurvePoint } from './results.ts'
 import { rowsOf, tryOut } from './trials.ts'
-
-/** A head from part of the training pictures; means over the draws. */
-export interface CurvePoint {
-  readonly share: number
-  readonly images: number
-  readonly trainAccuracy: number
-  readonly valAccuracy: number
-  readonly valLoss: number | null
-}
 
 export type LearningCurveOptions = Omit<TrainOptions, 'mode' | 'resume'>
 

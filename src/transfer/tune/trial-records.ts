@@ -4,18 +4,7 @@ import { RegraftError } from '../../errors.ts'
 import { listFolder } from '../../files/folder.ts'
 import { isJsonObject, type JsonValue, readJson } from '../../files/strict-json.ts'
 import { inertName } from '../../inert-text.ts'
-import type { Settings } from './space.ts'
-import type { TrialScore } from './trials.ts'
-import type { TuneResult } from './tune.ts'
-
-/** One setting and what came of it. */
-export interface Trial extends TrialScore {
-  readonly number: number
-  readonly stage: 'coarse' | 'fine' | 'random' | 'halving'
-  readonly settings: Settings
-  /** It ended with all epochs, so that it can be chosen. */
-  readonly full: boolean
-}
+import type { Trial, TuneResult } from './results.ts'
 
 /** Name of a trial's file; with halving a setting is tried several times, with more and more epochs. */
 export function trialName({ number, stage }: Pick<Trial, 'number' | 'stage'>, epochs: number | undefined): string {

@@ -6,7 +6,7 @@ import { createFolder, pathFacts } from '../../files/folder.ts'
 import { isJsonObject, type JsonObject, type JsonValue, readJson, writeJson } from '../../files/strict-json.ts'
 import { inertName } from '../../inert-text.ts'
 import { eventLog } from '../event-log.ts'
-import type { TrainOptions, TrainResult } from '../options.ts'
+import type { TrainOptions } from '../options.ts'
 import { describeRun, refuseTaken, startRun } from '../run-folder.ts'
 import { solverOf } from '../solver.ts'
 import { finish } from '../train.ts'
@@ -15,9 +15,10 @@ import type { BothVectors } from '../train-vectors.ts'
 import type { Work } from '../train-work.ts'
 import { tuneSvg } from './charts.ts'
 import { featureWork } from './feature-work.ts'
+import type { Trial, TuneResult } from './results.ts'
 import { applicable, drawSettings, narrowed, readSpace, type Settings, type Space, usualSpace } from './space.ts'
-import { readTrials, type Trial, trialName, tuneDocument } from './trial-records.ts'
-import { partsOf, type TrialScore, tryOut, workWith } from './trials.ts'
+import { readTrials, trialName, tuneDocument } from './trial-records.ts'
+import { partsOf, tryOut, workWith } from './trials.ts'
 
 /** Ways to search. */
 export const searches = ['coarse-to-fine', 'halving', 'random'] as const
@@ -36,15 +37,6 @@ export interface TuneOptions extends Omit<TrainOptions, 'mode' | 'resume'> {
   readonly search?: Search
   /** Go on with the trials in `out`. */
   readonly goOn?: boolean
-}
-
-export interface TuneResult extends TrainResult {
-  /** In the order in which they were made. */
-  readonly trials: readonly Trial[]
-  readonly chosen: Trial
-  /** The same as a trial of the settings that hold when nobody says. */
-  readonly usual: TrialScore
-  readonly varied: readonly string[]
 }
 
 export const tuneDefaults = { trials: 20, folds: 5, search: 'coarse-to-fine' } as const
