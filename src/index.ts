@@ -2,6 +2,7 @@
 export { augmentations } from './data/augmentations/index.ts'
 export type { Preprocessing } from './data/preprocessing.ts'
 export { type ErrorCode, exitCodes, RegraftError } from './errors.ts'
+export type { HubAccess, HubEvent } from './hub/hub-events.ts'
 export { createEngine, type Engine, type EngineOptions } from './kernels/engine.ts'
 export { type LoadedModel, loadModel } from './model/load.ts'
 export type { Head, Model } from './model/model.ts'

@@ -6,6 +6,7 @@ export const generalSettings = {
   quiet: onOff({ group: 'General', short: '-q', help: 'say nothing but errors' }),
   events: text('<file>', { group: 'General', help: 'append all progress to a file, as JSON lines' }),
   config: text('<file>', { group: 'General', help: 'read options from a YAML or JSON file' }),
+  offline: onOff({ group: 'General', help: 'fetch nothing: models of the hub only from the cache' }),
 }
 
 export const json = onOff({ group: 'Output', help: 'print one JSON document on stdout' })

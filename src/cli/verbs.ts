@@ -1,3 +1,4 @@
+import type { HubAccess } from '../hub/hub-events.ts'
 import type {
   DataOptions,
   DataReport,
@@ -13,6 +14,7 @@ import type { HeadOptions } from '../transfer/head.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type { CostOptions, ModelCost } from '../transfer/inspect-cost.ts'
 import type { LrFindOptions, LrFindResult } from '../transfer/lr-find.ts'
+import type { ModelEntry, PulledModel, RemovedModel, VerifiedFile } from '../transfer/models.ts'
 import type {
   DedupeOptions,
   DedupeResult,
@@ -66,6 +68,11 @@ export interface Verbs {
   learningCurve(options: LearningCurveOptions): Promise<LearningCurve>
   exportModel(model: string, options: ExportOptions): Promise<ExportResult>
   gradcheck(options: GradcheckOptions): Promise<GradcheckResult>
+  listModels(): Promise<readonly ModelEntry[]>
+  modelInfo(name: string): Promise<ModelEntry>
+  pullModel(name: string, access: HubAccess): Promise<PulledModel>
+  verifyModels(names: readonly string[], signal: AbortSignal): Promise<readonly VerifiedFile[]>
+  removeModel(name: string): Promise<RemovedModel>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
@@ -100,4 +107,9 @@ export const verbs: Verbs = {
   learningCurve: async (options) => (await import('../transfer/tune/learning-curve.ts')).learningCurve(options),
   exportModel: async (model, options) => (await import('../transfer/export.ts')).exportModel(model, options),
   gradcheck: async (options) => (await import('../transfer/gradcheck.ts')).gradcheck(options),
+  listModels: async () => (await import('../transfer/models.ts')).listModels(),
+  modelInfo: async (name) => (await import('../transfer/models.ts')).modelInfo(name),
+  pullModel: async (name, access) => (await import('../transfer/models.ts')).pullModel(name, access),
+  verifyModels: async (names, signal) => (await import('../transfer/models.ts')).verifyModels(names, signal),
+  removeModel: async (name) => (await import('../transfer/models.ts')).removeModel(name),
 }

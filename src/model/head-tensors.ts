@@ -4,7 +4,8 @@ import { layerNamed } from '../graph/graph.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { formatShape, shapesEqual } from '../tensor/shape.ts'
-import { graphOf, type Model, type NeighbourHead, neighbourTensors } from './model.ts'
+import { type NeighbourHead, neighbourTensors } from './head.ts'
+import { graphOf, type Model } from './model.ts'
 
 /** @throws RegraftError 'weights' naming a tensor that is missing, of the wrong shape or not finite */
 export async function readNeighbours(

@@ -1,7 +1,7 @@
 // A trunk and a head that was trained on its features become a model.
 import { parameterName, parametersOf } from '../graph/graph.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { architectureOf, graphOf, type Head, type Model } from './model.ts'
+import { architectureOf, graphOf, type Model } from './model.ts'
 
 /** Name of the layer of a linear head that has no network yet. */
 export const LONE_CLASSIFIER = 'head.classifier'
@@ -20,15 +20,14 @@ export function trunkTensors(model: Model): Map<string, HostTensor> {
  * The network of a model with another head.
  * @param tensors  of the head; those of a linear one under the name of the network's classifier, or of none
  */
-export function joinHead(
-  model: Model,
-  parts: { readonly head: Head; readonly labels: readonly string[]; readonly tensors: ReadonlyMap<string, HostTensor> },
-): Model {
+export function joinHead(model: Model, parts: Pick<Model, 'head' | 'labels' | 'loss' | 'tensors'>): Model {
   const { classifier } = architectureOf(model)
-  const { threshold: _, ...trunk } = model
+  const { threshold: _, loss: __, ...trunk } = model
+  const { head, labels, loss } = parts
   const renamed = [...parts.tensors].map(([name, tensor]) => {
     const lone = parts.head.kind === 'linear' && name.startsWith(`${LONE_CLASSIFIER}.`)
     return [lone ? `${classifier}${name.slice(LONE_CLASSIFIER.length)}` : name, tensor] as const
   })
-  return { ...trunk, head: parts.head, labels: parts.labels, tensors: new Map([...trunkTensors(model), ...renamed]) }
+  const tensors = new Map([...trunkTensors(model), ...renamed])
+  return { ...trunk, head, labels, ...(loss === undefined ? {} : { loss }), tensors }
 }

@@ -11,13 +11,13 @@ import type { HostTensor } from '../tensor/host-tensor.ts'
 import { formatShape, shapesEqual } from '../tensor/shape.ts'
 import { readNeighbours } from './head-tensors.ts'
 import { joinHead } from './join-head.ts'
-import { graphOf, type Model } from './model.ts'
+import { graphOf, type Model, outputOf } from './model.ts'
 import { type Backbone, checkDigest, FORMAT_VERSION, readSavedModel, type SavedModel } from './saved-model.ts'
 
 const FILE = 'head.safetensors'
 
 /** What a head without its network is. */
-export interface LoneHead extends Pick<Model, 'head' | 'labels' | 'preprocessing'> {
+export interface LoneHead extends Pick<Model, 'head' | 'labels' | 'loss' | 'preprocessing'> {
   readonly backbone: Backbone
   /** Those of a linear head under `LONE_CLASSIFIER`. */
   readonly tensors: ReadonlyMap<string, HostTensor>
@@ -32,7 +32,8 @@ export async function saveLoneHead(lone: LoneHead, folder: string, training: unk
   await writeJson(path.join(folder, 'regraft.json'), {
     format: FORMAT_VERSION,
     preprocessing: lone.preprocessing,
-    output: 'softmax',
+    output: outputOf(lone),
+    ...(lone.loss === undefined ? {} : { loss: lone.loss }),
     head: lone.head,
     labels: lone.labels,
     backbone: lone.backbone,
@@ -76,9 +77,9 @@ export async function joinLoneHead(
   const stored = await openSafetensors(file)
   const tensors = new Map<string, HostTensor>()
   for (const name of stored.names()) tensors.set(name, await stored.read(name))
-  const { preprocessing, threshold } = saved
+  const { preprocessing, threshold, loss } = saved
   const model = {
-    ...joinHead(trunk, { head: saved.head, labels: saved.labels, tensors }),
+    ...joinHead(trunk, { head: saved.head, labels: saved.labels, ...(loss === undefined ? {} : { loss }), tensors }),
     preprocessing,
     ...(threshold === undefined ? {} : { threshold }),
   }

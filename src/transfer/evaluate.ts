@@ -2,7 +2,8 @@
 import { labelledImages } from '../data/image-folder.ts'
 import { RegraftError } from '../errors.ts'
 import { loadModel } from '../model/load.ts'
-import { argmax, softmax } from '../train/classification.ts'
+import { type OutputKind, outputKindOf } from '../runtime/loss.ts'
+import { argmax, outputScores } from '../train/classification.ts'
 import { evaluationOf } from '../train/evaluation.ts'
 import { writeEvaluation } from './evaluation-files.ts'
 import { imageOutputs } from './extract-features.ts'
@@ -28,7 +29,13 @@ export async function evaluate(model: string, data: string, options: EvaluateOpt
       'weights',
       `${model} has no classifier, so there is nothing to evaluate. Train one first: regraft train DATA --model ${model}.`,
     )
-  const { labels } = loaded
+  const { labels, loss = { kind: 'ce' } } = loaded
+  const kind = outputKindOf(loss)
+  if (options.precision !== undefined && kind === 'identity')
+    throw new RegraftError(
+      'usage',
+      `--precision looks for a probability, and the outputs of ${model} are none: it was trained with --loss ${loss.kind}. Train with ce, bce or focal for that.`,
+    )
   const set = await labelledImages(data, labels, { signal })
   for (const { path, reason } of set.skipped) listener?.({ type: 'bad', path, reason })
   const all = opened()
@@ -56,12 +63,12 @@ export async function evaluate(model: string, data: string, options: EvaluateOpt
     const truth = Int32Array.from(outputs.indices, (index) => set.samples[index]?.label ?? 0)
     if (truth.length === 0) throw new RegraftError('data', `None of the pictures in ${data} can be read.`)
     const paths = outputs.indices.map((index) => set.samples[index]?.path ?? '')
-    const evaluation = await evaluationOf({ logits, labels: truth, paths }, labels)
+    const evaluation = await evaluationOf({ logits, labels: truth, paths }, labels, loss)
     if (options.report !== undefined)
       await writeEvaluation(options.report, evaluation, set.samples, loaded.preprocessing, signal)
     const result = { ...evaluation, bad, imagesPerSecond: evaluation.images / seconds }
     if (options.precision === undefined) return result
-    const threshold = thresholdFor(judgedOf(logits, truth), options.precision)
+    const threshold = thresholdFor(judgedOf(logits, truth, kind), options.precision)
     if (options.store) await storeThreshold(model, threshold.value)
     return { ...result, threshold }
   } finally {
@@ -70,11 +77,11 @@ export async function evaluate(model: string, data: string, options: EvaluateOpt
 }
 
 /** How sure each label is, and whether it is right. @param logits  [labels.length, classes] */
-function judgedOf(logits: Float32Array, truth: Int32Array): readonly Judged[] {
+function judgedOf(logits: Float32Array, truth: Int32Array, kind: OutputKind): readonly Judged[] {
   const classes = logits.length / truth.length
   return Array.from(truth, (label, row) => {
     const own = logits.subarray(row * classes, (row + 1) * classes)
     const predicted = argmax(own)
-    return { score: softmax(own)[predicted] ?? 0, right: predicted === label }
+    return { score: outputScores(own, kind)[predicted] ?? 0, right: predicted === label }
   })
 }

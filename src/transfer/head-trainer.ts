@@ -4,9 +4,11 @@ import { epochOrder } from '../data/epoch-order.ts'
 import { type Dropping, withDropping } from '../graph/dropping.ts'
 import type { Graph } from '../graph/graph.ts'
 import { parameterName, parametersOf } from '../graph/graph.ts'
+import { type Head, headGraph } from '../model/head.ts'
 import { initialWeights } from '../model/initialise.ts'
-import { type Head, headGraph } from '../model/model.ts'
+import type { Initialiser } from '../model/initialisers.ts'
 import { channelsOf } from '../ops/op.ts'
+import type { Loss } from '../runtime/loss.ts'
 import { createParameters } from '../runtime/parameters.ts'
 import { createRunner, type Runner } from '../runtime/runner.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
@@ -82,6 +84,9 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
   readonly head: Head
   /** Name of a linear head's layer. */
   readonly classifier: string
+  readonly loss: Loss
+  /** How it begins. */
+  readonly initialiser?: Initialiser | undefined
   readonly seed: number
   readonly batchSize: number
   readonly sampler: Sampler
@@ -119,7 +124,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     return created
   }
   const store = parameters(graph)
-  await loadTensors(store, await initialWeights(graph, options.seed))
+  await loadTensors(store, await initialWeights(graph, options.seed, options.initialiser))
   const trainable = new Set(
     graph.layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))),
   )
@@ -127,7 +132,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     createRunner(engine, withDropping(graph, options.dropping), store, {
       images: Math.max(options.microBatch, CHUNK),
       input: 'floats',
-      training: { trainable, batchStatistics: new Set() },
+      training: { trainable, batchStatistics: new Set(), loss: options.loss },
     }),
   )
   await runner.prepare(signal)

@@ -23,18 +23,24 @@ import { newTiming } from './extract-features.ts'
 import { foldComponents, scaled } from './feature-space.ts'
 import { readComponents } from './finish-vectors.ts'
 import { type HeadData, readHeadData } from './head-data.ts'
+import { parseHead } from './head-options.ts'
+import { chosenLoss } from './loss-options.ts'
 import type { TrainOptions, TrainResult } from './options.ts'
 import { leaveNoBeginning, type RunManifest, refuseTaken, startRun, writeBad } from './run-folder.ts'
 import { originOf } from './same-run.ts'
 import type { StoredVectors } from './stored-vectors.ts'
 import { finish } from './train.ts'
-import { completeConfig, parseHead, type TrainConfig } from './train-defaults.ts'
+import { completeConfig, type TrainConfig } from './train-defaults.ts'
 import { trainOnVectors } from './train-on-features.ts'
 import type { Outcome, Work } from './train-work.ts'
 
 /** Options of `train` that a head on vectors has too. */
 const shared = [
   'head',
+  'activation',
+  'init',
+  'loss',
+  'focalGamma',
   'solver',
   'strength',
   'neighbours',
@@ -70,7 +76,7 @@ const shared = [
 export interface HeadOptions
   extends Pick<
     TrainOptions,
-    (typeof shared)[number] | 'engine' | 'signal' | 'listener' | 'out' | 'overwrite' | 'minAccuracy'
+    (typeof shared)[number] | 'engine' | 'signal' | 'listener' | 'offline' | 'out' | 'overwrite' | 'minAccuracy'
   > {
   /** Folder that `embed` wrote, or a `.npy` file in it. */
   readonly vectors: string
@@ -125,11 +131,12 @@ export async function gatherVectors(
   listener?.({ type: 'phaseEnd', phase: 'scan' })
 
   const made = madeBy(stored, asked.solver)
-  const head = parseHead(asked.head)
-  const base = await networkOf(stored, made, backbone, listener)
+  const head = parseHead(asked.head, asked.activation)
+  const loss = chosenLoss(asked)
+  const base = await networkOf(stored, made, backbone, options)
   const model: Model = base
-    ? { ...base, preprocessing: made.preprocessing, head, labels: data.classes }
-    : loneModel(made, head, data.classes)
+    ? { ...base, preprocessing: made.preprocessing, head, loss, labels: data.classes }
+    : { ...loneModel(made, head, data.classes), loss }
   const config: TrainConfig = { ...asked, model: made.backbone.name }
   const record = await recordData(data)
   const classWeights =
@@ -222,11 +229,13 @@ async function networkOf(
   stored: StoredVectors,
   { backbone: made }: Maker,
   backbone: string | undefined,
-  listener: HeadOptions['listener'],
+  { listener, signal, offline }: Pick<HeadOptions, 'listener' | 'signal' | 'offline'>,
 ): Promise<Model | undefined> {
   let model: Model
   try {
-    model = (await loadModel(backbone ?? made.name)).model
+    // By its former name only what is here already counts.
+    const access = backbone === undefined ? { offline: true } : { offline, signal, listener }
+    model = (await loadModel(backbone ?? made.name, access)).model
   } catch (error) {
     if (backbone !== undefined || !(error instanceof RegraftError)) throw error
     listener?.({

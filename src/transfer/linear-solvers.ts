@@ -8,7 +8,7 @@ import { type LinearMap, type RidgeProblem, ridgeProblem } from '../solve/ridge.
 import { targetsOfLabels } from '../train/targets.ts'
 import type { HeadTrainer } from './head-trainer.ts'
 import type { WorkOptions } from './options.ts'
-import type { Solver } from './solver.ts'
+import type { Solver } from './solver-names.ts'
 
 /** What a solver is told. */
 export interface SolveOptions extends Pick<WorkOptions, 'engine' | 'signal' | 'listener'> {
@@ -41,12 +41,14 @@ export async function solveHead(trainer: HeadTrainer, options: SolveOptions): Pr
     const given = { values: inputs, columns: inputWidth, targets, outputs: classes, signal }
     const ridge = await ridgeProblem(engine, given)
     const strength = options.strength === 'auto' ? await bestRidge(ridge, targets) : options.strength
-    const scale = outputScale(await ridge.leftOut(strength), labels, classes)
+    // Numbers stay as they are; of classes they are to become probabilities.
+    const isNumbers = trainer.runner.loss?.kind === 'mse'
+    const scale = isNumbers ? 1 : outputScale(await ridge.leftOut(strength), labels, classes)
     put(trainer, scaledMap(ridge.solve(strength), scale))
     return strength
   }
   const strength = options.strength === 'auto' ? await bestStrength(trainer, options) : options.strength
-  await logisticRegression(trainer, strength, options)
+  await leastLoss(trainer, strength, options)
   return strength
 }
 
@@ -80,12 +82,12 @@ async function bestRidge(ridge: RidgeProblem, targets: Float64Array): Promise<nu
 }
 
 /**
- * Multinomial logistic regression on the trainer's vectors, to the optimum: mean cross-entropy + |W|²/(2·strength·n), biases free, as
- * scikit-learn's LogisticRegression(C = strength) on the inputs of the head.
+ * The least value of the trainer's loss on its vectors: mean + |W|²/(2·strength·n), biases free. With cross-entropy it is multinomial
+ * logistic regression, as scikit-learn's LogisticRegression(C = strength) on the inputs of the head.
  */
-async function logisticRegression(trainer: HeadTrainer, strength: number, options: SolveOptions): Promise<void> {
+async function leastLoss(trainer: HeadTrainer, strength: number, options: SolveOptions): Promise<void> {
   const { listener, signal } = options
-  const problem = logisticProblem(trainer, undefined, options)
+  const problem = lossProblem(trainer, undefined, options)
   listener?.({ type: 'phase', phase: 'solve', total: MOST_ITERATIONS, unit: 'iterations' })
   const minimum = await minimise({
     initial: new Float64Array(problem.length),
@@ -106,7 +108,7 @@ async function logisticRegression(trainer: HeadTrainer, strength: number, option
 }
 
 /**
- * The strength with the least cross-entropy on held-out rows: each of some folds, divided by class, is held out once.
+ * The strength with the least loss on held-out rows: each of some folds, divided by class, is held out once.
  */
 async function bestStrength(trainer: HeadTrainer, options: SolveOptions): Promise<number> {
   const { listener, signal } = options
@@ -118,8 +120,8 @@ async function bestStrength(trainer: HeadTrainer, options: SolveOptions): Promis
   for (const heldOut of folds) {
     const held = new Set(heldOut)
     const rest = Uint32Array.from(trainer.labels.keys()).filter((row) => !held.has(row))
-    const problem = logisticProblem(trainer, rest, options)
-    const check = logisticProblem(trainer, heldOut, options)
+    const problem = lossProblem(trainer, rest, options)
+    const check = lossProblem(trainer, heldOut, options)
     let x = new Float64Array(problem.length)
     for (const [at, strength] of strengths.entries()) {
       // Held-out rows do not see the last digits.
@@ -160,7 +162,7 @@ function rowFolds(labels: Int32Array, folds: number, seed: number): readonly Uin
   return rows.filter(({ length }) => length > 0).map((own) => Uint32Array.from(own).sort())
 }
 
-interface LogisticProblem {
+interface LossProblem {
   /** Numbers to find. */
   readonly length: number
   /** Mean loss with its penalty, and the gradient. */
@@ -169,17 +171,19 @@ interface LogisticProblem {
 }
 
 /** @param members  rows that count; all of them when absent */
-function logisticProblem(
+function lossProblem(
   trainer: HeadTrainer,
   members: Uint32Array | undefined,
   { engine, signal, classes, classWeights }: SolveOptions,
-): LogisticProblem {
+): LossProblem {
   const { runner, graph, inputWidth, chunk } = trainer
   const layer = linearLayer(graph)
   const [inputs, labels] = members ? chosen(trainer, members) : [trainer.inputs, trainer.labels]
   const rows = labels.length
   const weightCount = classes * inputWidth
-  const targetOptions = { loss: { kind: 'ce' }, classes, smoothing: 0, classWeights, pictures: rows } as const
+  const { loss } = runner
+  if (loss === undefined) throw new Error('a head in training has a loss')
+  const targetOptions = { loss, classes, smoothing: 0, classWeights, pictures: rows }
   const mapOf = (x: Float64Array) => ({ weight: x.subarray(0, weightCount), bias: x.subarray(weightCount) })
   return {
     length: weightCount + classes,

@@ -1,6 +1,7 @@
 // A head that remembers all training vectors and lets the nearest vote. It is no layer of the network: it is computed after it.
 import type { Engine } from '../kernels/engine.ts'
-import type { Model, NeighbourHead } from '../model/model.ts'
+import type { NeighbourHead } from '../model/head.ts'
+import type { Model } from '../model/model.ts'
 import { openCosineIndex } from '../solve/cosine-index.ts'
 import { neighbourVotes } from '../solve/neighbour-votes.ts'
 import { meanCrossEntropy } from '../solve/output-scale.ts'

@@ -4,6 +4,7 @@ import { architectureOf, type Head, type Model } from '../model/model.ts'
 import { penaltyStrength } from '../optim/penalty.ts'
 import { createUpdater } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
+import type { Loss } from '../runtime/loss.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type LabelledOutputs, type Metrics, metricsOf, validationRecord } from '../train/classification.ts'
 import type { EpochRecord } from '../train/events.ts'
@@ -11,7 +12,9 @@ import { fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { createHeadTrainer, type HeadTrainer, type Vectors } from './head-trainer.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
 import { solveHead } from './linear-solvers.ts'
+import { chosenLoss, isSolvable } from './loss-options.ts'
 import { fitNeighbours, openReadout } from './neighbour-head.ts'
 import { opened } from './opened.ts'
 import { headDroppingOf, withoutRegularisers } from './regularisers.ts'
@@ -35,6 +38,8 @@ export function trainerFor(work: Work, vectors: Vectors, accumulate: number): Pr
     classes: model.labels.length,
     head: model.head,
     classifier: work.backbone ? LONE_CLASSIFIER : architectureOf(model).classifier,
+    loss: chosenLoss(config),
+    initialiser: chosenInitialiser(config),
     seed: config.seed,
     batchSize: config.batchSize,
     sampler: config.sampler,
@@ -78,6 +83,12 @@ export async function trainOnVectors(work: Work, vectors: BothVectors): Promise<
 async function findLayers(work: Work, vectors: BothVectors): Promise<HeadOutcome> {
   const trainer = await trainerFor(work, vectors.train, isSolved(work.config) ? 0 : work.config.accum)
   try {
+    const { config, model, options } = work
+    if (config.mode === 'features' && model.head.kind === 'linear' && !isSolvable(config.loss))
+      options.listener?.({
+        type: 'note',
+        message: `With --loss ${config.loss} there is no head to solve for, so it is trained by gradient for ${config.epochs} epochs.`,
+      })
     const found = isSolved(work.config) ? await solve(work, trainer, vectors) : await descend(work, trainer, vectors)
     const { test } = vectors
     return test ? { ...found, test: await trainer.evaluate(test, work.options.signal, found.weights) } : found
@@ -148,27 +159,28 @@ async function remember(work: Work, vectors: BothVectors): Promise<HeadOutcome> 
 
 /** The one row of history of a head that came in one go. */
 async function onlyRecord(
-  { model }: Work,
+  { model, config }: Work,
   vectors: BothVectors,
   evaluate: (vectors: Vectors) => Promise<LabelledOutputs>,
   startedAt: number,
 ): Promise<{ readonly record: EpochRecord; readonly validation: LabelledOutputs }> {
   const classes = model.labels.length
-  const training = metrics(await evaluate(vectors.train), classes)
+  const loss = chosenLoss(config)
+  const training = metrics(await evaluate(vectors.train), classes, loss)
   const validation = await evaluate(vectors.validation)
   const record: EpochRecord = {
     epoch: 1,
     learningRate: 0,
     trainLoss: training.loss,
     trainAccuracy: training.accuracy,
-    ...validationRecord(metrics(validation, classes)),
+    ...validationRecord(metrics(validation, classes, loss)),
     seconds: (performance.now() - startedAt) / 1000,
   }
   return { record, validation }
 }
 
-function metrics({ logits, labels }: LabelledOutputs, classes: number): Metrics {
-  return metricsOf(logits, labels, classes)
+function metrics({ logits, labels }: LabelledOutputs, classes: number, loss: Loss): Metrics {
+  return metricsOf(logits, labels, classes, loss)
 }
 
 /** Gradient training of a head on features. */
@@ -202,7 +214,8 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
       pictures: vectors.train.labels.length,
       probe: () => trainer.batches(1, 0),
       batches: (epoch, from) => trainer.batches(epoch, from),
-      validate: async (signal) => metrics(await trainer.evaluate(vectors.validation, signal), classes),
+      validate: async (signal) =>
+        metrics(await trainer.evaluate(vectors.validation, signal), classes, chosenLoss(config)),
       weights: async () => trainer.folded(),
     })
     const validation = await trainer.evaluate(vectors.validation, options.signal, best)
@@ -215,7 +228,7 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
 /** The head before the trunk moves: a trained one, because random gradients would wreck the trunk. */
 export async function firstHead(work: Work, vectors: BothVectors): Promise<ReadonlyMap<string, HostTensor>> {
   const { config, model, options } = work
-  const solved = model.head.kind === 'linear' && config.warmupHead === null
+  const solved = model.head.kind === 'linear' && config.warmupHead === null && isSolvable(config.loss)
   const trainer = await trainerFor(work, vectors.train, solved ? 0 : 1)
   try {
     if (solved) {
@@ -248,7 +261,8 @@ export async function firstHead(work: Work, vectors: BothVectors): Promise<Reado
         patience: 0,
         onNan: 'stop',
         batches: (epoch, from) => trainer.batches(epoch, from),
-        validate: async (signal) => metrics(await trainer.evaluate(vectors.validation, signal), model.labels.length),
+        validate: async (signal) =>
+          metrics(await trainer.evaluate(vectors.validation, signal), model.labels.length, chosenLoss(config)),
         isFinite: () => allFinite(options.engine, trainer.store.parameters),
         // Nothing of it is kept, so there is nothing to stop for before it is done.
         budget: timeBudget(undefined, '', options.signal),

@@ -88,6 +88,11 @@ export function badCollector(work: Work, total: number): (image: BadImage) => vo
   }
 }
 
+/** Whether training pictures are changed, so that they differ from epoch to epoch. */
+export function changesPictures({ augment, reprob }: TrainConfig): boolean {
+  return augment !== 'none' || reprob > 0
+}
+
 /** The epoch that the draws of an augmentation belong to: with variants they come again. */
 export function drawEpoch({ cacheVariants }: TrainConfig, epoch: number): number {
   return cacheVariants === null ? epoch : epoch % cacheVariants
@@ -113,6 +118,7 @@ export function trainingRecord(work: Work, chosen: JsonObject = {}): unknown {
     epochs: config.epochs,
     optimiser: config.opt,
     rate: config.lr,
+    loss: config.loss,
     ...(config.solver === null
       ? {}
       : {

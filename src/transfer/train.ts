@@ -22,7 +22,10 @@ import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
 import { gapOf } from './gap.ts'
+import { parseHead } from './head-options.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
 import { checkLayerRates } from './layer-rates.ts'
+import { chosenLoss } from './loss-options.ts'
 import { microBatchFor } from './micro-batch.ts'
 import { drawMonitor } from './monitor/monitor-files.ts'
 import { openReadout } from './neighbour-head.ts'
@@ -43,7 +46,7 @@ import {
 import { checkSameRun, originOf } from './same-run.ts'
 import { saveBest } from './save-best.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
-import { completeConfig, isSolved, parseHead, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
+import { completeConfig, isSolved, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
 import { trainOnFeatures } from './train-on-features.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
 import { validationChoice } from './validation-choice.ts'
@@ -91,8 +94,11 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
       : await readRunConfig(options.resume)
   // What a run that goes on is told anew has to have an effect on it, too.
   if (options.resume !== undefined)
-    refuseWithoutEffect({ ...options, head: asked.head, ...(asked.solver && { solver: asked.solver }) }, asked.mode)
-  const head = parseHead(asked.head)
+    refuseWithoutEffect(
+      { ...options, head: asked.head, loss: asked.loss, ...(asked.solver && { solver: asked.solver }) },
+      asked.mode,
+    )
+  const head = parseHead(asked.head, asked.activation)
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
   const data = await loadData(asked.data, {
     seed: asked.seed,
@@ -116,14 +122,25 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
   const changes = preprocessingChanges(asked)
   // What its outputs were worth says nothing about those of the new model.
   const { threshold: _, ...base } = asked.pretrained
-    ? await pretrainedModel(asked.model, changes, listener)
-    : await freshModel(asked.model, asked.seed, changes)
+    ? await pretrainedModel(asked.model, changes, options)
+    : await freshModel(
+        asked.model,
+        asked.seed,
+        { ...changes, offline: options.offline, signal, listener },
+        chosenInitialiser(asked),
+      )
   // A head for the same classes is gone on with; another one is put aside.
   const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
+  if (sameHead && asked.mode === 'finetune' && asked.init !== null)
+    throw new RegraftError(
+      'usage',
+      `--init ${asked.init} has nothing to begin: the head of ${asked.model} has the same classes, and training goes on from it. Leave it out, or ask for another --head.`,
+    )
   const model: Model = {
     ...base,
     head,
     labels: data.classes,
+    loss: chosenLoss(asked),
     tensors: sameHead ? base.tensors : trunkTensors(base),
   }
   const record = await recordData(data)
@@ -205,9 +222,9 @@ async function trainWork(work: Work, log: EventLog): Promise<TrainResult> {
 async function pretrainedModel(
   name: string,
   changes: PreprocessingChanges,
-  listener: TrainOptions['listener'],
+  { listener, signal, offline }: TrainOptions,
 ): Promise<Model> {
-  const { model, remarks } = await loadModel(name, changes)
+  const { model, remarks } = await loadModel(name, { ...changes, listener, signal, offline })
   for (const message of remarks) listener?.({ type: 'note', message })
   return model
 }
@@ -248,7 +265,7 @@ export async function finish(work: Work, outcome: Outcome): Promise<TrainResult>
       ? { ...model, tensors: new Map(outcome.weights), counters: outcome.counters }
       : work.backbone
         ? { ...model, head, tensors: outcome.weights }
-        : joinHead(model, { head, labels: model.labels, tensors: outcome.weights })
+        : joinHead(model, { ...model, head, tensors: outcome.weights })
   const training = trainingRecord(work, outcome.chosen)
   await saveBest(out, trained, {
     training,
@@ -257,7 +274,8 @@ export async function finish(work: Work, outcome: Outcome): Promise<TrainResult>
   })
   await writeHistory(out, outcome.history)
   const testOutputs = outcome.test ?? (data.test.length > 0 ? await outputsOnTest(work, trained) : undefined)
-  const test = testOutputs && metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length)
+  const loss = chosenLoss(config)
+  const test = testOutputs && metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length, loss)
   const best = outcome.history.find((record) => record.epoch === outcome.bestEpoch)
   const last = outcome.history.at(-1)
   const gap = best && gapOf(best, outcome.images, config)
@@ -295,7 +313,7 @@ export async function finish(work: Work, outcome: Outcome): Promise<TrainResult>
     ...(testOutputs ? [{ folder: 'evaluation-test', outputs: testOutputs, samples: data.test }] : []),
   ]
   for (const { folder, outputs, samples } of parts) {
-    const evaluation = await evaluationOf(outputs, data.classes)
+    const evaluation = await evaluationOf(outputs, data.classes, loss)
     await writeEvaluation(path.join(out, folder), evaluation, samples, model.preprocessing, options.signal)
   }
   if ((options.monitor ?? config.monitor) !== 'off') {

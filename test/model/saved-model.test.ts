@@ -140,6 +140,7 @@ describe('standardisation', () => {
       classes: 3,
       head: { kind: 'linear' },
       classifier: 'classifier',
+      loss: { kind: 'ce' },
       seed: 0,
       batchSize: 8,
       microBatch: 8,

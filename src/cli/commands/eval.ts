@@ -88,7 +88,11 @@ function table(result: EvaluateResult): string {
     `top ${result.topCount}     ${percent(result.topAccuracy)}`,
     `balanced  ${percent(result.balancedAccuracy)}  (mean of the classes' accuracies)`,
     `macro F1  ${percent(result.macroF1)}`,
-    `sureness  off by ${percent(calibration.error)}; ${percent(calibration.errorAfter)} with temperature ${significant(calibration.temperature, 3)}`,
+    ...(calibration === null
+      ? []
+      : [
+          `sureness  off by ${percent(calibration.error)}; ${percent(calibration.errorAfter)} with temperature ${significant(calibration.temperature, 3)}`,
+        ]),
     ...(threshold === undefined
       ? []
       : [

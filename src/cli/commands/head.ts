@@ -10,6 +10,10 @@ import { trainSettings } from './train-settings.ts'
 
 const {
   head: headSetting,
+  activation,
+  init,
+  loss,
+  focalGamma,
   solver,
   strength,
   neighbours,
@@ -77,6 +81,10 @@ export const head = defineCommand({
       help: 'the model that made the vectors, where it is no longer found by its name',
     }),
     head: headSetting,
+    activation,
+    init,
+    loss,
+    focalGamma,
     solver,
     strength,
     neighbours,

@@ -11,6 +11,7 @@ import { head } from './head.ts'
 import { inspect } from './inspect.ts'
 import { lrFind } from './lr-find.ts'
 import { merge } from './merge.ts'
+import { models } from './models.ts'
 import { predict } from './predict.ts'
 import { search } from './search.ts'
 import { train } from './train.ts'
@@ -29,6 +30,7 @@ export const commands: readonly Command[] = [
   dedupe,
   evaluate,
   data,
+  models,
   inspect,
   gradcheck,
   exporting,

@@ -5,6 +5,7 @@ import { createUpdater } from '../../optim/updater.ts'
 import { gatherGradient } from '../../train/step.ts'
 import type { Vectors } from '../head-trainer.ts'
 import { solveHead } from '../linear-solvers.ts'
+import { isSolvable } from '../loss-options.ts'
 import { parseRates } from '../rates.ts'
 import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors } from '../session.ts'
 import { isSolved, trainDefaults } from '../train-defaults.ts'
@@ -119,7 +120,8 @@ export async function secondsOfHead(
   const many = repeated(train, rows)
   const trainer = await trainerFor(withoutComponents(sample), many, 1)
   try {
-    if (model.head.kind !== 'linear' || (config.mode === 'finetune' && config.warmupHead !== null)) {
+    const gradual = model.head.kind !== 'linear' || !isSolvable(config.loss)
+    if (gradual || (config.mode === 'finetune' && config.warmupHead !== null)) {
       const epochs = config.warmupHead ?? 10
       const { seconds } = await timed(async () => {
         const updater = createUpdater(options.engine, trainer.runner, trainer.store, {

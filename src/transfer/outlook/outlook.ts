@@ -9,7 +9,10 @@ import { freezeExcept } from '../../graph/freeze.ts'
 import { parameterName, parametersOf } from '../../graph/graph.ts'
 import { inertName } from '../../inert-text.ts'
 import { graphOf } from '../../model/model.ts'
+import { outputKindOf } from '../../runtime/loss.ts'
+import { labelLoss } from '../../train/label-loss.ts'
 import { layerRates } from '../layer-rates.ts'
+import { chosenLoss } from '../loss-options.ts'
 import type { Check, Outlook, SecondsBy } from '../options.ts'
 import { parseRates } from '../rates.ts'
 import { isSolved } from '../train-defaults.ts'
@@ -134,10 +137,14 @@ function trainingParts(parts: readonly TrainingPart[]): Check {
 function trialChecks({ config, model, data }: Work, trial: Trial): readonly Check[] {
   const { firstLoss, penalty, overfitting } = trial
   const classes = data.classes.length
-  const chance = log(classes)
+  const loss = chosenLoss(config)
+  const chance = labelLoss(loss, new Float32Array(classes), 0)
   const goesOn = model.tensors.size > 0 && config.mode === 'finetune' && headIsThere(model)
-  const odd = !(firstLoss < 1.5 * chance + 0.5) || (!goesOn && firstLoss < 0.5 * chance)
-  const first = `first loss ${round(firstLoss)}; guessing among ${classes} classes gives ${round(chance)}`
+  // Of cross-entropy a half more than chance and a half besides; of other losses as much by their scale.
+  const odd = !(firstLoss < chance * (1.5 + 0.5 / log(classes))) || (!goesOn && firstLoss < 0.5 * chance)
+  const ignorance =
+    outputKindOf(loss) === 'softmax' ? `guessing among ${classes} classes` : `0 for each of ${classes} classes`
+  const first = `first loss ${round(firstLoss)}; ${ignorance} gives ${round(chance)}`
   const begins = goesOn ? ', and the head knows the classes already' : ''
   const { pictures, steps, from, to } = overfitting
   const learnt = to < 0.1 * from

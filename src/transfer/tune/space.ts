@@ -8,9 +8,9 @@ import { nearestName } from '../../nearest-name.ts'
 import { optimisers } from '../../optim/optimisers.ts'
 import { scheduleNames } from '../../optim/schedule.ts'
 import { randomStream } from '../../random.ts'
+import { parseHead } from '../head-options.ts'
 import type { TrainOptions } from '../options.ts'
-import { type Solver, solvers } from '../solver.ts'
-import { parseHead } from '../train-defaults.ts'
+import { type Solver, solvers } from '../solver-names.ts'
 
 /** Options that can be drawn: those of a head on features. */
 const tunable = {
@@ -139,7 +139,7 @@ function isWord(name: TunableName, word: string): boolean {
       return word === 'all' || word === 'balanced'
     default:
       try {
-        parseHead(word)
+        parseHead(word, null)
         return true
       } catch {
         return false

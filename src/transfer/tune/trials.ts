@@ -4,9 +4,11 @@ import { foldOf } from '../../data/split.ts'
 import { RegraftError } from '../../errors.ts'
 import type { WorkEvent } from '../../train/events.ts'
 import { timeBudget } from '../../train/time-budget.ts'
+import { parseHead } from '../head-options.ts'
 import type { Vectors } from '../head-trainer.ts'
+import { chosenLoss } from '../loss-options.ts'
 import { solverOf } from '../solver.ts'
-import { completeConfig, parseHead } from '../train-defaults.ts'
+import { completeConfig } from '../train-defaults.ts'
 import { trainOnVectors } from '../train-on-features.ts'
 import type { BothVectors } from '../train-vectors.ts'
 import type { Outcome, Work } from '../train-work.ts'
@@ -38,7 +40,7 @@ export function workWith(work: Work, settings: Settings, epochs?: number): Work 
   return {
     ...work,
     config: { ...config, data: work.config.data, model: work.config.model, microBatch: null },
-    model: { ...work.model, head: parseHead(config.head) },
+    model: { ...work.model, loss: chosenLoss(config), head: parseHead(config.head, config.activation) },
   }
 }
 
