@@ -7,11 +7,14 @@ import { sha256OfFile } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
 import type { HubAccess } from '../hub/hub-events.ts'
+import { inertName } from '../inert-text.ts'
 import { type FoundModel, findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
-import { hasHiddenLayers } from './head.ts'
+import { isApart } from './head.ts'
+import { readNeighbours } from './head-tensors.ts'
 import { initialWeights } from './initialise.ts'
 import type { Initialiser } from './initialisers.ts'
+import { backboneMissing, findLoneHead, joinLoneHead } from './lone-head.ts'
 import { graphOf, type Head, type Model } from './model.ts'
 import { readDescription } from './read-description.ts'
 import { usualPreprocessing } from './recognise-network.ts'
@@ -46,13 +49,38 @@ export function changedPreprocessing(preprocessing: Preprocessing, changes: Prep
   return changed
 }
 
+/** How a model is to be loaded. */
+export interface LoadOptions extends PreprocessingChanges {
+  /** The network of a head that learnt from vectors alone. */
+  readonly backbone?: string | undefined
+}
+
 /**
- * Reads a model: a timm folder, a run folder, a weight file, one that comes with the package, or one of the hub, which is fetched if need
- * be.
- * @throws RegraftError 'weights'
+ * Reads a model: a timm folder, a run folder, a weight file, one that comes with the package, one of the hub, which is fetched if need
+ * be, or a head and its network.
+ * @throws RegraftError 'weights'; 'usage' for a backbone that nobody needs
  */
-export async function loadModel(name: string, changes: PreprocessingChanges & HubAccess = {}): Promise<LoadedModel> {
-  const found = await findModel(name, changes)
+export async function loadModel(
+  name: string,
+  { backbone, ...changes }: LoadOptions & HubAccess = {},
+): Promise<LoadedModel> {
+  const { offline, signal, listener } = changes
+  const access: HubAccess = { offline, signal, listener }
+  const lone = await findLoneHead(name)
+  if (lone !== undefined) {
+    if (backbone === undefined) throw backboneMissing(name, lone.backbone)
+    const trunk = await loadModel(backbone, access)
+    const model = await joinLoneHead(lone, trunk.model)
+    const preprocessing = changedPreprocessing(model.preprocessing, changes)
+    return { ...trunk, model: { ...model, preprocessing, origin: { ...model.origin, name } } }
+  }
+  if (backbone !== undefined) {
+    throw new RegraftError(
+      'usage',
+      `--backbone goes with a head that learnt from vectors alone; ${inertName(name)} has its own network. Leave it out.`,
+    )
+  }
+  const found = await findModel(name, access)
   const { config, saved, graph: blueprint, weights, remarks } = await readDescription(found)
   const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
   if (saved && config.classes !== (head.kind === 'linear' ? saved.labels.length : 0)) {
@@ -74,7 +102,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges & Hu
   }
   const graph = graphOf(shape)
   const headFile = path.join(found.folder, 'head.safetensors')
-  const ownHead = hasHiddenLayers(head)
+  const ownHead = isApart(head)
   if (ownHead && (await pathFacts(headFile)) === undefined) {
     throw new RegraftError(
       'weights',
@@ -87,7 +115,9 @@ export async function loadModel(name: string, changes: PreprocessingChanges & Hu
   checkDigest(saved, found.weights, sha256)
   await checkPins(found, sha256)
   if (ownHead) checkDigest(saved, headFile, await sha256OfFile(headFile))
-  const { tensors, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
+  const { tensors: layers, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
+  const tensors =
+    head.kind === 'knn' ? new Map([...layers, ...(await readNeighbours(shape, head, checkpoint))]) : layers
   const model: Model = {
     ...shape,
     ...(saved?.loss === undefined ? {} : { loss: saved.loss }),

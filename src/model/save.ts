@@ -6,7 +6,7 @@ import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { graphToJson } from '../graph/graph-json.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { hasHiddenLayers } from './head.ts'
+import { isApart } from './head.ts'
 import { architectureOf, type Model, outputOf } from './model.ts'
 import { FORMAT_VERSION } from './saved-model.ts'
 import { timmConfig } from './timm-config.ts'
@@ -33,7 +33,7 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
   const architecture = architectureOf(model)
   await createFolder(folder)
   const dtype = extras.dtype ?? 'F32'
-  const own = hasHiddenLayers(model.head)
+  const own = isApart(model.head)
   const inTrunk = (name: string) => !(own && name.startsWith('head.'))
   const weights = (keep: (name: string) => boolean) =>
     [...model.tensors]

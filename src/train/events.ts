@@ -7,6 +7,8 @@ export type Phase =
   | 'adapt'
   | 'features'
   | 'solve'
+  | 'cross-validate'
+  | 'tune'
   | 'head'
   | 'finetune'
   | 'evaluate'
@@ -38,7 +40,7 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'bytes' | 'images' | 'files' | 'iterations' | 'epochs' | 'vectors' | 'coordinates'
+      readonly unit: 'bytes' | 'images' | 'files' | 'iterations' | 'epochs' | 'vectors' | 'coordinates' | 'trials'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

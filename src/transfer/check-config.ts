@@ -4,6 +4,7 @@ import { optimisers } from '../optim/optimisers.ts'
 import { scheduleNames } from '../optim/schedule.ts'
 import { lossNames } from '../runtime/loss.ts'
 import { parseRates } from './rates.ts'
+import { solvers } from './solver-names.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** Says what is allowed when a value is not. */
@@ -54,7 +55,12 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   head: text,
   activation: orNull(text),
   init: orNull(text),
-  strength: between(0),
+  strength: (value) =>
+    value === 'auto' || between(0)(value) === undefined ? undefined : "a number above 0, or 'auto'",
+  solver: orNull(oneOf(...solvers)),
+  neighbours: orNull(whole(1)),
+  pca: orNull(whole(1)),
+  whiten: flag,
   epochs: whole(1),
   batchSize: whole(1),
   accum: whole(1),

@@ -62,6 +62,12 @@ export async function exportModel(name: string, options: ExportOptions): Promise
 }
 
 async function onnxFile(model: Model): Promise<Uint8Array> {
+  if (model.head.kind === 'knn') {
+    throw new RegraftError(
+      'usage',
+      'A head of neighbours has no layers that ONNX could hold. Export it as safetensors, or solve a linear head.',
+    )
+  }
   const { onnxModel } = await import('../formats/write-onnx.ts')
   const metadata = new Map([
     ['preprocessing', JSON.stringify(model.preprocessing)],

@@ -44,13 +44,14 @@ function percent(share: number): string {
 }
 
 function regularisation(config: TrainConfig): string {
-  const { mode, augment, weightDecay, smoothing, strength, unfreeze } = config
+  const { mode, augment, weightDecay, smoothing, solver, strength, unfreeze } = config
   const solved = isSolved(config)
   const ways = ['more training pictures']
   if (mode === 'finetune' && augment === 'none') ways.push('--augment light')
   if (mode === 'finetune' && unfreeze !== 'head') ways.push('fewer layers in --unfreeze')
-  if (solved) ways.push(`--strength ${rounded(strength / 10)}`)
-  else ways.push(`--weight-decay ${rounded(weightDecay > 0 ? 3 * weightDecay : 0.01)}`)
+  if (typeof strength === 'number' && (solver === 'lbfgs' || solver === 'ridge'))
+    ways.push(`--strength ${rounded(strength / 10)}`)
+  if (!solved) ways.push(`--weight-decay ${rounded(weightDecay > 0 ? 3 * weightDecay : 0.01)}`)
   if (!solved && smoothing === 0 && canSmooth(config.loss)) ways.push('--smoothing 0.1')
   return ways.join(', ')
 }

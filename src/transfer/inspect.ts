@@ -9,7 +9,7 @@ import { blocksOf, selectLayers } from '../graph/freeze.ts'
 import { type Graph, opOf, parameterName, parametersOf } from '../graph/graph.ts'
 import { type FoundModel, findModel } from '../model/find-model.ts'
 import { counterNames } from '../model/fit-weights.ts'
-import { hasHiddenLayers } from '../model/head.ts'
+import { isApart } from '../model/head.ts'
 import { graphOf } from '../model/model.ts'
 import { type ModelDescription, readDescription } from '../model/read-description.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
@@ -126,7 +126,7 @@ async function networkOf(
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   })
-  remarks.push(...differences(graph, weights, hasHiddenLayers(head) ? 'head.' : undefined))
+  remarks.push(...differences(graph, weights, isApart(head) ? 'head.' : undefined))
   const unfreeze = options.unfreeze ?? `last:${Math.min(usualUnfreeze, blocksOf(graph).length)}`
   const layers = layersOf(graph, selectLayers(graph, unfreeze))
   const sum = (of: (layer: InspectedLayer) => number) => layers.reduce((total, layer) => total + of(layer), 0)

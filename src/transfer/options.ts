@@ -8,6 +8,7 @@ import type { Evaluation } from '../train/evaluation.ts'
 import type { Listener } from '../train/events.ts'
 import type { VectorType } from '../vectors/vector-table.ts'
 import type { VectorFormat } from '../vectors/write-table.ts'
+import type { Solver } from './solver-names.ts'
 
 /** How pictures become the network's input; what is absent comes from the model. */
 export interface PreprocessingOverrides {
@@ -114,8 +115,22 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly activation?: string
   /** How fresh weights are drawn, and after a comma fresh biases: 'he-normal', 'normal:0.01', 'xavier-uniform,constant:0.1'. */
   readonly init?: string
-  /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
-  readonly strength?: number
+  /**
+   * Of a head that is solved: scikit-learn's C of logistic regression, 1/alpha of ridge regression; smaller holds the weights closer to
+   * zero. 'auto': by cross-validation on the training pictures.
+   */
+  readonly strength?: number | 'auto'
+  /**
+   * How a head on features is found: logistic regression (lbfgs), ridge regression, the nearest training vectors (knn), the nearest mean
+   * of a class (centroid), or steps along the gradient.
+   */
+  readonly solver?: Solver
+  /** How many training vectors vote with knn; by what each would be called by the others when left out. */
+  readonly neighbours?: number
+  /** Learn from so many principal components of the features. */
+  readonly pca?: number
+  /** Divide each component by its standard deviation. */
+  readonly whiten?: boolean
   readonly augment?: 'none' | 'light'
   /** Blends pairs of pictures, by shares from Beta(mixup, mixup); 0 switches it off. */
   readonly mixup?: number
@@ -259,6 +274,8 @@ export interface Prediction {
 
 export interface PredictOptions extends WorkOptions, PreprocessingOverrides {
   readonly topk?: number
+  /** The network of a head that learnt from vectors alone. */
+  readonly backbone?: string
   /** Probability below which the label is 'unknown'; the model's when left out, 0 for never. */
   readonly threshold?: number
   readonly batchSize?: number

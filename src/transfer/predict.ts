@@ -5,6 +5,7 @@ import { RegraftError } from '../errors.ts'
 import { loadModel } from '../model/load.ts'
 import { outputOf } from '../model/model.ts'
 import { outputScores } from '../train/classification.ts'
+import { openReadout } from './neighbour-head.ts'
 import { opened } from './opened.ts'
 import type { Inputs, Prediction, PredictOptions } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
@@ -47,6 +48,7 @@ export async function* predict(
     const session = all.add(await openSession(engine, loaded))
     const runner = all.add(await openInference(engine, session, batchSize, [], signal))
     listener?.({ type: 'phase', phase: 'predict', total, unit: 'images' })
+    const readout = all.add(await openReadout(engine, loaded))
     const images = inputImages(inputs, signal)
     const batches = pictureBatches(images, { preprocessing, batchSize, signal, onError: options.onError })
     for await (const { rows, count, bytes } of batches) {
@@ -54,7 +56,7 @@ export async function* predict(
         runner.writeBytes(bytes)
         await runner.run(count, { signal })
       }
-      const logits = runner.read(session.graph.output, count)
+      const logits = await readout.read(runner.read(session.graph.output, count), signal)
       for (const { image, slot, error } of rows) {
         done += 1
         if (slot === undefined) {

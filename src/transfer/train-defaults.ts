@@ -9,6 +9,8 @@ import type { Monitoring, Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseRates } from './rates.ts'
 import { parseSaveEvery } from './save-every.ts'
 import { checkSchedule } from './schedule-options.ts'
+import { checkSolver, solverOf } from './solver.ts'
+import type { Solver } from './solver-names.ts'
 
 /** The options that decide the result, complete: what `config.yaml` of a run says. */
 export interface TrainConfig {
@@ -25,8 +27,14 @@ export interface TrainConfig {
   readonly activation: string | null
   /** How what is fresh begins; null: as usual for its layers. */
   readonly init: string | null
-  /** Strength of logistic regression, scikit-learn's C. */
-  readonly strength: number
+  /** Of a head that is solved. */
+  readonly strength: number | 'auto'
+  /** How the head is found in mode features; null in other modes. */
+  readonly solver: Solver | null
+  /** How many vote with knn; null: chosen on the training pictures. */
+  readonly neighbours: number | null
+  readonly pca: number | null
+  readonly whiten: boolean
   readonly epochs: number
   readonly batchSize: number
   readonly accum: number
@@ -159,6 +167,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
       'usage',
       `--lr ${options.lr} and --layer-decay both say how the rate falls from block to block. Give one of them.`,
     )
+  const solver = mode === 'features' ? solverOf(options) : null
   const phase =
     mode === 'finetune' ? (pretrained ? trainDefaults.finetune : trainDefaults.scratch) : trainDefaults.head_
   return {
@@ -173,7 +182,11 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     head: options.head ?? trainDefaults.head,
     activation: options.activation ?? null,
     init: options.init ?? null,
-    strength: options.strength ?? trainDefaults.strength,
+    strength: options.strength ?? (solver === 'ridge' ? 'auto' : trainDefaults.strength),
+    solver,
+    neighbours: options.neighbours ?? null,
+    pca: options.pca ?? null,
+    whiten: options.whiten ?? false,
     epochs: options.epochs ?? phase.epochs,
     batchSize: options.batchSize ?? trainDefaults.batchSize,
     accum: options.accum ?? trainDefaults.accum,
@@ -278,10 +291,11 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
   if (options.augment === 'none' && !options.reprob)
     only('--cache-variants', options.cacheVariants, null, '--augment or --reprob')
   if (options.cache === 'off') only('--cache-size', options.cacheSize, null, '--cache')
-  const solved = isSolved({ mode, head, loss })
+  checkSolver(options, mode)
+  const solved = mode === 'features' && solverOf(options) !== 'gradient'
   if (solved) {
     const { epochs, lr, weightDecay, warmupEpochs, smoothing, clipGrad } = trainDefaults.head_
-    const gradient = '--mode head or finetune, or --head mlp'
+    const gradient = '--mode head or finetune, or --solver gradient'
     only('--epochs', options.epochs, epochs, gradient)
     only('--lr', options.lr, lr, gradient)
     only('--opt', options.opt, trainDefaults.opt, gradient)
@@ -308,17 +322,14 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--monitor', options.monitor, trainDefaults.monitor, gradient)
     only('--tensorboard', options.tensorboard, trainDefaults.tensorboard, gradient)
     only('--time', options.time, undefined, gradient)
-  } else if (mode === 'head' || (mode === 'features' && !solved)) {
-    only(
-      '--strength',
-      options.strength,
-      trainDefaults.strength,
-      '--mode features with a linear head that can be solved (--loss ce, bce or mse), or --mode finetune',
-    )
+  } else if (mode === 'head') {
+    only('--strength', options.strength, trainDefaults.strength, '--mode features or --mode finetune')
   }
+  if (mode === 'finetune' && options.strength === 'auto')
+    throw new RegraftError('usage', '--strength auto has a meaning only with --mode features. Give a number.')
 }
 
-/** Whether the head is solved to the optimum in one go, and nothing else trains. */
-export function isSolved({ mode, head, loss }: Pick<TrainConfig, 'mode' | 'head' | 'loss'>): boolean {
-  return mode === 'features' && parseHead(head, null).kind === 'linear' && isSolvable(loss)
+/** Whether the head is solved in one go, and nothing else trains. */
+export function isSolved({ solver }: Pick<TrainConfig, 'solver'>): boolean {
+  return solver !== null && solver !== 'gradient'
 }

@@ -7,7 +7,7 @@ import { lossNames } from '../../runtime/loss.ts'
 import { defaultFocalGamma } from '../../transfer/loss-options.ts'
 import { cacheDefaults, trainDefaults } from '../../transfer/train-defaults.ts'
 import { dedupe, groupBy, json, onError, overwrite, preprocessing } from '../shared-settings.ts'
-import { choice, number, onOff, rates, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
+import { choice, number, numberOr, onOff, rates, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
 
 /** Defaults that depend on what is trained: a head, layers of a trained network, a fresh network. */
 function byMode(name: keyof typeof trainDefaults.head_): string {
@@ -70,14 +70,29 @@ export const trainSettings = {
     help: `how fresh weights begin (a new head, and all with --no-pretrained): ${initialiserNames.join(', ')}; after a comma how fresh biases do, as in he-normal,constant:0.1`,
     fallback: 'linear layers normal:0.01, convolutions he-normal-fan-out; biases 0',
   }),
-  strength: number(
+  solver: choice(['lbfgs', 'ridge', 'knn', 'centroid', 'gradient'], {
+    group: 'Model',
+    help: 'with --mode features, how the head is found',
+    fallback: 'lbfgs; gradient for heads with hidden layers',
+  }),
+  strength: numberOr(
+    'auto',
     { from: 0, above: true },
     {
       group: 'Model',
-      help: "of the solved head, scikit-learn's C: smaller holds the weights closer to zero",
-      fallback: String(trainDefaults.strength),
+      help: "of the solved head (lbfgs: scikit-learn's C, ridge: 1/alpha): smaller holds the weights closer to zero; auto: by cross-validation on the training part",
+      fallback: `${trainDefaults.strength}; ridge auto`,
     },
   ),
+  neighbours: wholeNumber(
+    { from: 1, to: 10_000 },
+    { group: 'Model', help: 'how many vote with --solver knn', fallback: 'by cross-validation on the training part' },
+  ),
+  pca: wholeNumber(
+    { from: 1, to: 4096 },
+    { group: 'Model', help: 'with --mode features, learn from so many principal components of the features' },
+  ),
+  whiten: onOff({ group: 'Model', help: 'divide each component by its standard deviation (with --pca)' }),
   unfreeze: text('<layers>', {
     group: 'Model',
     help: 'layers to train: last:N, stage:NAME+, all, or a pattern',
