@@ -151,11 +151,11 @@ export async function cachedRefs(model: string, below = ''): Promise<ReadonlyMap
 }
 
 /** The models in the cache. */
-export async function cachedModels(root: string): Promise<readonly Pick<HubId, 'owner' | 'name'>[]> {
+export async function cachedModels(root: string): Promise<readonly HubId[]> {
   if ((await pathFacts(root))?.kind !== 'folder') return []
   return (await listFolder(root)).flatMap(({ name, kind }) => {
     const [, repository] = /^models--(.+)$/s.exec(name) ?? []
     const id = kind === 'folder' ? parseHubId(repository?.replace('--', '/') ?? '') : undefined
-    return id === undefined ? [] : [{ owner: id.owner, name: id.name }]
+    return id === undefined ? [] : [id]
   })
 }

@@ -25,6 +25,11 @@ function fileOf(model: string): string {
   return path.join(model, '.regraft.json')
 }
 
+/** Whether regraft has used a model of the cache. */
+export async function hasPins(model: string): Promise<boolean> {
+  return (await pathFacts(fileOf(model))) !== undefined
+}
+
 /** What is pinned of a commit. @throws RegraftError 'weights' for a file that cannot be read */
 export async function readPins(model: string, commit: string): Promise<Pins> {
   const { source, licence, files } = (await readAll(model)).get(commit) ?? {}

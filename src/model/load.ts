@@ -7,10 +7,16 @@ import { RegraftError } from '../errors.ts'
 import { sha256OfFile } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
-import { findModel } from './find-model.ts'
+import type { HubAccess } from '../hub/hub-events.ts'
+import { inertName } from '../inert-text.ts'
+import { type FoundModel, findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
+import { isApart, usualHead } from './head.ts'
+import { readNeighbours } from './head-tensors.ts'
 import { initialWeights } from './initialise.ts'
-import { architectureOf, graphOf, type Model, standsApart, usualHead } from './model.ts'
+import type { Initialiser } from './initialisers.ts'
+import { backboneMissing, findLoneHead, joinLoneHead } from './lone-head.ts'
+import { architectureOf, graphOf, type Model } from './model.ts'
 import { readDescription } from './read-description.ts'
 import { usualPreprocessing } from './recognise-network.ts'
 import { checkDigest } from './saved-model.ts'
@@ -26,11 +32,6 @@ export interface LoadedModel {
 export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode' | 'resize'>> & {
   readonly imgSize?: number | undefined
   readonly preprocess?: Reading | undefined
-}
-
-/** Networks of one's own, by the names that stand in config.json. */
-export interface OwnArchitectures {
-  readonly architectures?: readonly Architecture[] | undefined
 }
 
 export function changedPreprocessing(preprocessing: Preprocessing, changes: PreprocessingChanges): Preprocessing {
@@ -49,17 +50,41 @@ export function changedPreprocessing(preprocessing: Preprocessing, changes: Prep
   return changed
 }
 
+/** How a model is to be loaded. */
+export interface LoadOptions extends PreprocessingChanges {
+  /** The network of a head that learnt from vectors alone. */
+  readonly backbone?: string | undefined
+  /** Networks of one's own, by the names that stand in config.json. */
+  readonly architectures?: readonly Architecture[] | undefined
+}
+
 /**
- * Reads a model: a timm folder, a run folder, a weight file, or one that comes with the package.
- * @throws RegraftError 'weights'
+ * Reads a model: a timm folder, a run folder, a weight file, one that comes with the package, one of the hub, which is fetched if need
+ * be, or a head and its network.
+ * @throws RegraftError 'weights'; 'usage' for a backbone that nobody needs
  */
 export async function loadModel(
   name: string,
-  changes: PreprocessingChanges & OwnArchitectures = {},
+  { backbone, architectures, ...changes }: LoadOptions & HubAccess = {},
 ): Promise<LoadedModel> {
-  const found = await findModel(name)
-  const described = await readDescription(found, changes.architectures)
-  const { config, saved, graph: blueprint, builder, weights, remarks } = described
+  const { offline, signal, listener } = changes
+  const access: HubAccess = { offline, signal, listener }
+  const lone = await findLoneHead(name)
+  if (lone !== undefined) {
+    if (backbone === undefined) throw backboneMissing(name, lone.backbone)
+    const trunk = await loadModel(backbone, { ...access, architectures })
+    const model = await joinLoneHead(lone, trunk.model)
+    const preprocessing = changedPreprocessing(model.preprocessing, changes)
+    return { ...trunk, model: { ...model, preprocessing, origin: { ...model.origin, name } } }
+  }
+  if (backbone !== undefined) {
+    throw new RegraftError(
+      'usage',
+      `--backbone goes with a head that learnt from vectors alone; ${inertName(name)} has its own network. Leave it out.`,
+    )
+  }
+  const found = await findModel(name, access)
+  const { config, saved, graph: blueprint, builder, weights, remarks } = await readDescription(found, architectures)
   const { architecture } = config
   const built = architectureOf({
     architecture,
@@ -67,7 +92,7 @@ export async function loadModel(
     ...(builder === undefined ? {} : { builder }),
   })
   const head = saved?.head ?? usualHead(config.classes, built)
-  const ownHead = standsApart(head, built)
+  const ownHead = isApart(head, built)
   if (saved && config.classes !== (ownHead ? 0 : saved.labels.length)) {
     throw new RegraftError(
       'weights',
@@ -98,10 +123,14 @@ export async function loadModel(
   const checkpoint = ownHead ? joined(weights, await openCheckpoint(headFile)) : weights
   const sha256 = await sha256OfFile(found.weights)
   checkDigest(saved, found.weights, sha256)
+  await checkPins(found, sha256)
   if (ownHead) checkDigest(saved, headFile, await sha256OfFile(headFile))
-  const { tensors, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
+  const { tensors: layers, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
+  const tensors =
+    head.kind === 'knn' ? new Map([...layers, ...(await readNeighbours(shape, head, checkpoint))]) : layers
   const model: Model = {
     ...shape,
+    ...(saved?.loss === undefined ? {} : { loss: saved.loss }),
     ...(saved?.threshold === undefined ? {} : { threshold: saved.threshold }),
     tensors,
     counters,
@@ -109,23 +138,47 @@ export async function loadModel(
       name,
       sha256,
       ...(config.tag === undefined ? {} : { tag: config.tag }),
-      ...(config.license === undefined ? {} : { license: config.license }),
+      ...licenceOf(config.license ?? found.hub?.licence),
     },
   }
   return { model, report, remarks }
 }
 
+function licenceOf(license: string | undefined): { readonly license?: string } {
+  return license === undefined ? {} : { license }
+}
+
+/** @throws RegraftError 'weights' when a file of the cache is not the one that was fetched */
+async function checkPins({ hub, folder, weights }: FoundModel, sha256: string): Promise<void> {
+  for (const [name, pin] of hub?.pins ?? []) {
+    if (!/\.(safetensors|bin|index\.json)$/.test(name)) continue
+    const file = path.join(folder, name)
+    const actual = file === weights ? sha256 : await sha256OfFile(file, { code: 'weights' })
+    if (actual === pin.sha256) continue
+    throw new RegraftError(
+      'weights',
+      `${file} is not as it was fetched: its SHA-256 begins with ${actual.slice(0, 8)}, not with ${pin.sha256.slice(0, 8)}.\nRemove it and fetch it again: regraft models rm ${hub?.id.owner}/${hub?.id.name}, then regraft models pull.`,
+      { file },
+    )
+  }
+}
+
 /** A network of random weights, for training from nothing. `name` is an architecture, or a model whose architecture is meant. */
-export async function freshModel(name: string, seed: number, changes: PreprocessingChanges = {}): Promise<Model> {
+export async function freshModel(
+  name: string,
+  seed: number,
+  changes: PreprocessingChanges & HubAccess = {},
+  initialiser?: Initialiser,
+): Promise<Model> {
   const isArchitecture = knownArchitectures.some((known) => known === name)
   if (!isArchitecture) {
-    const found = await findModel(name)
+    const found = await findModel(name, changes)
     const { config, graph } = await readDescription(found)
     const shape = { ...config, ...(graph === undefined ? {} : { graph }) }
-    return random(shape, changedPreprocessing(config.preprocessing, changes), name, seed)
+    return random(shape, changedPreprocessing(config.preprocessing, changes), name, seed, initialiser)
   }
   const shape = { architecture: architectureNamed(name).name, args: {} }
-  return random(shape, changedPreprocessing(usualPreprocessing, changes), name, seed)
+  return random(shape, changedPreprocessing(usualPreprocessing, changes), name, seed, initialiser)
 }
 
 async function random(
@@ -133,6 +186,7 @@ async function random(
   preprocessing: Preprocessing,
   name: string,
   seed: number,
+  initialiser: Initialiser | undefined,
 ): Promise<Model> {
   const shape = {
     architecture,
@@ -146,7 +200,7 @@ async function random(
   const counters = new Map(
     graph.layers.filter((layer) => layer.op === 'batchNorm').map((layer) => [`${layer.name}.num_batches_tracked`, 0]),
   )
-  return { ...shape, tensors: await initialWeights(graph, seed), counters, origin: { name } }
+  return { ...shape, tensors: await initialWeights(graph, seed, initialiser), counters, origin: { name } }
 }
 
 /** Two files read as one; their names must differ. */

@@ -3,20 +3,12 @@ import type { Architecture } from '../architectures/architecture.ts'
 import { architectureOfGraph } from '../architectures/from-graph.ts'
 import { architectureNamed } from '../architectures/index.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
-import { graphBuilder } from '../graph/builder.ts'
-import { appendLayers } from '../graph/edit.ts'
 import type { Graph } from '../graph/graph.ts'
+import { type Loss, type OutputKind, outputKindOf } from '../runtime/loss.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
+import { type Head, isApart, withHead } from './head.ts'
 
-/**
- * The layers on top of the feature vector. A linear head is the architecture's own classifier, unless that is no linear layer: then it
- * is of the kind 'own', and a linear head stands apart.
- */
-export type Head =
-  | { readonly kind: 'linear' }
-  | { readonly kind: 'own' }
-  | { readonly kind: 'mlp'; readonly width: number; readonly depth: number }
-  | { readonly kind: 'none' }
+export type { Head } from './head.ts'
 
 export interface Model {
   /** timm's name, or 'regraft-graph'. */
@@ -31,6 +23,8 @@ export interface Model {
   /** Names of the outputs; empty when the model has no head. */
   readonly labels: readonly string[]
   readonly preprocessing: Preprocessing
+  /** What it was trained to make small, which says how its outputs are read; cross-entropy of softmax when absent. */
+  readonly loss?: Loss
   /** Probability below which a prediction counts as unknown; nothing does when absent. */
   readonly threshold?: number
   /** Weights by name, in file layout; running statistics included. */
@@ -50,6 +44,11 @@ export interface ModelOrigin {
   readonly license?: string
 }
 
+/** How the outputs of a model are read. */
+export function outputOf({ head, loss }: Pick<Model, 'head' | 'loss'>): OutputKind {
+  return head.kind === 'none' ? 'identity' : outputKindOf(loss ?? { kind: 'ce' })
+}
+
 /** What builds the network of a model. @throws RegraftError 'weights' */
 export function architectureOf(model: Pick<Model, 'architecture' | 'graph' | 'builder'>): Architecture {
   const { architecture, graph, builder } = model
@@ -63,50 +62,8 @@ export function graphOf(
   const architecture = architectureOf(model)
   const { height, width, mean, std } = model.preprocessing
   const { head, labels } = model
-  const apart = standsApart(head, architecture)
+  const apart = isApart(head, architecture)
   const classes = apart || head.kind === 'none' ? 0 : labels.length
   const graph = architecture.build({ classes, height, width, mean, std, args: model.args })
-  return apart ? withMlp(graph, labels.length, head.kind === 'mlp' ? head : { width: 0, depth: 0 }) : graph
-}
-
-/** Whether a head is none of the network's own layers. */
-export function standsApart(head: Head, { ownHead = false }: Pick<Architecture, 'ownHead'>): boolean {
-  return head.kind === 'mlp' || (head.kind === 'linear' && ownHead)
-}
-
-/** The head of weights that come with nothing that tells it. */
-export function usualHead(classes: number, { ownHead = false }: Pick<Architecture, 'ownHead'>): Head {
-  if (classes === 0) return { kind: 'none' }
-  return { kind: ownHead ? 'own' : 'linear' }
-}
-
-/** What a linear head is called. */
-export function linearHeadName({ ownHead = false, classifier }: Architecture): string {
-  return ownHead ? 'head.classifier' : classifier
-}
-
-/** Hidden layers of `width` with ReLU, then the classifier, all named `head.…`. */
-export function withMlp(
-  graph: Graph,
-  classes: number,
-  head: { readonly width: number; readonly depth: number },
-): Graph {
-  let input = graph.output
-  return appendLayers(graph, (add) => {
-    for (let index = 0; index < head.depth; index++) {
-      input = add('linear', `head.hidden.${index}`, { outFeatures: head.width, bias: true }, [input])
-      input = add('activation', `head.hidden.${index}.activation`, { kind: 'relu' }, [input])
-    }
-    return add('linear', 'head.classifier', { outFeatures: classes, bias: true }, [input])
-  })
-}
-
-/** A head alone, fed with feature vectors: what is trained on features that were computed once. */
-export function headGraph(features: number, classes: number, head: Head, classifier: string): Graph {
-  const net = graphBuilder()
-  net.at('head')
-  const input = net.layer('tensorInput', 'features', { shape: [features] }, [])
-  if (head.kind === 'mlp') return withMlp(net.finish({ output: input, features: input }), classes, head)
-  const output = net.layer('linear', classifier, { outFeatures: classes, bias: true }, [input])
-  return net.finish({ output, features: input, classifier: output })
+  return apart ? withHead(graph, labels.length, head) : graph
 }

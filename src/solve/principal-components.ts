@@ -1,4 +1,5 @@
 import { RegraftError, throwIfAborted } from '../errors.ts'
+import { allocateAll } from '../kernels/arena.ts'
 import type { Engine } from '../kernels/engine.ts'
 import { call } from '../kernels/program.ts'
 import { sumOfProducts, type Vectors } from './sum-of-products.ts'
@@ -91,12 +92,14 @@ export async function openProjection(
   const count = variances.length
   const stride = Math.ceil(columns / 4) * 4
   const width = Math.ceil(count / 4) * 4
-  const what = 'The components of the vectors'
   const { arena } = engine
-  const weight = arena.allocate(count * stride * 4, what)
-  const packed = arena.allocate(columns * Math.ceil(width / 8) * 8 * 4, what)
-  const x = arena.allocate(BLOCK_ROWS * stride * 4, what)
-  const y = arena.allocate(BLOCK_ROWS * width * 4, what)
+  const bytes = [
+    count * stride * 4,
+    columns * Math.ceil(width / 8) * 8 * 4,
+    BLOCK_ROWS * stride * 4,
+    BLOCK_ROWS * width * 4,
+  ] as const
+  const [weight, packed, x, y] = allocateAll(arena, bytes, 'The components of the vectors')
   const floats = engine.floats(weight, count * stride)
   for (let i = 0; i < count; i++) {
     const scale = whiten ? 1 / Math.sqrt(variances[i] ?? 1) : 1

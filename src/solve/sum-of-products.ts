@@ -1,4 +1,5 @@
 // Products of vectors with each other, summed over all of them: what covariances and normal equations are made of.
+import { allocateAll } from '../kernels/arena.ts'
 import type { Engine } from '../kernels/engine.ts'
 import { type Call, call, SCRATCH } from '../kernels/program.ts'
 
@@ -21,9 +22,11 @@ export async function sumOfProducts(
   const { columns } = vectors
   const stride = Math.ceil(columns / 4) * 4
   const sums = new Float64Array(columns * columns)
-  const what = 'The covariance of the vectors'
-  const x = engine.arena.allocate(BLOCK_ROWS * stride * 4, what)
-  const c = engine.arena.allocate(columns * stride * 4, what)
+  const [x, c] = allocateAll(
+    engine.arena,
+    [BLOCK_ROWS * stride * 4, columns * stride * 4],
+    'The covariance of the vectors',
+  )
   const steps: Call[] = [
     call('fill', [c, 0], (columns * stride) / 4),
     call<'matmulTransposed', number>(

@@ -2,7 +2,9 @@
 import { RegraftError } from '../errors.ts'
 import { optimisers } from '../optim/optimisers.ts'
 import { scheduleNames } from '../optim/schedule.ts'
+import { lossNames } from '../runtime/loss.ts'
 import { parseRates } from './rates.ts'
+import { solvers } from './solver-names.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** Says what is allowed when a value is not. */
@@ -51,7 +53,14 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   bn: oneOf('frozen', 'train-unfrozen', 'train', 'adapt'),
   bnAffine: oneOf('train', 'frozen'),
   head: text,
-  strength: between(0),
+  activation: orNull(text),
+  init: orNull(text),
+  strength: (value) =>
+    value === 'auto' || between(0)(value) === undefined ? undefined : "a number above 0, or 'auto'",
+  solver: orNull(oneOf(...solvers)),
+  neighbours: orNull(whole(1)),
+  pca: orNull(whole(1)),
+  whiten: flag,
   epochs: whole(1),
   batchSize: whole(1),
   accum: whole(1),
@@ -71,6 +80,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   decayMilestones: orNull(text),
   warmupEpochs: between(0),
   warmupHead: orNull(whole(0)),
+  loss: oneOf(...lossNames),
+  focalGamma: orNull(between(0)),
   smoothing: between(0, 1),
   clipGrad: between(0),
   dropout: share,
@@ -78,6 +89,9 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   dropPath: share,
   classWeights: orNull(text),
   sampler: oneOf('all', 'balanced'),
+  mixup: between(0),
+  cutmix: between(0),
+  reprob: between(0, 1),
   augment: oneOf('none', 'light'),
   cache: orNull(text),
   cacheSize: orNull(whole(0)),

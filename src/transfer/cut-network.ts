@@ -22,10 +22,10 @@ import { openActivationStore } from './activation-store.ts'
 import { type ActivationSource, activations } from './activations.ts'
 import { opened } from './opened.ts'
 import type { PictureNetwork } from './picture-network.ts'
-import { droppingOf } from './regularisers.ts'
+import { droppingOf, mixesPictures } from './regularisers.ts'
 import { INFERENCE_BATCH, type Session } from './session.ts'
 import { cacheDefaults } from './train-defaults.ts'
-import { drawEpoch, trainingOrder, type Work } from './train-work.ts'
+import { changesPictures, drawEpoch, trainingOrder, type Work } from './train-work.ts'
 
 /**
  * Opens the network in two parts.
@@ -55,6 +55,10 @@ export async function openCutNetwork(
     else if (wanted !== null) note('The cache is off: no part of the network stays as it is from the first layer on.')
     return undefined
   }
+  if (mixesPictures(config)) {
+    note('The cache is off: --mixup and --cutmix make pictures of others, and other ones in each step.')
+    return undefined
+  }
   const { lower, upper } = cutAt(graph, boundary)
   const trained = withDropping(upper, droppingOf(model, graph, config))
   const plans = {
@@ -73,7 +77,8 @@ export async function openCutNetwork(
   }
 
   const floats = elementCount(layerNamed(graph, boundary).shape)
-  const variants = config.augment === 'none' ? 1 : config.cacheVariants
+  const changing = changesPictures(config)
+  const variants = changing ? config.cacheVariants : 1
   const entries = data.validation.length + (variants === null ? 0 : data.train.length * variants)
   const folder = wanted === null || wanted === 'memory' ? undefined : wanted
   const size = options.cacheSize ?? config.cacheSize
@@ -81,7 +86,7 @@ export async function openCutNetwork(
   // Whoever asked for nothing need not hear why it does little.
   if (variants === null && wanted !== null)
     note(
-      `--augment ${config.augment} makes each training picture anew in each epoch, so only those for validation are kept; --cache-variants 8 would make 8 of each, and keep them.`,
+      `${config.augment === 'none' ? '--reprob' : `--augment ${config.augment}`} makes each training picture anew in each epoch, so only those for validation are kept; --cache-variants 8 would make 8 of each, and keep them.`,
     )
   if (entries * floats * 4 > mostBytes)
     note(
@@ -140,7 +145,7 @@ export async function openCutNetwork(
       for await (const batch of activations(source, {
         ...inference,
         samples,
-        keep: split === 'validation' || config.augment === 'none',
+        keep: split === 'validation' || !changing,
         onError: config.onError,
         onBad(image) {
           bad++
@@ -171,10 +176,11 @@ export async function openCutNetwork(
         samples: data.train,
         order: order.subarray(from),
         batchAt: (given) => pieces.get(given) ?? 0,
-        ...(config.augment !== 'none' && {
+        ...(changing && {
           variant: {
             name: config.augment,
             augmentation: augmentations[config.augment],
+            erase: config.reprob,
             seed: config.seed,
             epoch: draws,
           },

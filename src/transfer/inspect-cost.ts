@@ -1,7 +1,6 @@
 // What a model costs here: speed and memory of prediction and of training. Noise takes the place of pictures; nothing is kept.
 import { throwIfAborted } from '../errors.ts'
 import { freezeExcept } from '../graph/freeze.ts'
-import type { Engine } from '../kernels/engine.ts'
 import { loadModel } from '../model/load.ts'
 import { graphOf, type Model } from '../model/model.ts'
 import { createUpdater, updaterBytes } from '../optim/updater.ts'
@@ -10,19 +9,18 @@ import { createRunner, type Runner } from '../runtime/runner.ts'
 import { gatherGradient, type TrainingBatch } from '../train/step.ts'
 import { freshHead } from './fine-tune.ts'
 import { opened } from './opened.ts'
+import type { WorkOptions } from './options.ts'
 import { diskBytesOf, runBytes } from './outlook/run-bytes.ts'
 import { type TrainingPart, whatTrains } from './outlook/what-trains.ts'
 import { INFERENCE_BATCH, loadTensors, openInference, openSession } from './session.ts'
 import { completeConfig } from './train-defaults.ts'
 import { batchStatistics, trainableLayers, trainableParameters, trainableValues } from './trainable.ts'
 
-export interface CostOptions {
-  readonly engine: Engine
+export interface CostOptions extends WorkOptions {
   /** As for `train`; its default when left out. */
   readonly unfreeze?: string | undefined
   /** Pictures of a step of training; the default of `train` when left out. */
   readonly batchSize?: number | undefined
-  readonly signal?: AbortSignal | undefined
 }
 
 /** Speeds are medians, of the network alone: pictures are not decoded. */
@@ -54,7 +52,7 @@ const MOST_SECONDS = 4
 /** @throws RegraftError 'weights', 'usage', 'memory' */
 export async function modelCost(name: string, options: CostOptions): Promise<ModelCost> {
   const { engine, signal } = options
-  const { model: found } = await loadModel(name)
+  const { model: found } = await loadModel(name, options)
   const model: Model =
     found.labels.length > 1
       ? found
@@ -76,7 +74,7 @@ export async function modelCost(name: string, options: CostOptions): Promise<Mod
     const session = all.add(await openSession(engine, model, graph))
     const { store } = session
     if (!store.parameters.every((parameter) => model.tensors.has(parameter.name)))
-      await loadTensors(store, await freshHead(graph, config.seed))
+      await loadTensors(store, await freshHead(graph, config))
     const predicting = await openInference(engine, session, INFERENCE_BATCH, [], signal)
     let prediction: Speed
     try {

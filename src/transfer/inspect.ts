@@ -10,11 +10,13 @@ import { blocksOf, selectLayers } from '../graph/freeze.ts'
 import { type Graph, opOf, parameterName, parametersOf } from '../graph/graph.ts'
 import { type FoundModel, findModel } from '../model/find-model.ts'
 import { counterNames, sameValues } from '../model/fit-weights.ts'
-import { architectureOf, graphOf, standsApart, usualHead } from '../model/model.ts'
+import { isApart, usualHead } from '../model/head.ts'
+import { architectureOf, graphOf } from '../model/model.ts'
 import { type ModelDescription, readDescription } from '../model/read-description.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { bytesPerElement, type DType, toFloat32 } from '../tensor/dtype.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
+import type { Listener } from '../train/events.ts'
 
 export interface InspectOptions {
   /** SHA-256 of every tensor's values. */
@@ -22,6 +24,8 @@ export interface InspectOptions {
   /** Which layers would train, as for `train`; the last three blocks when left out. */
   readonly unfreeze?: string | undefined
   readonly signal?: AbortSignal | undefined
+  readonly listener?: Listener | undefined
+  readonly offline?: boolean | undefined
 }
 
 export interface Inspection {
@@ -79,10 +83,10 @@ const maxNamed = 6
  * @throws RegraftError 'weights' for what cannot be read; a network that is merely not supported is a remark
  */
 export async function inspect(file: string, options: InspectOptions): Promise<Inspection> {
-  const found = await findModel(file)
+  const found = await findModel(file, options)
   const isIndex = found.weights.endsWith('.index.json')
   const format = isIndex ? 'safetensors-index' : await recogniseFormat(found.weights)
-  const checkpoint = await openCheckpoint(found.weights)
+  const checkpoint = await openCheckpoint(found.weights, { cacheRoot: found.hub?.cache })
   const remarks: string[] = []
   const network = await networkOf(found, format, options, remarks)
   if (network === undefined) remarks.push(...checkpoint.remarks)
@@ -124,7 +128,7 @@ async function networkOf(
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   })
-  remarks.push(...differences(graph, weights, standsApart(head, built) ? headParameters(graph) : new Set()))
+  remarks.push(...differences(graph, weights, isApart(head, built) ? headParameters(graph) : new Set()))
   const unfreeze = options.unfreeze ?? `last:${Math.min(usualUnfreeze, blocksOf(graph).length)}`
   const layers = layersOf(graph, selectLayers(graph, unfreeze))
   const sum = (of: (layer: InspectedLayer) => number) => layers.reduce((total, layer) => total + of(layer), 0)

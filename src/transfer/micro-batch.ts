@@ -12,6 +12,7 @@ import { updaterBytes } from '../optim/updater.ts'
 import { planParameters } from '../runtime/parameters.ts'
 import { runnerBytes } from '../runtime/runner.ts'
 import { headTrainerBytes } from './head-trainer.ts'
+import { chosenLoss } from './loss-options.ts'
 import { droppingOf, headDroppingOf } from './regularisers.ts'
 import { INFERENCE_BATCH } from './session.ts'
 import type { TrainConfig } from './train-defaults.ts'
@@ -101,7 +102,7 @@ function stepMemory(model: Model, config: TrainConfig, limitBytes: number): Step
   const watching = runnerBytes(graph, parameters, { input: 'bytes', outputs: [graph.features] })
   const training = runnerBytes(withDropping(graph, droppingOf(model, graph, config)), parameters, {
     input: 'bytes',
-    training: { trainable, batchStatistics: statistics },
+    training: { trainable, batchStatistics: statistics, loss: chosenLoss(config) },
   })
   const shared =
     parameters.bytes +

@@ -27,9 +27,14 @@ export function droppingOf(model: Pick<Model, 'architecture'>, graph: Graph, con
   return { ...headDroppingOf(config), paths }
 }
 
-/** The same configuration without regularisers: what a network can do at all shows without them. */
+/** Whether pictures are mixed with others, so that each step needs all of its pictures together. */
+export function mixesPictures({ mixup, cutmix }: Pick<TrainConfig, 'mixup' | 'cutmix'>): boolean {
+  return mixup > 0 || cutmix > 0
+}
+
+/** The same configuration, but nothing is left out or mixed: what a network can do at all shows without that. */
 export function withoutRegularisers(config: TrainConfig): TrainConfig {
-  return { ...config, dropout: 0, dropconnect: 0, dropPath: 0 }
+  return { ...config, dropout: 0, dropconnect: 0, dropPath: 0, mixup: 0, cutmix: 0 }
 }
 
 /** Residual branches that train, or lie behind something that does, with shares that grow with depth. */

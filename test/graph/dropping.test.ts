@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { architectureNamed } from '../../src/architectures/index.ts'
 import { branchesOf, withDropping, withoutDropping } from '../../src/graph/dropping.ts'
 import type { Graph } from '../../src/graph/graph.ts'
-import { headGraph, withMlp } from '../../src/model/model.ts'
+import { headGraph, withHiddenLayers } from '../../src/model/head.ts'
 
 const size = { height: 32, width: 32, mean: [0, 0, 0], std: [1, 1, 1] } as const
 const network = (name: string, classes: number): Graph => architectureNamed(name).build({ classes, ...size })
@@ -24,7 +24,12 @@ test('dropout stands before the classifier of a linear head', () => {
 })
 
 test('and between the layers of a head that has hidden ones, never before the first', () => {
-  const graph = withMlp(network('mobilenetv1_025', 0), 3, { width: 8, depth: 2 })
+  const graph = withHiddenLayers(network('mobilenetv1_025', 0), 3, {
+    kind: 'mlp',
+    width: 8,
+    depth: 2,
+    activation: 'relu',
+  })
   const dropped = withDropping(graph, half)
   const droppedBefore = dropped.layers.filter(({ inputs }) => inputs.some((name) => name.endsWith('.dropout')))
   expect(droppedBefore.map(({ name }) => name)).toEqual(['head.hidden.1', 'head.classifier'])
@@ -33,7 +38,10 @@ test('and between the layers of a head that has hidden ones, never before the fi
 })
 
 test('a share of 0 changes nothing, and what was added is taken out again', () => {
-  for (const graph of [network('mobilenetv1_025', 3), withMlp(network('resnet18', 0), 3, { width: 8, depth: 2 })]) {
+  for (const graph of [
+    network('mobilenetv1_025', 3),
+    withHiddenLayers(network('resnet18', 0), 3, { kind: 'mlp', width: 8, depth: 2, activation: 'relu' }),
+  ]) {
     expect(withDropping(graph, { ...half, dropout: 0 })).toEqual(graph)
     expect(withoutDropping(withDropping(graph, half))).toEqual(graph)
     expect(withoutDropping(graph)).toEqual(graph)
@@ -64,7 +72,12 @@ test('stochastic depth stands between a branch and its addition, and is taken ou
 })
 
 test('weights are left out of the layers of the head that train', () => {
-  const graph = withMlp(network('mobilenetv1_025', 0), 3, { width: 8, depth: 2 })
+  const graph = withHiddenLayers(network('mobilenetv1_025', 0), 3, {
+    kind: 'mlp',
+    width: 8,
+    depth: 2,
+    activation: 'relu',
+  })
   const layers = graph.layers.map((layer) => ({ ...layer, frozen: layer.name === 'head.hidden.0' }))
   const dropped = withDropping({ ...graph, layers }, { dropout: 0, dropConnect: 0.3, paths: new Map() })
   const rates = dropped.layers.flatMap((layer) =>

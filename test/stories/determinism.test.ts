@@ -30,6 +30,9 @@ const ways: readonly [string, readonly string[]][] = [
   ['head', ['--mode', 'head', '--epochs', '4', '--batch-size', '5']],
   ['features', ['--mode', 'features']],
   ['features with a hidden layer', ['--mode', 'features', '--head', 'mlp:8', '--epochs', '3', '--batch-size', '5']],
+  ['features with maxout', ['--mode', 'features', '--head', 'maxout:6x3', '--epochs', '3', '--batch-size', '5']],
+  ['features with sigmoids', ['--mode', 'features', '--loss', 'bce', '--class-weights', 'auto']],
+  ['fine-tuning with a focal loss', [...finetune, '--loss', 'focal', '--augment', 'none']],
   ['fine-tuning with augmentation', [...finetune, '--augment', 'light']],
   ['fine-tuning with accumulated gradients', [...finetune, '--accum', '2', '--micro-batch', '3']],
   ['fine-tuning for uneven classes', [...finetune, '--class-weights', 'auto', '--sampler', 'balanced']],
@@ -54,6 +57,9 @@ const ways: readonly [string, readonly string[]][] = [
     ['--mode', 'head', '--head', 'mlp:8x2', '--epochs', '4', '--batch-size', '5', '--dropconnect', '0.4'],
   ],
   ['fine-tuning with DropConnect', [...finetune, '--dropconnect', '0.4']],
+  ['fine-tuning with random erasing', [...finetune, '--augment', 'none', '--reprob', '0.6']],
+  ['fine-tuning with mixup', [...finetune, '--mixup', '0.4', '--accum', '2', '--micro-batch', '3']],
+  ['fine-tuning with cutmix', [...finetune, '--cutmix', '1', '--augment', 'none']],
   ['training from nothing', ['--mode', 'finetune', '--no-pretrained', '--epochs', '1', '--batch-size', '5']],
 ]
 

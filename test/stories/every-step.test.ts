@@ -56,6 +56,8 @@ const ways: readonly (readonly [string, Way])[] = [
     'a head with DropConnect',
     { mode: 'head', head: 'mlp:8x2', epochs: EPOCHS, batchSize: 5, accum: 2, val: '0.25', dropconnect: 0.4 },
   ],
+  ['fine-tuning with random erasing', { ...fineTune, augment: 'light', reprob: 0.6 }],
+  ['fine-tuning with mixup and cutmix', { ...fineTune, batchSize: 6, accum: 2, microBatch: 4, mixup: 0.4, cutmix: 1 }],
   ['fine-tuning with batch statistics and momentum', { ...fineTune, bn: 'train-unfrozen', opt: 'momentum', lr: 0.01 }],
 ]
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openSafetensors } from '../../src/formats/safetensors.ts'
 import { createEngine } from '../../src/kernels/engine.ts'
+import type { WorkEvent } from '../../src/train/events.ts'
 import { evaluate } from '../../src/transfer/evaluate.ts'
 import type { TrainOptions } from '../../src/transfer/options.ts'
 import { train } from '../../src/transfer/train.ts'
@@ -30,6 +31,9 @@ const regularisers: readonly (readonly [string, Way, { readonly on: Way; readonl
   ['stochastic depth', fineTune, { on: { dropPath: 0.5 }, off: { dropPath: 0 } }],
   ['DropConnect in a head', head, { on: { dropconnect: 0.4 }, off: { dropconnect: 0 } }],
   ['DropConnect in fine-tuning', fineTune, { on: { dropconnect: 0.4 }, off: { dropconnect: 0 } }],
+  ['random erasing', fineTune, { on: { reprob: 0.6 }, off: { reprob: 0 } }],
+  ['mixup', fineTune, { on: { mixup: 0.4 }, off: { mixup: 0 } }],
+  ['cutmix', fineTune, { on: { cutmix: 1, smoothing: 0, classWeights: 'auto' }, off: { cutmix: 0 } }],
   ['dropout in fine-tuning', fineTune, { on: { dropout: 0.4 }, off: { dropout: 0 } }],
 ]
 
@@ -42,8 +46,22 @@ beforeAll(async () => {
 let runs = 0
 async function trained(way: Way) {
   const out = join(folder, `run ${runs++}`)
-  const result = await train({ data, model: trunk, val: validation, epochs: 2, batchSize: 8, out, engine, ...way })
-  return { ...result, bytes: resultOf(out) }
+  const notes: string[] = []
+  const listener = (event: WorkEvent) => {
+    if (event.type === 'note') notes.push(event.message)
+  }
+  const result = await train({
+    listener,
+    data,
+    model: trunk,
+    val: validation,
+    epochs: 2,
+    batchSize: 8,
+    out,
+    engine,
+    ...way,
+  })
+  return { ...result, notes, bytes: resultOf(out) }
 }
 
 /** How far the trained weights of two runs lie apart. */
@@ -91,4 +109,16 @@ describe.each(regularisers)('%s', (_, common, { on, off }) => {
     expect(accuracy).toBe(regularised.best.valAccuracy)
     expect(loss).toBeCloseTo(regularised.best.valLoss, 6)
   })
+})
+
+test('mixed pictures are not cached, which is said unless nobody would have', async () => {
+  const ofCache = /cache/
+  const { notes } = await trained({ ...fineTune, mixup: 0.2 })
+  expect(notes.filter((note) => ofCache.test(note))).toEqual([
+    'The cache is off: --mixup and --cutmix make pictures of others, and other ones in each step.',
+  ])
+  const off = await trained({ ...fineTune, mixup: 0.2, cache: 'off' })
+  expect(off.notes.filter((note) => ofCache.test(note))).toEqual([])
+  const all = await trained({ ...fineTune, unfreeze: 'all', mixup: 0.2, epochs: 1 })
+  expect(all.notes.filter((note) => ofCache.test(note))).toEqual([])
 })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { architectureNamed } from '../../src/architectures/index.ts'
 import { freezeExcept, selectLayers } from '../../src/graph/freeze.ts'
+import type { TrainOptions } from '../../src/transfer/options.ts'
 import { droppingOf } from '../../src/transfer/regularisers.ts'
 import { completeConfig } from '../../src/transfer/train-defaults.ts'
 
@@ -47,4 +48,23 @@ test('a network without residual branches, or with none that trains, is refused'
   expect(() => ratesOf('mobilenetv1_025', 'all', 0.1)).toThrow(/--drop-path .* mobilenetv1_025 has none.*resnet18/)
   expect(() => ratesOf('resnet18', 'head', 0.1)).toThrow(/--drop-path .*none among them.*--unfreeze/)
   expect(ratesOf('mobilenetv1_025', 'all', 0).size).toBe(0)
+})
+
+test('what would change nothing is refused', () => {
+  const refused: readonly (readonly [TrainOptions['mode'], Partial<TrainOptions>])[] = [
+    ['features', { dropout: 0.1 }],
+    ['features', { dropconnect: 0.1 }],
+    ['features', { mixup: 0.2 }],
+    ['head', { dropPath: 0.1 }],
+    ['head', { mixup: 0.2 }],
+    ['head', { cutmix: 1 }],
+    ['head', { reprob: 0.1 }],
+  ]
+  for (const [mode, option] of refused) {
+    const flag = Object.keys(option)[0]?.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)
+    const complete = () => completeConfig({ data: 'd', out: 'o', ...(mode && { mode }), ...option } as never)
+    expect(complete).toThrow(new RegExp(`^--${flag} has a meaning only with --mode .*; this is --mode ${mode}`))
+  }
+  for (const option of [{ dropout: 0 }, { mixup: 0 }, { dropPath: 0 }, { reprob: 0 }])
+    expect(() => completeConfig({ data: 'd', out: 'o', mode: 'features', ...option } as never)).not.toThrow()
 })

@@ -42,7 +42,7 @@ export const inspect = defineCommand({
   async run({ json, digests, unfreeze, cost, batchSize }, [file = ''], work) {
     if (batchSize !== undefined && !cost)
       throw new RegraftError('usage', '--batch-size belongs to --cost. Add --cost, or leave it out.')
-    const inspection = await work.verbs.inspect(file, { digests, unfreeze, signal: work.signal })
+    const inspection = await work.verbs.inspect(file, { digests, unfreeze, ...work.access() })
     const measured = cost ? await work.verbs.modelCost(file, { unfreeze, batchSize, ...work.options() }) : undefined
     const words = digests ? tensorTable(inspection) : summary(inspection)
     const told = measured === undefined ? '' : costTable(measured)

@@ -10,9 +10,13 @@ import { freezeExcept } from '../../graph/freeze.ts'
 import { parameterName, parametersOf } from '../../graph/graph.ts'
 import { inertName } from '../../inert-text.ts'
 import { graphOf } from '../../model/model.ts'
+import { outputKindOf } from '../../runtime/loss.ts'
+import { labelLoss } from '../../train/label-loss.ts'
 import { layerRates } from '../layer-rates.ts'
+import { chosenLoss } from '../loss-options.ts'
 import type { Check, Outlook, SecondsBy } from '../options.ts'
 import { parseRates } from '../rates.ts'
+import { isSolved } from '../train-defaults.ts'
 import type { Work } from '../train-work.ts'
 import { trainableLayers, trainableParameters } from '../trainable.ts'
 import { tryFineTuning } from './fine-tuning-trial.ts'
@@ -43,8 +47,8 @@ export async function lookAhead(work: Work, insist: boolean): Promise<Outlook> {
     const told = error instanceof RegraftError && error.code !== 'interrupted' && error.code !== 'time'
     if (insist || !told) throw error
   }
-  // After the trial: all that it took has been taken.
-  const memoryBytes = process.memoryUsage.rss() + (trial?.growthBytes ?? 0)
+  // The trial decodes and computes as the training will, with less to keep.
+  const memoryBytes = process.resourceUsage().maxRSS * 1024 + (trial?.growthBytes ?? 0)
   const trains = partsOf(work)
   const bytes = runBytes(work)
   const diskBytes = diskBytesOf(work, bytes)
@@ -83,7 +87,7 @@ async function secondsOf(work: Work, trial: Trial, bytes: RunBytes, beganAt: num
     features,
     head,
     epochs,
-    writing: (stepwise && (stepwise + 1) * writing.checkpoint) + models * writing.model,
+    writing: (stepwise && (stepwise + 1) * writing.epoch) + models * writing.model,
     end,
   }
 }
@@ -119,7 +123,7 @@ function partsOf({ config, model }: Work): readonly TrainingPart[] {
     const { rateScale } = layerRates(graph, trainable, config)
     return whatTrains(plain, (name) => (trainable.has(name) ? rate * rateScale({ name }) : null))
   }
-  const solved = config.mode === 'features' && model.head.kind === 'linear'
+  const solved = isSolved(config)
   const head = headParameters(plain)
   return whatTrains(plain, (name) => (head.has(name) ? (solved ? 0 : rate) : null))
 }
@@ -133,10 +137,14 @@ function trainingParts(parts: readonly TrainingPart[]): Check {
 function trialChecks({ config, model, data }: Work, trial: Trial): readonly Check[] {
   const { firstLoss, penalty, overfitting } = trial
   const classes = data.classes.length
-  const chance = log(classes)
+  const loss = chosenLoss(config)
+  const chance = labelLoss(loss, new Float32Array(classes), 0)
   const goesOn = model.tensors.size > 0 && config.mode === 'finetune' && headIsThere(model)
-  const odd = !(firstLoss < 1.5 * chance + 0.5) || (!goesOn && firstLoss < 0.5 * chance)
-  const first = `first loss ${round(firstLoss)}; guessing among ${classes} classes gives ${round(chance)}`
+  // Of cross-entropy a half more than chance and a half besides; of other losses as much by their scale.
+  const odd = !(firstLoss < chance * (1.5 + 0.5 / log(classes))) || (!goesOn && firstLoss < 0.5 * chance)
+  const ignorance =
+    outputKindOf(loss) === 'softmax' ? `guessing among ${classes} classes` : `0 for each of ${classes} classes`
+  const first = `first loss ${round(firstLoss)}; ${ignorance} gives ${round(chance)}`
   const begins = goesOn ? ', and the head knows the classes already' : ''
   const { pictures, steps, from, to } = overfitting
   const learnt = to < 0.1 * from
@@ -187,8 +195,8 @@ function diskCheck(bytes: number, free: number | undefined): Check {
   return { name: 'disk', ok: enough, message: `about ${formatBytes(bytes)} on the disk for the run${room}` }
 }
 
-function timeCheck({ config, model }: Work, seconds: number): Check {
-  const solved = config.mode === 'features' && model.head.kind === 'linear'
+function timeCheck({ config }: Work, seconds: number): Check {
+  const solved = isSolved(config)
   const epochs = solved ? '' : ` for ${config.epochs} epochs${config.patience > 0 ? ', less if it stops early' : ''}`
   return { name: 'time', ok: true, message: `about ${spoken(seconds)}${epochs}` }
 }

@@ -1,5 +1,7 @@
 // What the folder of a run comes to, and how long writing it will take.
+import * as path from 'node:path'
 import { RegraftError } from '../../errors.ts'
+import { appendLines } from '../../files/append-lines.ts'
 import { withScratchFolder } from '../../files/scratch-folder.ts'
 import { freezeExcept } from '../../graph/freeze.ts'
 import { parameterName, parametersOf } from '../../graph/graph.ts'
@@ -9,6 +11,8 @@ import type { HostTensor } from '../../tensor/host-tensor.ts'
 import { elementCount } from '../../tensor/shape.ts'
 import { writeCheckpoint } from '../../train/checkpoint.ts'
 import { nothingDone } from '../../train/progress.ts'
+import { writeHistory } from '../run-folder.ts'
+import { isSolved } from '../train-defaults.ts'
 import type { Work } from '../train-work.ts'
 import { batchStatistics, trainableLayers, trainableParameters } from '../trainable.ts'
 import { timed } from './trial.ts'
@@ -33,8 +37,7 @@ export function runBytes({ config, model }: Pick<Work, 'config' | 'model'>): Run
     })),
   )
   const bytesOf = (chosen: typeof all) => chosen.reduce((total, { values }) => total + 4 * values, 0)
-  if (config.mode === 'features' && model.head.kind === 'linear')
-    return { model: bytesOf(all), changing: 0, optimiser: 0 }
+  if (isSolved(config)) return { model: bytesOf(all), changing: 0, optimiser: 0 }
   const tuned = config.mode === 'finetune'
   const graph = freezeExcept(
     plain,
@@ -65,37 +68,41 @@ export function diskBytesOf({ config }: Pick<Work, 'config'>, { model, changing,
 }
 
 /**
- * Seconds that one checkpoint and one model take to be written, by writing some of that size beside the run.
+ * Seconds that what follows an epoch and one model take to be written, by writing some of that size beside the run.
  * @returns zeros where the disk does not allow it: the training itself will say so
  */
 export async function secondsOfWriting(
   { out, config }: Work,
   { model, changing, optimiser }: RunBytes,
-): Promise<{ readonly checkpoint: number; readonly model: number }> {
-  const write = (folder: string, weights: number, state: number) =>
-    timed(() =>
-      writeCheckpoint(
-        folder,
-        {
-          progress: nothingDone,
-          origin: {},
-          weights: blank(weights),
-          counters: new Map(),
-          optimiser: blank(state),
-          best: blank(state === 0 ? 0 : weights),
-          bestCounters: new Map(),
-        },
-        1,
-      ),
-    )
+): Promise<{ readonly epoch: number; readonly model: number }> {
   const averaged = config.ema === null ? 0 : changing
+  const state = (weights: number, more: number) => ({
+    progress: nothingDone,
+    origin: {},
+    weights: blank(weights),
+    counters: new Map(),
+    optimiser: blank(more),
+    best: blank(more === 0 ? 0 : weights),
+    bestCounters: new Map(),
+  })
   try {
-    return await withScratchFolder(out, async (folder) => ({
-      checkpoint: changing === 0 ? 0 : (await write(folder, changing, optimiser + averaged)).seconds,
-      model: (await write(folder, model, 0)).seconds,
-    }))
+    return await withScratchFolder(out, async (folder) => {
+      const epoch = async () => {
+        await writeHistory(folder, [])
+        await appendLines(path.join(folder, 'events.jsonl'), ['{}'])
+        await writeCheckpoint(folder, state(changing, optimiser + averaged), 1)
+      }
+      if (changing === 0)
+        return { epoch: 0, model: (await timed(() => writeCheckpoint(folder, state(model, 0), 1))).seconds }
+      // The second replaces the first, as it will be.
+      const two = await timed(async () => {
+        await epoch()
+        await epoch()
+      })
+      return { epoch: two.seconds / 2, model: (await timed(() => writeCheckpoint(folder, state(model, 0), 1))).seconds }
+    })
   } catch (error) {
-    if (error instanceof RegraftError && error.code !== 'interrupted') return { checkpoint: 0, model: 0 }
+    if (error instanceof RegraftError && error.code !== 'interrupted') return { epoch: 0, model: 0 }
     throw error
   }
 }
