@@ -1,7 +1,10 @@
 // The public surface of the library: re-exports only.
+export type { Architecture, ArchitectureOptions } from './architectures/architecture.ts'
 export { augmentations } from './data/augmentations/index.ts'
 export type { Preprocessing } from './data/preprocessing.ts'
 export { type ErrorCode, exitCodes, RegraftError } from './errors.ts'
+export { type GraphBuilder, graphBuilder } from './graph/builder.ts'
+export type { Graph } from './graph/graph.ts'
 export type { HubAccess, HubEvent } from './hub/hub-events.ts'
 export { createEngine, type Engine, type EngineOptions } from './kernels/engine.ts'
 export { type LoadedModel, loadModel } from './model/load.ts'

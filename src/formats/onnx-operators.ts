@@ -50,6 +50,7 @@ const translations: readonly (readonly [string, Operator])[] = [
   ['PRelu', prelu],
   ['Add', add],
   ['Mul', multiply],
+  ['Concat', concat],
   ['MaxPool', maxPool],
   ['AveragePool', averagePool],
   ['GlobalAveragePool', globalAveragePool],
@@ -289,7 +290,7 @@ function prelu({ node, inputs, net }: Context): OnnxValue {
   return { ...value, layer: net.layer('prelu', shared ? { shared } : {}, [value.layer], hint, { weight }) }
 }
 
-/** x·sigmoid(x) and its like are activations; other products have no layer. */
+/** x·sigmoid(x) and its like are activations, channels times numbers that are the same for all pixels are scaled; other products have no layer. */
 function multiply({ node, inputs, net }: Context): OnnxValue {
   const [a, b] = [networkInput(inputs, 0), networkInput(inputs, 1)]
   for (const [value, gate] of [
@@ -302,7 +303,41 @@ function multiply({ node, inputs, net }: Context): OnnxValue {
       return { ...value, layer: net.layer('activation', attrs, [value.layer], nameOf(node)) }
     }
   }
+  for (const [value, factors] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const shape = net.shapeOf(value.layer)
+    const byShape = net.shapeOf(factors.layer)
+    const spread = value.dims.map((size, at) => (value.axes[at] === shape.length - 1 ? size : 1))
+    const fits = factors.flattened === undefined && factors.dims.join() === spread.join()
+    if (isPicture(value, shape) && fits && elementCount(byShape) === shape.at(-1)) {
+      return { ...value, layer: net.layer('scale', {}, [value.layer, factors.layer], nameOf(node)) }
+    }
+  }
   throw new Unsupported('Mul')
+}
+
+function concat({ node, inputs, net, attributes }: Context): OnnxValue {
+  const values = inputs.map((_, at) => networkInput(inputs, at))
+  const [first] = values
+  if (first === undefined) throw new Error('it has too few inputs')
+  const axis = axisOf(attributes.int('axis', 1), first.dims.length + 1) - 1
+  const overChannels = values.every(
+    (value) =>
+      value.flattened === undefined &&
+      value.axes.join() === first.axes.join() &&
+      value.axes[axis] === net.shapeOf(value.layer).length - 1,
+  )
+  if (!overChannels) throw new Unsupported('Concat over something else than channels')
+  const sources = values.map(({ layer }) => layer)
+  const layer = net.layer('concat', {}, sources, nameOf(node))
+  const total = values.reduce((sum, value) => sum + (value.dims[axis] ?? 0), 0)
+  return networkValue(
+    layer,
+    first.dims.map((size, at) => (at === axis ? total : size)),
+    first.axes,
+  )
 }
 
 function clip(context: Context): OnnxValue {

@@ -2,11 +2,22 @@
 
 import type { AttributesOf, OpName } from '../ops/index.ts'
 import { makeLayer } from './builder.ts'
-import { type Graph, type Layer, layerNamed } from './graph.ts'
+import { type Graph, type Layer, layerNamed, parameterName, parametersOf } from './graph.ts'
 
 /** The network up to the feature vector, without its classifier. */
 export function withoutClassifier(graph: Graph): Graph {
   return upTo(graph, graph.features)
+}
+
+/** The layers above the features: the classifier, or another head. */
+export function headLayers(graph: Graph): readonly Layer[] {
+  const trunk = new Set(upTo(graph, graph.features).layers.map(({ name }) => name))
+  return graph.layers.filter(({ name }) => !trunk.has(name))
+}
+
+/** Full names of their parameters. */
+export function headParameters(graph: Graph): ReadonlySet<string> {
+  return new Set(headLayers(graph).flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))))
 }
 
 /** The layers that `name` needs, itself included, with `name` as output. */

@@ -1,12 +1,20 @@
 // The layers on top of the feature vector.
+import type { Architecture } from '../architectures/architecture.ts'
 import { graphBuilder } from '../graph/builder.ts'
 import { appendLayers } from '../graph/edit.ts'
 import type { Graph } from '../graph/graph.ts'
 import { type HiddenActivation, hiddenActivation, usualActivation } from './hidden-activation.ts'
 
-/** A linear head is the architecture's own classifier; hidden layers have names that begin with `head.`, and a file of their own. */
+/** Name of the layer of a linear head that is none of the network's own. */
+export const LONE_CLASSIFIER = 'head.classifier'
+
+/**
+ * A linear head is the architecture's own classifier, unless that is no linear layer: then it is of the kind 'own', and a linear head stands
+ * apart. Layers that stand apart have names that begin with `head.`, and a file of their own.
+ */
 export type Head =
   | { readonly kind: 'linear' }
+  | { readonly kind: 'own' }
   | {
       readonly kind: 'mlp'
       readonly width: number
@@ -39,9 +47,9 @@ export interface NeighbourHead {
   readonly projected: boolean
 }
 
-/** Whether a head lies in a file of its own, since timm has nothing like it. */
-export function isApart(head: Head): boolean {
-  return hasHiddenLayers(head) || head.kind === 'knn'
+/** Whether a head is none of the network's own layers: it lies in a file of its own, since timm has nothing like it. */
+export function standsApart(head: Head, { ownHead = false }: Pick<Architecture, 'ownHead'>): boolean {
+  return hasHiddenLayers(head) || head.kind === 'knn' || (head.kind === 'linear' && ownHead)
 }
 
 /** Names and shapes of the tensors of a head of neighbours. @param features  values of a feature vector */
@@ -58,6 +66,13 @@ export function neighbourTensors(head: NeighbourHead, features: number): Readonl
     ['head.vectors', [head.rows, head.width]],
     ['head.labels', [head.rows]],
   ])
+}
+
+/** The network with a linear classifier behind its features. */
+export function withLinear(graph: Graph, classes: number): Graph {
+  return appendLayers(graph, (add) =>
+    add('linear', LONE_CLASSIFIER, { outFeatures: classes, bias: true }, [graph.output]),
+  )
 }
 
 /** The network with hidden layers and a classifier behind its features. @throws Error for an activation that is not known */
@@ -79,7 +94,7 @@ export function withHiddenLayers(graph: Graph, classes: number, head: HiddenHead
             : add('activation', `${name}.activation`, activation, [input])
       }
     }
-    return add('linear', 'head.classifier', { outFeatures: classes, bias: true }, [input])
+    return add('linear', LONE_CLASSIFIER, { outFeatures: classes, bias: true }, [input])
   })
 }
 

@@ -7,13 +7,15 @@ import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
 import { drawer, type Fan, type Initialiser } from './initialisers.ts'
 
+/** Tokens and positions that are learnt: timm's start. */
+const TOKEN_STD = 0.02
 /** A new classifier starts near zero, so that all classes are about equally likely. */
 const LINEAR_STD = 0.01
 
 /**
  * Unless `initialiser` says otherwise: He's normal initialisation by fan-out for convolutions (groups divided out, as timm does),
- * N(0, 0.01) for linear layers, 0 for biases. Scale and shift of a norm are 1 and 0 in any case, learnt slopes 0.25. Each tensor draws from
- * a stream of its own, named after it.
+ * N(0, 0.01) for linear layers, N(0, 0.02) for tokens and positions, 0 for biases. Scale and shift of a norm are 1 and 0 in any case,
+ * learnt slopes 0.25. Each tensor draws from a stream of its own, named after it.
  * @see He et al. 2015, https://arxiv.org/abs/1502.01852
  */
 export async function initialWeights(
@@ -57,6 +59,6 @@ function usual(layer: Layer, { initial, shape, layout }: ParameterSpec, random: 
   const places = elementCount(window)
   const groups = layer.op === 'conv2d' ? (layer.attrs.groups ?? 1) : 1
   const fanOut = layout === 'depthwise' ? places : (out * places) / groups
-  const std = layout === 'linear' ? LINEAR_STD : Math.sqrt(2 / fanOut)
+  const std = layout === 'linear' ? LINEAR_STD : layout === 'rows' ? TOKEN_STD : Math.sqrt(2 / fanOut)
   return () => std * random.normal()
 }

@@ -1,10 +1,8 @@
 // A trunk and a head that was trained on its features become a model.
 import { parameterName, parametersOf } from '../graph/graph.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { architectureOf, graphOf, type Model } from './model.ts'
-
-/** Name of the layer of a linear head that has no network yet. */
-export const LONE_CLASSIFIER = 'head.classifier'
+import { LONE_CLASSIFIER } from './head.ts'
+import { architectureOf, graphOf, linearHeadName, type Model } from './model.ts'
 
 /** The weights of a model without those of its head. */
 export function trunkTensors(model: Model): Map<string, HostTensor> {
@@ -21,7 +19,7 @@ export function trunkTensors(model: Model): Map<string, HostTensor> {
  * @param tensors  of the head; those of a linear one under the name of the network's classifier, or of none
  */
 export function joinHead(model: Model, parts: Pick<Model, 'head' | 'labels' | 'loss' | 'tensors'>): Model {
-  const { classifier } = architectureOf(model)
+  const classifier = linearHeadName(architectureOf(model))
   const { threshold: _, loss: __, ...trunk } = model
   const { head, labels, loss } = parts
   const renamed = [...parts.tensors].map(([name, tensor]) => {

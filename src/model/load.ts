@@ -1,5 +1,6 @@
 // From a MODEL argument to a model in memory.
 import * as path from 'node:path'
+import type { Architecture } from '../architectures/architecture.ts'
 import { architectureNamed, knownArchitectures } from '../architectures/index.ts'
 import { checkPreprocessing, defaultResize, type Preprocessing, type Reading } from '../data/preprocessing.ts'
 import { RegraftError } from '../errors.ts'
@@ -10,12 +11,12 @@ import type { HubAccess } from '../hub/hub-events.ts'
 import { inertName } from '../inert-text.ts'
 import { type FoundModel, findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
-import { isApart } from './head.ts'
+import { standsApart } from './head.ts'
 import { readNeighbours } from './head-tensors.ts'
 import { initialWeights } from './initialise.ts'
 import type { Initialiser } from './initialisers.ts'
 import { backboneMissing, findLoneHead, joinLoneHead } from './lone-head.ts'
-import { graphOf, type Head, type Model } from './model.ts'
+import { architectureOf, graphOf, type Model, usualHead } from './model.ts'
 import { readDescription } from './read-description.ts'
 import { usualPreprocessing } from './recognise-network.ts'
 import { checkDigest } from './saved-model.ts'
@@ -31,6 +32,11 @@ export interface LoadedModel {
 export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode' | 'resize'>> & {
   readonly imgSize?: number | undefined
   readonly preprocess?: Reading | undefined
+}
+
+/** Networks of one's own, by the names that stand in config.json. */
+export interface OwnArchitectures {
+  readonly architectures?: readonly Architecture[] | undefined
 }
 
 export function changedPreprocessing(preprocessing: Preprocessing, changes: PreprocessingChanges): Preprocessing {
@@ -62,14 +68,14 @@ export interface LoadOptions extends PreprocessingChanges {
  */
 export async function loadModel(
   name: string,
-  { backbone, ...changes }: LoadOptions & HubAccess = {},
+  { backbone, ...changes }: LoadOptions & HubAccess & OwnArchitectures = {},
 ): Promise<LoadedModel> {
   const { offline, signal, listener } = changes
   const access: HubAccess = { offline, signal, listener }
   const lone = await findLoneHead(name)
   if (lone !== undefined) {
     if (backbone === undefined) throw backboneMissing(name, lone.backbone)
-    const trunk = await loadModel(backbone, access)
+    const trunk = await loadModel(backbone, { ...access, architectures: changes.architectures })
     const model = await joinLoneHead(lone, trunk.model)
     const preprocessing = changedPreprocessing(model.preprocessing, changes)
     return { ...trunk, model: { ...model, preprocessing, origin: { ...model.origin, name } } }
@@ -81,9 +87,17 @@ export async function loadModel(
     )
   }
   const found = await findModel(name, access)
-  const { config, saved, graph: blueprint, weights, remarks } = await readDescription(found)
-  const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
-  if (saved && config.classes !== (head.kind === 'linear' ? saved.labels.length : 0)) {
+  const described = await readDescription(found, changes.architectures)
+  const { config, saved, graph: blueprint, builder, weights, remarks } = described
+  const { architecture } = config
+  const built = architectureOf({
+    architecture,
+    ...(blueprint === undefined ? {} : { graph: blueprint }),
+    ...(builder === undefined ? {} : { builder }),
+  })
+  const head = saved?.head ?? usualHead(config.classes, built)
+  const ownHead = standsApart(head, built)
+  if (saved && config.classes !== (ownHead ? 0 : saved.labels.length)) {
     throw new RegraftError(
       'weights',
       `${path.join(found.folder, 'config.json')} says ${config.classes} classes, but regraft.json beside it names ${saved.labels.length} for the head '${head.kind}'. One of the two was changed; take both from the same model.`,
@@ -95,6 +109,7 @@ export async function loadModel(
   const shape = {
     architecture: config.architecture,
     ...(blueprint === undefined ? {} : { graph: blueprint }),
+    ...(builder === undefined ? {} : { builder }),
     args: config.args,
     head,
     labels: head.kind === 'none' ? [] : labels,
@@ -102,7 +117,6 @@ export async function loadModel(
   }
   const graph = graphOf(shape)
   const headFile = path.join(found.folder, 'head.safetensors')
-  const ownHead = isApart(head)
   if (ownHead && (await pathFacts(headFile)) === undefined) {
     throw new RegraftError(
       'weights',

@@ -3,11 +3,10 @@ import type { Architecture } from '../architectures/architecture.ts'
 import { architectureOfGraph } from '../architectures/from-graph.ts'
 import { architectureNamed } from '../architectures/index.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
-import type { ArchitectureFamily } from '../formats/rename.ts'
 import type { Graph } from '../graph/graph.ts'
 import { type Loss, type OutputKind, outputKindOf } from '../runtime/loss.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { type Head, hasHiddenLayers, withHiddenLayers } from './head.ts'
+import { type Head, hasHiddenLayers, LONE_CLASSIFIER, standsApart, withHiddenLayers, withLinear } from './head.ts'
 
 export type { Head } from './head.ts'
 
@@ -16,6 +15,8 @@ export interface Model {
   readonly architecture: string
   /** The network itself, as it came, where no architecture here builds it. */
   readonly graph?: Graph
+  /** What builds the network, where it is none of those that are known here. */
+  readonly builder?: Architecture
   /** timm's model_args. */
   readonly args: Readonly<Record<string, unknown>>
   readonly head: Head
@@ -43,28 +44,38 @@ export interface ModelOrigin {
   readonly license?: string
 }
 
-/** Whose foreign names for the tensors are understood. MobileNetV1 is not in torchvision, and ResNet has the same names there. */
-export function familyOf(architecture: string): ArchitectureFamily {
-  return architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
-}
-
 /** How the outputs of a model are read. */
 export function outputOf({ head, loss }: Pick<Model, 'head' | 'loss'>): OutputKind {
   return head.kind === 'none' ? 'identity' : outputKindOf(loss ?? { kind: 'ce' })
 }
 
 /** What builds the network of a model. @throws RegraftError 'weights' */
-export function architectureOf({ architecture, graph }: Pick<Model, 'architecture' | 'graph'>): Architecture {
-  return graph === undefined ? architectureNamed(architecture) : architectureOfGraph(graph)
+export function architectureOf(model: Pick<Model, 'architecture' | 'graph' | 'builder'>): Architecture {
+  const { architecture, graph, builder } = model
+  return builder ?? (graph === undefined ? architectureNamed(architecture) : architectureOfGraph(graph))
 }
 
 /** The network of a model at its input size, with the head it has. */
 export function graphOf(
-  model: Pick<Model, 'architecture' | 'graph' | 'args' | 'head' | 'labels' | 'preprocessing'>,
+  model: Pick<Model, 'architecture' | 'graph' | 'builder' | 'args' | 'head' | 'labels' | 'preprocessing'>,
 ): Graph {
   const architecture = architectureOf(model)
   const { height, width, mean, std } = model.preprocessing
-  const classes = model.head.kind === 'linear' ? model.labels.length : 0
+  const { head, labels } = model
+  const apart = standsApart(head, architecture)
+  const classes = apart || head.kind === 'none' ? 0 : labels.length
   const graph = architecture.build({ classes, height, width, mean, std, args: model.args })
-  return hasHiddenLayers(model.head) ? withHiddenLayers(graph, model.labels.length, model.head) : graph
+  if (hasHiddenLayers(head)) return withHiddenLayers(graph, labels.length, head)
+  return apart && head.kind === 'linear' ? withLinear(graph, labels.length) : graph
+}
+
+/** The head of weights that come with nothing that tells it. */
+export function usualHead(classes: number, { ownHead = false }: Pick<Architecture, 'ownHead'>): Head {
+  if (classes === 0) return { kind: 'none' }
+  return { kind: ownHead ? 'own' : 'linear' }
+}
+
+/** What a linear head is called. */
+export function linearHeadName({ ownHead = false, classifier }: Architecture): string {
+  return ownHead ? LONE_CLASSIFIER : classifier
 }

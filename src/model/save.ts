@@ -1,13 +1,15 @@
 // A model as a folder that opens here and in timm.
 import * as path from 'node:path'
+import type { Architecture } from '../architectures/architecture.ts'
 import { sha256OfFile } from '../files/digest.ts'
 import { createFolder } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
+import { headParameters } from '../graph/edit.ts'
 import { graphToJson } from '../graph/graph-json.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { isApart } from './head.ts'
-import { architectureOf, type Model, outputOf } from './model.ts'
+import { standsApart } from './head.ts'
+import { architectureOf, graphOf, type Model, outputOf } from './model.ts'
 import { FORMAT_VERSION } from './saved-model.ts'
 import { timmConfig } from './timm-config.ts'
 
@@ -33,8 +35,10 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
   const architecture = architectureOf(model)
   await createFolder(folder)
   const dtype = extras.dtype ?? 'F32'
-  const own = isApart(model.head)
-  const inTrunk = (name: string) => !(own && name.startsWith('head.'))
+  const own = standsApart(model.head, architecture)
+  const above = own ? headParameters(graphOf(model)) : new Set<string>()
+  // Neighbours have no layers: what they remember is known by its name alone.
+  const inTrunk = (name: string) => !above.has(name) && !(model.head.kind === 'knn' && name.startsWith('head.'))
   const weights = (keep: (name: string) => boolean) =>
     [...model.tensors]
       .filter(([name]) => keep(name))
@@ -71,12 +75,12 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
     )
     digests['golden.safetensors'] = await sha256OfFile(file('golden.safetensors'))
   }
-  const classes = model.head.kind === 'linear' ? model.labels.length : 0
+  const classes = own || model.head.kind === 'none' ? 0 : model.labels.length
   await writeJson(
     file('config.json'),
     timmConfig({
       architecture: model.architecture,
-      args: model.args,
+      args: argumentsOf(model, architecture),
       classes,
       features: architecture.features,
       labels: classes > 0 ? model.labels : [],
@@ -99,4 +103,10 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
     training: extras.training ?? null,
     digests,
   })
+}
+
+/** timm's model_args, with the size of the pictures where weights depend on it. */
+function argumentsOf(model: Model, { sizeArgument }: Architecture): Model['args'] {
+  const { height, width } = model.preprocessing
+  return sizeArgument === undefined ? model.args : { ...model.args, [sizeArgument]: [height, width] }
 }

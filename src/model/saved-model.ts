@@ -158,7 +158,7 @@ function readLoss(value: JsonValue | undefined, fail: (field: string, problem: s
 
 function readHead(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Head {
   if (!isObject(value)) return fail('head', 'is missing')
-  if (value['kind'] === 'linear' || value['kind'] === 'none') return { kind: value['kind'] }
+  if (value['kind'] === 'linear' || value['kind'] === 'own' || value['kind'] === 'none') return { kind: value['kind'] }
   const whole = (field: string, least: number, most: number): number => {
     const number = value[field]
     return typeof number === 'number' && Number.isInteger(number) && number >= least && number <= most
@@ -188,7 +188,7 @@ function readHead(value: JsonValue | undefined, fail: (field: string, problem: s
       projected,
     }
   }
-  return fail('head', 'must be linear, none, mlp, maxout or knn')
+  return fail('head', 'must be linear, own, none, mlp, maxout or knn')
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {

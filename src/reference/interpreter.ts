@@ -1,6 +1,6 @@
 // A network as plain loops in float64: the truth that runs of the kernels are compared with. It can be asked what the loss would be if
 // one value of a parameter were another, which costs only the layers that this value reaches.
-import { type Graph, type Layer, parameterName, parametersOf } from '../graph/graph.ts'
+import { type Graph, type Layer, nameWithin, parameterName, parametersOf } from '../graph/graph.ts'
 import type { Loss } from '../runtime/loss.ts'
 import { kinksOf } from './activations.ts'
 import { packedIndex, packWeights } from './convolution.ts'
@@ -78,7 +78,7 @@ export function referenceOf(graph: Graph, options: ReferenceOptions, step?: Refe
   const around = (layer: Layer, read: (name: string) => Float64Array): Surroundings => ({
     images,
     inputs: layer.inputs.length === 0 ? [input] : layer.inputs.map(read),
-    parameter: (name) => parameters.get(`${layer.name}.${name}`),
+    parameter: (name) => parameters.get(nameWithin(layer.name, name)),
     useBatch: batchStatistics.has(layer.name),
     packed: packs.get(layer.name),
     keys: options.keys,
@@ -171,7 +171,8 @@ export function referenceOf(graph: Graph, options: ReferenceOptions, step?: Refe
         const pass = passes.get(layer.name) ?? missing(layer.name)
         const gradients = backward(layer, around(layer, read), pass, dOutput)
         for (const [name, gradient] of Object.entries(gradients.dParameters)) {
-          if (parameters.has(`${layer.name}.${name}`)) dParameters.set(`${layer.name}.${name}`, stored(gradient))
+          const full = nameWithin(layer.name, name)
+          if (parameters.has(full)) dParameters.set(full, stored(gradient))
         }
         for (const [at, name] of layer.inputs.entries()) {
           const gradient = gradients.dInputs[at] ?? missing(`gradient of '${name}'`)

@@ -4,7 +4,9 @@ import type { Layer } from '../graph/graph.ts'
 import type { ActivationAttributes } from '../ops/activation.ts'
 import { imageShape } from '../ops/op.ts'
 import { activated, activationSlope, kinksOf } from './activations.ts'
+import { attended, attentionGradient } from './attention.ts'
 import { type Normalised, normalise, normGradients } from './batch-norm.ts'
+import { channelMap, moveBack, moveChannels, scaled, scaleGradient } from './channels.ts'
 import {
   type ConvolutionShape,
   convolutionGradients,
@@ -14,7 +16,9 @@ import {
   rowsShape,
 } from './convolution.ts'
 import { type DropKeys, dropped, droppedWeights } from './dropping.ts'
+import { layerNormalised, layerNormGradients } from './layer-norm.ts'
 import { average, averageGradient, gridCells, largest, type PictureShape, scatter, windowCells } from './pooling.ts'
+import { behindToken, firstTokens, sumOver, withoutToken } from './tokens.ts'
 
 /** What a layer finds when it runs. */
 export interface Surroundings {
@@ -108,9 +112,29 @@ export function forward(layer: Layer, around: Surroundings): LayerPass {
         fused(layer.attrs),
       )
     }
+    case 'concat':
+    case 'slice':
+    case 'channelShuffle':
+      return { output: moveChannels(around.inputs, channelMap(layer)) }
+    case 'scale':
+      return { output: scaled(x, other ?? missing('second input'), images) }
+    case 'layerScale':
+      return { output: scaled(x, needed(around, ''), 1) }
+    case 'layerNorm':
+      return { output: layerNormalised(x, needed(around, 'weight'), needed(around, 'bias'), layer.attrs.epsilon) }
     case 'dropout':
     case 'dropPath':
       return { output: dropOf(layer, around, x) }
+    case 'classToken':
+      return { output: behindToken(x, needed(around, ''), images) }
+    case 'positions': {
+      const weight = needed(around, '')
+      return { output: x.map((value, at) => value + (weight[at % weight.length] ?? Number.NaN)) }
+    }
+    case 'attention':
+      return { output: attended(x, attentionOf(layer)) }
+    case 'firstToken':
+      return { output: firstTokens(x, images, rowWidth(layer)) }
     case 'maxPool': {
       const picture = pictureOf(layer, images)
       const { output, from } = largest(x, picture, windowCells(layer.attrs, picture))
@@ -181,9 +205,45 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
       const dSum = behindFused(layer.attrs, pass, dOutput)
       return { dInputs: [dSum, dSum], dParameters: {} }
     }
+    case 'concat':
+    case 'slice':
+    case 'channelShuffle':
+      return { dInputs: moveBack(dOutput, around.inputs, channelMap(layer)), dParameters: {} }
+    case 'scale': {
+      const s = around.inputs[1] ?? missing('second input')
+      return { dInputs: [scaled(dOutput, s, images), scaleGradient(x, dOutput, s.length, images)], dParameters: {} }
+    }
+    case 'layerScale': {
+      const weight = needed(around, '')
+      return {
+        dInputs: [scaled(dOutput, weight, 1)],
+        dParameters: { '': scaleGradient(x, dOutput, weight.length, 1) },
+      }
+    }
+    case 'layerNorm': {
+      const weight = needed(around, 'weight')
+      const { dInput, dWeight, dBias } = layerNormGradients(x, weight, layer.attrs.epsilon, dOutput)
+      return { dInputs: [dInput], dParameters: { weight: dWeight, bias: dBias } }
+    }
     case 'dropout':
     case 'dropPath':
       return only(dropOf(layer, around, dOutput))
+    case 'classToken': {
+      const width = rowWidth(layer)
+      const token = sumOver(firstTokens(dOutput, images, width), width)
+      return { dInputs: [withoutToken(dOutput, images, width)], dParameters: { '': token } }
+    }
+    case 'positions':
+      return { dInputs: [dOutput], dParameters: { '': sumOver(dOutput, dOutput.length / images) } }
+    case 'attention':
+      return only(attentionGradient(x, dOutput, attentionOf(layer)))
+    case 'firstToken': {
+      const width = rowWidth(layer)
+      const each = x.length / images
+      return only(
+        x.map((_, at) => (at % each < width ? (dOutput[Math.floor(at / each) * width + (at % each)] ?? 0) : 0)),
+      )
+    }
     case 'averagePool':
     case 'adaptiveAveragePool':
     case 'globalAveragePool': {
@@ -268,6 +328,11 @@ function winners(x: Float64Array, pieces: number): { output: Float64Array; from:
     return best
   })
   return { output: Float64Array.from(from, (at) => x[at] ?? Number.NaN), from }
+}
+
+function attentionOf(layer: Extract<Layer, { op: 'attention' }>) {
+  const [tokens = 1, channels = 1] = layer.shape
+  return { tokens, channels, heads: layer.attrs.heads }
 }
 
 function rowWidth(layer: Layer): number {

@@ -48,6 +48,8 @@ function storedLength(spec: ParameterSpec): number {
   switch (spec.layout) {
     case 'vector':
       return paddedChannels(first)
+    case 'rows':
+      return elementCount(spec.shape.slice(0, -1)) * paddedChannels(spec.shape.at(-1) ?? 1)
     case 'linear':
       return second * paddedChannels(first)
     case 'convolution':
@@ -79,6 +81,13 @@ function forEachValue(
   const stride = paddedChannels(out)
   if (layout === 'vector') {
     for (let o = 0; o < out; o++) visit(o, o)
+    return
+  }
+  if (layout === 'rows') {
+    const width = shape.at(-1) ?? 1
+    const padded = paddedChannels(width)
+    const count = elementCount(shape)
+    for (let at = 0; at < count; at++) visit(at, Math.floor(at / width) * padded + (at % width))
     return
   }
   // [O, I, kh, kw] in files; [kh, kw, I, O'] in memory. Linear is kh = kw = 1, depthwise is I = 1.

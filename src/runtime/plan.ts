@@ -3,7 +3,16 @@
 // nothing is kept, frozen batch norm is folded, and all runs exactly as in inference.
 import { withoutDropping } from '../graph/dropping.ts'
 import { upTo } from '../graph/edit.ts'
-import { consumersOf, type Graph, type Layer, layerNamed, opOf, parameterName, parametersOf } from '../graph/graph.ts'
+import {
+  consumersOf,
+  type Graph,
+  type Layer,
+  layerNamed,
+  nameWithin,
+  opOf,
+  parameterName,
+  parametersOf,
+} from '../graph/graph.ts'
 import {
   type Argument,
   type ArgumentsOf,
@@ -306,7 +315,7 @@ class Planner {
         ? this.parameterPlace(`${head.name}.bias`)
         : 0)
     const parameter = (name: string): Place =>
-      folded && name === 'weight' ? folded.weight : this.parameterPlace(`${head.name}.${name}`)
+      folded && name === 'weight' ? folded.weight : this.parameterPlace(nameWithin(head.name, name))
     const fixed = this.isFixed(head)
     const recorder: ForwardRecorder = {
       ...this.shared(head, output, parameter),
@@ -489,7 +498,7 @@ class Planner {
     if (!dOutput) return
     const output = this.valueOf(layer.name)
     const fixed = this.isFixed(layer)
-    const parameter = (name: string): Place => this.parameterPlace(`${layer.name}.${name}`)
+    const parameter = (name: string): Place => this.parameterPlace(nameWithin(layer.name, name))
     const dInput = (index: number, mayReuse: boolean) => {
       const name = layer.inputs[index]
       if (name === undefined || !this.needsGradient.has(name)) return undefined
@@ -522,7 +531,7 @@ class Planner {
         return packed
       },
       aside: (kernel, args, units, grain) => this.main.addAside(call<typeof kernel, Place>(kernel, args, units, grain)),
-      gradient: (name) => this.gradients.get(`${layer.name}.${name}`),
+      gradient: (name) => this.gradients.get(nameWithin(layer.name, name)),
       dInput: (index) => dInput(index, false),
       dInputInPlace: (index) => dInput(index, true),
     }

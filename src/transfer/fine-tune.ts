@@ -1,3 +1,4 @@
+import { headLayers } from '../graph/edit.ts'
 import { freezeExcept } from '../graph/freeze.ts'
 import type { Graph } from '../graph/graph.ts'
 import { layerNamed } from '../graph/graph.ts'
@@ -135,14 +136,7 @@ export async function freshHead(
   graph: Graph,
   config: Pick<TrainConfig, 'seed' | 'init'>,
 ): Promise<ReadonlyMap<string, HostTensor>> {
-  const layers = graph.layers.filter((layer) => layer.stage === 'head')
-  const all = await initialWeights({ ...graph, layers }, config.seed, chosenInitialiser(config))
-  return new Map(
-    [...all].filter(
-      ([name]) =>
-        (graph.classifier !== undefined && name.startsWith(`${graph.classifier}.`)) || name.startsWith('head.'),
-    ),
-  )
+  return initialWeights({ ...graph, layers: headLayers(graph) }, config.seed, chosenInitialiser(config))
 }
 
 /** Counts the batches that the batch norms learn from. */

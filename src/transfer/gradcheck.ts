@@ -5,6 +5,7 @@ import { loadBatches } from '../data/loader.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
 import { RegraftError, throwIfAborted } from '../errors.ts'
 import { freezeExcept } from '../graph/freeze.ts'
+import { parameterName, parametersOf } from '../graph/graph.ts'
 import { initialWeights } from '../model/initialise.ts'
 import { freshModel, loadModel } from '../model/load.ts'
 import { graphOf, type Model } from '../model/model.ts'
@@ -169,10 +170,11 @@ async function withHead(
   if (head === undefined && activation === undefined && model.head.kind !== 'none') return model
   const labels = Array.from({ length: classes }, (_, index) => String(index))
   const shaped: Model = { ...model, head: parseHead(head ?? 'linear', activation ?? null), labels }
-  const trunk = new Set(graphOf({ ...model, head: { kind: 'none' }, labels: [] }).layers.map(({ name }) => name))
+  const { layers } = graphOf({ ...model, head: { kind: 'none' }, labels: [] })
+  const trunk = new Set(layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))))
   const tensors = new Map(await initialWeights(graphOf(shaped), seed))
   for (const [name, tensor] of model.tensors) {
-    if (trunk.has(name.slice(0, name.lastIndexOf('.')))) tensors.set(name, tensor)
+    if (trunk.has(name)) tensors.set(name, tensor)
   }
   return { ...shaped, tensors }
 }

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../files/strict-json.ts'
-import { LONE_CLASSIFIER } from '../model/join-head.ts'
-import { architectureOf, type Head, type Model } from '../model/model.ts'
+import { type Head, LONE_CLASSIFIER } from '../model/head.ts'
+import { architectureOf, linearHeadName, type Model } from '../model/model.ts'
 import { penaltyStrength } from '../optim/penalty.ts'
 import { createUpdater } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
@@ -37,7 +37,7 @@ export function trainerFor(work: Work, vectors: Vectors, accumulate: number): Pr
     vectors,
     classes: model.labels.length,
     head: model.head,
-    classifier: work.backbone ? LONE_CLASSIFIER : architectureOf(model).classifier,
+    classifier: work.backbone ? LONE_CLASSIFIER : linearHeadName(architectureOf(model)),
     loss: chosenLoss(config),
     initialiser: chosenInitialiser(config),
     seed: config.seed,

@@ -201,7 +201,7 @@ describe('vectors', () => {
       const run = await headOf({ vectors: made, ...options })
       expect(validationAccuracy(run.out, await predictions(run.out))).toBeCloseTo(run.best.valAccuracy, 10)
     }
-    expect((await headOf({ vectors: made })).best.valAccuracy).toBeGreaterThan(0.6)
+    expect((await headOf({ vectors: made })).best.valAccuracy).toBeGreaterThan(0.5)
     expect(await errorOf(headOf({ vectors: made, solver: 'knn' }))).toMatchObject({ code: 'usage' })
   })
 

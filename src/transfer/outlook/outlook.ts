@@ -5,6 +5,7 @@ import { RegraftError } from '../../errors.ts'
 import { log } from '../../exact-math.ts'
 import { freeBytes } from '../../files/free-bytes.ts'
 import { formatBytes } from '../../format-bytes.ts'
+import { headParameters } from '../../graph/edit.ts'
 import { freezeExcept } from '../../graph/freeze.ts'
 import { parameterName, parametersOf } from '../../graph/graph.ts'
 import { inertName } from '../../inert-text.ts'
@@ -123,9 +124,8 @@ function partsOf({ config, model }: Work): readonly TrainingPart[] {
     return whatTrains(plain, (name) => (trainable.has(name) ? rate * rateScale({ name }) : null))
   }
   const solved = isSolved(config)
-  const head = (name: string) =>
-    (plain.classifier !== undefined && name.startsWith(`${plain.classifier}.`)) || name.startsWith('head.')
-  return whatTrains(plain, (name) => (head(name) ? (solved ? 0 : rate) : null))
+  const head = headParameters(plain)
+  return whatTrains(plain, (name) => (head.has(name) ? (solved ? 0 : rate) : null))
 }
 
 function trainingParts(parts: readonly TrainingPart[]): Check {
