@@ -10,6 +10,7 @@ import { type LabelledOutputs, type Metrics, metricsOf, validationRecord } from 
 import type { EpochRecord } from '../train/events.ts'
 import { fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
+import { targetMetrics } from '../train/target-metrics.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { createHeadTrainer, type HeadTrainer, type Vectors } from './head-trainer.ts'
 import { chosenInitialiser } from './initialiser-option.ts'
@@ -179,7 +180,9 @@ async function onlyRecord(
   return { record, validation }
 }
 
-function metrics({ logits, labels }: LabelledOutputs, classes: number, loss: Loss): Metrics {
+function metrics(outputs: LabelledOutputs, classes: number, loss: Loss): Metrics {
+  const { logits, labels, targets } = outputs
+  if (targets) return targetMetrics(outputs, targets)
   return metricsOf(logits, labels, classes, loss)
 }
 
@@ -219,7 +222,11 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
       weights: async () => trainer.folded(),
     })
     const validation = await trainer.evaluate(vectors.validation, options.signal, best)
-    return { weights: best, history: progress.history, bestEpoch: progress.bestEpoch, stopped, validation }
+    // What is right is not counted by step where the truth is not one class of many.
+    const history = vectors.train.targets
+      ? progress.history.map((record) => ({ ...record, trainAccuracy: Number.NaN }))
+      : progress.history
+    return { weights: best, history, bestEpoch: progress.bestEpoch, stopped, validation }
   } finally {
     all.close()
   }
