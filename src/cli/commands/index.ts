@@ -12,6 +12,7 @@ import { lrFind } from './lr-find.ts'
 import { merge } from './merge.ts'
 import { models } from './models.ts'
 import { predict } from './predict.ts'
+import { runJobs } from './run-jobs.ts'
 import { search } from './search.ts'
 import { train } from './train.ts'
 
@@ -30,6 +31,7 @@ export const commands: readonly Command[] = [
   inspect,
   gradcheck,
   exporting,
+  runJobs,
   demo,
   doctor,
 ]
