@@ -323,7 +323,7 @@ describe('numbers', () => {
   test.each([
     ['ridge', {}],
     ['lbfgs', { solver: 'lbfgs' }],
-    ['components', { pca: 6, whiten: true }],
+    ['components', { pca: 16, whiten: true }],
     ['gradient', { solver: 'gradient', epochs: 60, lr: 0.01 }],
     ['a hidden layer', { head: 'mlp:8', epochs: 60, lr: 0.01 }],
   ] as const)('by %s are predicted as they were when the head was trained', async (_, options) => {
