@@ -9,6 +9,10 @@ export interface Work {
   readonly verbs: Verbs
   readonly stdin: AsyncIterable<Uint8Array | string>
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** The words that start this program once more. */
+  readonly program: readonly string[]
+  /** Reads words as the command line would. @throws RegraftError 'usage' with all that is wrong with them */
+  check(words: readonly string[]): CheckedWords
   readonly output: DataOutput
   /** What every verb takes; starts the engine. */
   options(): Required<Pick<WorkOptions, 'engine' | 'signal' | 'listener'>> & Pick<WorkOptions, 'offline'>
@@ -21,6 +25,13 @@ export interface Work {
   say(text: string): void
   /** No bar from now on: rows go to the same terminal. */
   hideBar(): void
+}
+
+/** What words on a command line mean. */
+export interface CheckedWords {
+  readonly command: string
+  /** Values of options by their names in camel case, as they were written. */
+  readonly flags: Readonly<Record<string, unknown>>
 }
 
 /** What stands behind the name of a command. */

@@ -28,6 +28,11 @@ export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) && !word.startsWith('-') ? word : `'${word.replaceAll("'", "'\\''")}'`
 }
 
+/** A command as a shell takes it; options stay as they are. */
+export function commandLine(words: readonly string[]): string {
+  return ['regraft', ...words.map((word) => (/^-[\w@%+=:,./-]*$/.test(word) ? word : shellWord(word)))].join(' ')
+}
+
 /** JSON on one line, or on several with `indent`; characters that a terminal would obey are written as `\u009b`. */
 export function jsonText(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replace(

@@ -14,6 +14,8 @@ export interface Host {
   readonly stdout: OutputStream
   readonly stderr: OutputStream
   readonly environment: Readonly<Record<string, string | undefined>>
+  /** The words that start this program once more. */
+  readonly program: readonly string[]
   readonly verbs: Verbs
   createEngine(options: EngineOptions): Engine
   /** @returns what ends the listening */

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { fileURLToPath } from 'node:url'
 import { createEngine } from '../kernels/engine.ts'
 import type { StopSignal } from './host.ts'
 import { run } from './run.ts'
@@ -12,6 +13,7 @@ process.exitCode = await run(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   environment: process.env,
+  program: [process.execPath, ...process.execArgv, fileURLToPath(import.meta.url)],
   verbs,
   createEngine,
   onSignal(listener) {

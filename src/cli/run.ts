@@ -1,7 +1,7 @@
 // One call of the command line, from its words to its exit code.
 import { RegraftError } from '../errors.ts'
 import type { WorkEvent } from '../train/events.ts'
-import type { Command } from './command.ts'
+import type { CheckedWords, Command } from './command.ts'
 import { commands } from './commands/index.ts'
 import { type DataOutput, dataOutput, ReaderGone } from './data-output.ts'
 import { lazyEngine, machineSettings } from './engine.ts'
@@ -11,7 +11,7 @@ import { listenToSignals } from './interruption.ts'
 import { parse, settingsOf } from './parse.ts'
 import { printError } from './print-error.ts'
 import { showProgress } from './progress.ts'
-import { gather, readValues, unknownVariables } from './settings.ts'
+import { flagName, gather, readValues, unknownVariables } from './settings.ts'
 import { generalSettings } from './shared-settings.ts'
 
 /** Width of the help where there is no terminal to ask. */
@@ -70,6 +70,8 @@ async function execute(
       verbs: host.verbs,
       stdin: host.stdin,
       environment: host.environment,
+      program: host.program,
+      check,
       output,
       signal: interruption.signal,
       listener,
@@ -89,6 +91,19 @@ async function execute(
     await engine.close()
     interruption.close()
   }
+}
+
+/** Words that another process is to be given, looked at as that process will. */
+function check(words: readonly string[]): CheckedWords {
+  const request = parse(words, commands, widthElsewhere)
+  if (!('command' in request)) throw new RegraftError('usage', 'This only prints a help text.')
+  const { command, flags } = request
+  const settings = settingsOf(command)
+  const given = Object.entries(flags).map(([name, value]) => {
+    return [name, { text: String(value), place: `--${flagName(name)}` }] as const
+  })
+  readValues(settings, new Map(given))
+  return { command: command.name, flags }
 }
 
 /** Libraries below may wrap the reason of an abort in an error of their own. */

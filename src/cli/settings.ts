@@ -1,11 +1,9 @@
 // Where the values of options come from: flag, then environment, then configuration file.
-import { parse as parseYaml } from 'yaml'
 import { RegraftError } from '../errors.ts'
-import { readTextLimited } from '../files/read-file.ts'
-import { parseStrictJson } from '../files/strict-json.ts'
 import { inertName } from '../inert-text.ts'
 import { nearestName } from '../nearest-name.ts'
 import { describeMisuse, Misuse, type Setting } from './values.ts'
+import { readYamlFile } from './yaml-file.ts'
 
 /** Options by their name in camel case. */
 export type Settings = Readonly<Record<string, Setting<unknown>>>
@@ -74,8 +72,7 @@ async function readConfiguration(
   file: string,
   settings: Settings,
 ): Promise<Map<string, { text: string; place: string }>> {
-  const text = await readTextLimited(file, 2 ** 20, { acceptPipe: true })
-  const root = /\.json$/i.test(file) ? parseStrictJson(text, { file }) : readYaml(text, file)
+  const root = await readYamlFile(file)
   if (root === null) return new Map()
   if (typeof root !== 'object' || Array.isArray(root)) {
     throw new RegraftError('usage', `${inertName(file)}: expected options by name, such as 'epochs: 10'.`, { file })
@@ -96,19 +93,6 @@ async function readConfiguration(
   }
   if (problems.length > 0) throw new RegraftError('usage', problems.join('\n'), { file })
   return entries
-}
-
-function readYaml(text: string, file: string): unknown {
-  try {
-    // The core schema of YAML 1.2: 'no' and 'on' are words, not truth values. Aliases would let a small file grow large.
-    return parseYaml(text, { schema: 'core', maxAliasCount: 0, prettyErrors: true, logLevel: 'error' }) ?? null
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new RegraftError('usage', `${inertName(file)}: this YAML cannot be read: ${reason.trim()}`, {
-      file,
-      cause: error,
-    })
-  }
 }
 
 /** Variables that begin as ours do and that no command knows: probably a slip of the pen. */

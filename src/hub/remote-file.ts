@@ -33,7 +33,7 @@ const firstPauseMs = 500
  */
 export async function lookAt(id: HubId, file: string, connection: Connection): Promise<RemoteFile | undefined> {
   const address = addressOf(connection.settings.endpoint, id, file)
-  const answer = await patiently(connection.signal, connection.settings, async () => {
+  const answer = await patiently(id, connection, async () => {
     const got = await ask(address, connection.settings, { ...connection, method: 'HEAD', stayOnHost: true })
     await got.close()
     if (isPassing(got.status)) throw new ConnectionTrouble(`the hub answers with status ${got.status}`, undefined)
@@ -85,17 +85,13 @@ export function isPassing(status: number): boolean {
  * Tries again after connection trouble, with longer and longer pauses.
  * @throws RegraftError 'weights' when it does not help
  */
-export async function patiently<T>(
-  signal: AbortSignal | undefined,
-  settings: HubSettings,
-  attempt: () => Promise<T>,
-): Promise<T> {
+async function patiently<T>(id: HubId, { signal, settings }: Connection, attempt: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
       return await attempt()
     } catch (error) {
       if (!(error instanceof ConnectionTrouble)) throw error
-      if (tries === mostTries) throw unreachable(settings, error)
+      if (tries === mostTries) throw unreachable(settings, error, `${hubIdText(id)}: no such path here, and the hub`)
       await pause(firstPauseMs * 2 ** (tries - 1), signal)
     }
   }
@@ -115,10 +111,14 @@ export function pause(ms: number, signal: AbortSignal | undefined): Promise<void
   })
 }
 
-export function unreachable({ endpoint }: HubSettings, { message, cause }: ConnectionTrouble): RegraftError {
+export function unreachable(
+  { endpoint }: HubSettings,
+  { message, cause }: ConnectionTrouble,
+  hub = 'The hub',
+): RegraftError {
   return new RegraftError(
     'weights',
-    `The hub at ${endpoint} could not be reached: ${message}.\nCheck the network (proxies: HTTPS_PROXY), or download the model elsewhere and give its folder.`,
+    `${hub} at ${endpoint} could not be reached: ${message}.\nCheck the network (proxies: HTTPS_PROXY), or download the model elsewhere and give its folder.`,
     { cause },
   )
 }

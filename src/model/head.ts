@@ -5,9 +5,12 @@ import { appendLayers } from '../graph/edit.ts'
 import type { Graph } from '../graph/graph.ts'
 import { type HiddenActivation, hiddenActivation, usualActivation } from './hidden-activation.ts'
 
+/** Name of the layer of a linear head that is none of the network's own. */
+export const LONE_CLASSIFIER = 'head.classifier'
+
 /**
- * A linear head is the architecture's own classifier, unless that is no linear layer: then it is of the kind 'own', and a linear head
- * stands apart. What stands apart has names that begin with `head.`, and a file of its own.
+ * A linear head is the architecture's own classifier, unless that is no linear layer: then it is of the kind 'own', and a linear head stands
+ * apart. Layers that stand apart have names that begin with `head.`, and a file of their own.
  */
 export type Head =
   | { readonly kind: 'linear' }
@@ -44,23 +47,9 @@ export interface NeighbourHead {
   readonly projected: boolean
 }
 
-/** Whether a head lies in a file of its own, since it is none of the network's own layers. */
-export function isApart(head: Head, { ownHead = false }: Pick<Architecture, 'ownHead'>): boolean {
+/** Whether a head is none of the network's own layers: it lies in a file of its own, since timm has nothing like it. */
+export function standsApart(head: Head, { ownHead = false }: Pick<Architecture, 'ownHead'>): boolean {
   return hasHiddenLayers(head) || head.kind === 'knn' || (head.kind === 'linear' && ownHead)
-}
-
-/** The head of weights that come with nothing that tells it. */
-export function usualHead(classes: number, { ownHead = false }: Pick<Architecture, 'ownHead'>): Head {
-  if (classes === 0) return { kind: 'none' }
-  return { kind: ownHead ? 'own' : 'linear' }
-}
-
-/** Name of the classifier of a head that stands apart. */
-const CLASSIFIER = 'head.classifier'
-
-/** What a linear head of a network is called. */
-export function linearHeadName({ ownHead = false, classifier }: Pick<Architecture, 'ownHead' | 'classifier'>): string {
-  return ownHead ? CLASSIFIER : classifier
 }
 
 /** Names and shapes of the tensors of a head of neighbours. @param features  values of a feature vector */
@@ -79,11 +68,11 @@ export function neighbourTensors(head: NeighbourHead, features: number): Readonl
   ])
 }
 
-/** The network with a head that stands apart behind its features; one of neighbours has no layers. */
-export function withHead(graph: Graph, classes: number, head: Head): Graph {
-  if (hasHiddenLayers(head)) return withHiddenLayers(graph, classes, head)
-  if (head.kind !== 'linear') return graph
-  return appendLayers(graph, (add) => add('linear', CLASSIFIER, { outFeatures: classes, bias: true }, [graph.output]))
+/** The network with a linear classifier behind its features. */
+export function withLinear(graph: Graph, classes: number): Graph {
+  return appendLayers(graph, (add) =>
+    add('linear', LONE_CLASSIFIER, { outFeatures: classes, bias: true }, [graph.output]),
+  )
 }
 
 /** The network with hidden layers and a classifier behind its features. @throws Error for an activation that is not known */
@@ -105,7 +94,7 @@ export function withHiddenLayers(graph: Graph, classes: number, head: HiddenHead
             : add('activation', `${name}.activation`, activation, [input])
       }
     }
-    return add('linear', CLASSIFIER, { outFeatures: classes, bias: true }, [input])
+    return add('linear', LONE_CLASSIFIER, { outFeatures: classes, bias: true }, [input])
   })
 }
 

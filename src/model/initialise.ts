@@ -14,8 +14,8 @@ const LINEAR_STD = 0.01
 
 /**
  * Unless `initialiser` says otherwise: He's normal initialisation by fan-out for convolutions (groups divided out, as timm does),
- * N(0, 0.01) for linear layers, N(0, 0.02) for tokens and positions, 0 for biases. Scale and shift of a norm are 1 and 0 in any case, learnt
- * slopes 0.25. Each tensor draws from a stream of its own, named after it.
+ * N(0, 0.01) for linear layers, N(0, 0.02) for tokens and positions, 0 for biases. Scale and shift of a norm are 1 and 0 in any case,
+ * learnt slopes 0.25. Each tensor draws from a stream of its own, named after it.
  * @see He et al. 2015, https://arxiv.org/abs/1502.01852
  */
 export async function initialWeights(

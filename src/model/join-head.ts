@@ -1,11 +1,8 @@
 // A trunk and a head that was trained on its features become a model.
 import { parameterName, parametersOf } from '../graph/graph.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { linearHeadName } from './head.ts'
-import { architectureOf, graphOf, type Model } from './model.ts'
-
-/** Name of the layer of a linear head that has no network yet. */
-export const LONE_CLASSIFIER = 'head.classifier'
+import { LONE_CLASSIFIER } from './head.ts'
+import { architectureOf, graphOf, linearHeadName, type Model } from './model.ts'
 
 /** The weights of a model without those of its head. */
 export function trunkTensors(model: Model): Map<string, HostTensor> {

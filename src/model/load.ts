@@ -11,12 +11,12 @@ import type { HubAccess } from '../hub/hub-events.ts'
 import { inertName } from '../inert-text.ts'
 import { type FoundModel, findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
-import { isApart, usualHead } from './head.ts'
+import { standsApart } from './head.ts'
 import { readNeighbours } from './head-tensors.ts'
 import { initialWeights } from './initialise.ts'
 import type { Initialiser } from './initialisers.ts'
 import { backboneMissing, findLoneHead, joinLoneHead } from './lone-head.ts'
-import { architectureOf, graphOf, type Model } from './model.ts'
+import { architectureOf, graphOf, type Model, usualHead } from './model.ts'
 import { readDescription } from './read-description.ts'
 import { usualPreprocessing } from './recognise-network.ts'
 import { checkDigest } from './saved-model.ts'
@@ -32,6 +32,11 @@ export interface LoadedModel {
 export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode' | 'resize'>> & {
   readonly imgSize?: number | undefined
   readonly preprocess?: Reading | undefined
+}
+
+/** Networks of one's own, by the names that stand in config.json. */
+export interface OwnArchitectures {
+  readonly architectures?: readonly Architecture[] | undefined
 }
 
 export function changedPreprocessing(preprocessing: Preprocessing, changes: PreprocessingChanges): Preprocessing {
@@ -54,8 +59,6 @@ export function changedPreprocessing(preprocessing: Preprocessing, changes: Prep
 export interface LoadOptions extends PreprocessingChanges {
   /** The network of a head that learnt from vectors alone. */
   readonly backbone?: string | undefined
-  /** Networks of one's own, by the names that stand in config.json. */
-  readonly architectures?: readonly Architecture[] | undefined
 }
 
 /**
@@ -65,14 +68,14 @@ export interface LoadOptions extends PreprocessingChanges {
  */
 export async function loadModel(
   name: string,
-  { backbone, architectures, ...changes }: LoadOptions & HubAccess = {},
+  { backbone, ...changes }: LoadOptions & HubAccess & OwnArchitectures = {},
 ): Promise<LoadedModel> {
   const { offline, signal, listener } = changes
   const access: HubAccess = { offline, signal, listener }
   const lone = await findLoneHead(name)
   if (lone !== undefined) {
     if (backbone === undefined) throw backboneMissing(name, lone.backbone)
-    const trunk = await loadModel(backbone, { ...access, architectures })
+    const trunk = await loadModel(backbone, { ...access, architectures: changes.architectures })
     const model = await joinLoneHead(lone, trunk.model)
     const preprocessing = changedPreprocessing(model.preprocessing, changes)
     return { ...trunk, model: { ...model, preprocessing, origin: { ...model.origin, name } } }
@@ -84,7 +87,8 @@ export async function loadModel(
     )
   }
   const found = await findModel(name, access)
-  const { config, saved, graph: blueprint, builder, weights, remarks } = await readDescription(found, architectures)
+  const described = await readDescription(found, changes.architectures)
+  const { config, saved, graph: blueprint, builder, weights, remarks } = described
   const { architecture } = config
   const built = architectureOf({
     architecture,
@@ -92,7 +96,7 @@ export async function loadModel(
     ...(builder === undefined ? {} : { builder }),
   })
   const head = saved?.head ?? usualHead(config.classes, built)
-  const ownHead = isApart(head, built)
+  const ownHead = standsApart(head, built)
   if (saved && config.classes !== (ownHead ? 0 : saved.labels.length)) {
     throw new RegraftError(
       'weights',

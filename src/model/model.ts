@@ -6,7 +6,7 @@ import type { Preprocessing } from '../data/preprocessing.ts'
 import type { Graph } from '../graph/graph.ts'
 import { type Loss, type OutputKind, outputKindOf } from '../runtime/loss.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { type Head, isApart, withHead } from './head.ts'
+import { type Head, hasHiddenLayers, LONE_CLASSIFIER, standsApart, withHiddenLayers, withLinear } from './head.ts'
 
 export type { Head } from './head.ts'
 
@@ -62,8 +62,20 @@ export function graphOf(
   const architecture = architectureOf(model)
   const { height, width, mean, std } = model.preprocessing
   const { head, labels } = model
-  const apart = isApart(head, architecture)
+  const apart = standsApart(head, architecture)
   const classes = apart || head.kind === 'none' ? 0 : labels.length
   const graph = architecture.build({ classes, height, width, mean, std, args: model.args })
-  return apart ? withHead(graph, labels.length, head) : graph
+  if (hasHiddenLayers(head)) return withHiddenLayers(graph, labels.length, head)
+  return apart && head.kind === 'linear' ? withLinear(graph, labels.length) : graph
+}
+
+/** The head of weights that come with nothing that tells it. */
+export function usualHead(classes: number, { ownHead = false }: Pick<Architecture, 'ownHead'>): Head {
+  if (classes === 0) return { kind: 'none' }
+  return { kind: ownHead ? 'own' : 'linear' }
+}
+
+/** What a linear head is called. */
+export function linearHeadName({ ownHead = false, classifier }: Architecture): string {
+  return ownHead ? LONE_CLASSIFIER : classifier
 }

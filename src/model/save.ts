@@ -5,11 +5,11 @@ import { sha256OfFile } from '../files/digest.ts'
 import { createFolder } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
+import { headParameters } from '../graph/edit.ts'
 import { graphToJson } from '../graph/graph-json.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { isApart } from './head.ts'
-import { trunkTensors } from './join-head.ts'
-import { architectureOf, type Model, outputOf } from './model.ts'
+import { standsApart } from './head.ts'
+import { architectureOf, graphOf, type Model, outputOf } from './model.ts'
 import { FORMAT_VERSION } from './saved-model.ts'
 import { timmConfig } from './timm-config.ts'
 
@@ -35,9 +35,10 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
   const architecture = architectureOf(model)
   await createFolder(folder)
   const dtype = extras.dtype ?? 'F32'
-  const own = isApart(model.head, architecture)
-  const trunk = own ? trunkTensors(model) : model.tensors
-  const inTrunk = (name: string) => trunk.has(name)
+  const own = standsApart(model.head, architecture)
+  const above = own ? headParameters(graphOf(model)) : new Set<string>()
+  // Neighbours have no layers: what they remember is known by its name alone.
+  const inTrunk = (name: string) => !above.has(name) && !(model.head.kind === 'knn' && name.startsWith('head.'))
   const weights = (keep: (name: string) => boolean) =>
     [...model.tensors]
       .filter(([name]) => keep(name))

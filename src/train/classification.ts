@@ -3,6 +3,7 @@ import { exp } from '../exact-math.ts'
 import type { Loss, OutputKind } from '../runtime/loss.ts'
 import type { EpochRecord } from './events.ts'
 import { labelLoss, sigmoid } from './label-loss.ts'
+import type { Targets } from './target-values.ts'
 
 export interface Metrics {
   /** Mean of the loss against the hard labels, without smoothing or weights. */
@@ -25,6 +26,8 @@ export interface LabelledOutputs {
   readonly labels: Int32Array
   /** Pictures that they are of. */
   readonly paths: readonly string[]
+  /** Where the truth is not one class of many; the labels say nothing then. */
+  readonly targets?: Targets
 }
 
 /** How many of the largest outputs the top-k accuracy looks at: 5, or 2 where that would be nearly all classes. */

@@ -18,6 +18,7 @@ export type Phase =
   | 'search'
   | 'burn-in'
   | 'gradcheck'
+  | 'jobs'
 
 /** One line of `history.csv`. Rates and losses are plain numbers, accuracies 0…1. */
 export interface EpochRecord {
@@ -40,7 +41,16 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'bytes' | 'images' | 'files' | 'iterations' | 'epochs' | 'vectors' | 'coordinates' | 'trials'
+      readonly unit:
+        | 'bytes'
+        | 'images'
+        | 'files'
+        | 'jobs'
+        | 'iterations'
+        | 'epochs'
+        | 'vectors'
+        | 'coordinates'
+        | 'trials'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

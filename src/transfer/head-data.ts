@@ -19,6 +19,8 @@ import { validationChoice } from './validation-choice.ts'
 export interface HeadDataOptions {
   readonly vectors: string
   readonly labels: string | null
+  /** A column of numbers in `labels`, or 'numeric' where the labels are numbers; null for classes. */
+  readonly target: string | null
   readonly val: string | null
   readonly trainList: string | null
   readonly test: string | null
@@ -37,6 +39,8 @@ const USUAL_VALIDATION = 0.2
 interface Row {
   readonly path: string
   readonly label: string | null
+  /** Further labels. */
+  readonly others?: readonly string[]
   readonly values: Float32Array
   /** Why it cannot be used. */
   readonly problem: string | undefined
@@ -80,23 +84,29 @@ export async function readHeadData(options: HeadDataOptions): Promise<HeadData> 
   for (const [part, others] of elsewhere) chosen.push(...others.map((row) => ({ row, part })))
 
   const learnt = chosen.filter(({ part, row }) => part === 'train' && row.label !== null)
-  const files = learnt.map(({ row }) => ({ path: row.path, file: row.path, label: row.label ?? '' }))
-  const classes = await classesOf(files, options.vectors)
-  if (classes.length === 0) throw noLabels(stored, options.labels)
-  if (classes.length === 1) throw oneClass(options.vectors, classes)
+  if (learnt.length === 0) throw noLabels(stored, options.labels)
+  const several = options.target === null && chosen.some(({ row }) => row.others !== undefined)
+  const kind = options.target !== null ? 'numbers' : several ? 'labels' : undefined
+  const classes =
+    options.target === null
+      ? await classesOf(
+          learnt.flatMap(({ row }) => labelsOf(row).map((label) => ({ path: row.path, file: row.path, label }))),
+          options.vectors,
+        )
+      : [options.target === 'numeric' ? 'value' : options.target]
+  if (classes.length === 1 && kind === undefined) throw oneClass(options.vectors, classes)
   const numberOf = new Map(classes.map((name, label) => [name, label]))
+  const targets = new Map<Sample, readonly number[]>()
   const values = new Map<Sample, Float32Array>()
   const samplesOf = (wanted: Part): Sample[] =>
     chosen.flatMap(({ row, part }) => {
       if (part !== wanted) return []
-      const label = row.label === null ? undefined : numberOf.get(row.label)
-      const problem =
-        row.problem ??
-        (row.label === null ? 'has no label' : label === undefined ? 'is of an unknown class' : undefined)
-      if (problem !== undefined || label === undefined) {
-        skipped.push({ path: row.path, reason: problem ?? 'has no label' })
+      const meant = meaningOf(row, kind, numberOf)
+      if (row.problem !== undefined || typeof meant === 'string') {
+        skipped.push({ path: row.path, reason: row.problem ?? String(meant) })
         return []
       }
+      const label = kind === undefined ? (meant[0] ?? 0) : 0
       const sample: Sample = {
         path: row.path,
         file: path.resolve(row.path),
@@ -105,16 +115,20 @@ export async function readHeadData(options: HeadDataOptions): Promise<HeadData> 
         ...(row.group === undefined ? {} : { group: row.group }),
       }
       values.set(sample, row.values)
+      targets.set(sample, meant)
       return [sample]
     })
   const test = samplesOf('test')
   const given = { train: samplesOf('train'), validation: samplesOf('val') }
   const fraction = typeof choice === 'number' ? choice : USUAL_VALIDATION
   const { train, validation } = drawn ? await splitByDraw(given.train, { from: 0, to: fraction }, seed) : given
-  checkEnough(classes, train, validation, skipped)
+  checkEnough(kind === undefined ? classes : [], train, validation, skipped)
   const notes =
     skipped.length > 0 ? [`${skipped.length} of ${chosen.length} rows are left out; bad.jsonl says why.`] : []
-  const vectorsOf = (samples: readonly Sample[]) => joined(samples, values, stored.matrix.columns)
+  const vectorsOf = (samples: readonly Sample[]): Vectors => ({
+    ...joined(samples, values, stored.matrix.columns),
+    ...(kind === undefined ? {} : { targets: { kind, values: targetsOf(samples, targets, kind, classes.length) } }),
+  })
   return {
     stored,
     data: {
@@ -138,6 +152,43 @@ export async function readHeadData(options: HeadDataOptions): Promise<HeadData> 
   }
 }
 
+function labelsOf({ label, others = [] }: Row): readonly string[] {
+  return label === null ? [] : [label, ...others]
+}
+
+/** The number of a row, or the numbers of its labels; else why there is none. */
+function meaningOf(
+  row: Row,
+  kind: 'numbers' | 'labels' | undefined,
+  numberOf: ReadonlyMap<string, number>,
+): readonly number[] | string {
+  const labels = labelsOf(row)
+  const [first] = labels
+  if (first === undefined) return kind === 'numbers' ? 'has no number' : 'has no label'
+  if (kind === 'numbers') {
+    const number = first.trim() === '' ? Number.NaN : Number(first)
+    return Number.isFinite(number) ? [number] : 'has no number'
+  }
+  const known = labels.flatMap((label) => numberOf.get(label) ?? [])
+  return known.length < labels.length ? 'is of an unknown class' : known
+}
+
+/** [samples, outputs]: their numbers, or 1 for each of their labels. */
+function targetsOf(
+  samples: readonly Sample[],
+  targets: ReadonlyMap<Sample, readonly number[]>,
+  kind: 'numbers' | 'labels',
+  outputs: number,
+): Float32Array {
+  const values = new Float32Array(samples.length * outputs)
+  for (const [row, sample] of samples.entries()) {
+    const own = targets.get(sample) ?? []
+    if (kind === 'numbers') values.set(own, row * outputs)
+    else for (const label of own) values[row * outputs + label] = 1
+  }
+  return values
+}
+
 function bytesOf(values: Float32Array): Uint8Array {
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 }
@@ -157,25 +208,39 @@ async function rowsOf(stored: StoredVectors): Promise<Row[]> {
 }
 
 /** Labels, parts and groups from a manifest, where one was given. */
-async function labelled(rows: readonly Row[], { labels }: HeadDataOptions): Promise<readonly Row[]> {
-  if (labels === null) return rows
+async function labelled(rows: readonly Row[], { labels, target }: HeadDataOptions): Promise<readonly Row[]> {
+  const column = target === 'numeric' ? null : target
+  if (labels === null) {
+    if (column === null) return rows
+    throw new RegraftError(
+      'usage',
+      `--target ${inertName(column, 100)} is a column of the file that --labels names. Give it, or say --target numeric where the labels are numbers.`,
+    )
+  }
   const index = pathIndex(rows.map((row) => row.path))
   const result = rows.map((row): Row => ({ ...row, label: null }))
   let found = 0
-  for await (const { path: name, file, line, label, split, group } of manifestRows(labels)) {
+  for await (const { path: name, file, line, label, split, group } of manifestRows(labels, column ?? undefined)) {
     const matches = matchingRows(index, name, file, labels)
     if (matches.length > 0) found += 1
     for (const at of matches) {
       const row = result[at]
       if (row === undefined) continue
-      if (row.label !== null && row.label !== label) {
+      // The column that is asked for comes in the place of the group.
+      const own = column === null ? label : group
+      if (row.label === null) {
+        result[at] = { ...row, label: own ?? null, part: split, ...(column === null ? { group } : {}) }
+        continue
+      }
+      if (own === undefined || labelsOf(row).includes(own)) continue
+      if (target !== null) {
         throw new RegraftError(
           'data',
-          `${inertName(labels)}, line ${line}: '${inertName(name, 200)}' has the label '${inertName(row.label, 100)}' already.`,
+          `${inertName(labels)}, line ${line}: '${inertName(name, 200)}' has the number '${inertName(row.label, 100)}' already.`,
           { file: labels, where: `line ${line}` },
         )
       }
-      result[at] = { ...row, label: label ?? null, part: split, group }
+      result[at] = { ...row, others: [...(row.others ?? []), own] }
     }
   }
   if (found === 0) {

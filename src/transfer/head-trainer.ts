@@ -11,6 +11,7 @@ import { channelsOf } from '../ops/op.ts'
 import type { Loss } from '../runtime/loss.ts'
 import { createParameters } from '../runtime/parameters.ts'
 import { createRunner, type Runner } from '../runtime/runner.ts'
+import { type Standardisation, standardisationOf, standardise } from '../solve/standardise.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
 import { balancedOrder } from '../train/balanced-order.ts'
@@ -18,6 +19,7 @@ import { batchPieces } from '../train/batch-pieces.ts'
 import type { LabelledOutputs } from '../train/classification.ts'
 import { withKeys } from '../train/drop-keys.ts'
 import type { TrainingBatch } from '../train/step.ts'
+import type { Targets } from '../train/target-values.ts'
 import { fitSpace, type SpaceOptions } from './feature-space.ts'
 import { type Opened, opened } from './opened.ts'
 import type { Sampler, WorkOptions } from './options.ts'
@@ -31,6 +33,8 @@ export interface Vectors {
   readonly width: number
   /** Pictures that they are of, for messages. */
   readonly paths: readonly string[]
+  /** What the outputs should be, where that is not one class of many; the labels say nothing then. */
+  readonly targets?: Targets
 }
 
 /** A head in training. Its weights work in a space of its own; `folded` gives those for raw features. */
@@ -42,6 +46,8 @@ export interface HeadTrainer {
   readonly inputs: Float32Array
   readonly inputWidth: number
   readonly labels: Int32Array
+  /** [labels.length, classes]: numbers brought to mean 0 and variance 1, or 1 for each label; absent for one class of many. */
+  readonly shares: Float32Array | undefined
   /** Vectors that the runner takes at a time. */
   readonly chunk: number
   /** Batches of one epoch in the order drawn from the seed, or parts of them. @param from  vectors that are passed already */
@@ -139,8 +145,12 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
   if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
   const rawStore = parameters(rawGraph)
   const rawRunner = all.add(createRunner(engine, rawGraph, rawStore, { images: CHUNK, input: 'floats' }))
+  const { targets } = vectors
+  const scales = targets?.kind === 'numbers' ? await standardisationOf(targets.values, classes) : undefined
+  const shares = targets && scales ? await standardise(targets.values, scales) : targets?.values
   const firstLayer = graph.layers.find((layer) => layer.op === 'linear')
-  if (!firstLayer) throw new Error('a head has a linear layer')
+  const lastLayer = graph.layers.findLast((layer) => layer.op === 'linear')
+  if (!firstLayer || !lastLayer) throw new Error('a head has a linear layer')
 
   const folded = (): Map<string, HostTensor> => {
     const tensors = new Map(store.parameters.map(({ name }) => [name, store.read(name)]))
@@ -150,6 +160,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     const result = space.fold(weight.data, bias.data)
     tensors.set(`${firstLayer.name}.weight`, { shape: [bias.data.length, width], data: result.weight })
     tensors.set(`${firstLayer.name}.bias`, { shape: bias.shape, data: result.bias })
+    if (scales) toNumbers(tensors, lastLayer.name, scales)
     return tensors
   }
 
@@ -163,6 +174,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
       const batchLabels = Int32Array.from(members, (index) => labels[index] ?? 0)
       yield {
         labels: batchLabels,
+        ...(shares ? { shares: rowsOf(shares, classes, members) } : {}),
         names: () => Array.from(members, (index) => vectors.paths[index] ?? ''),
         write(into = runner, count = members.length) {
           const values = new Float32Array(count * inputWidth)
@@ -181,6 +193,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     inputs,
     inputWidth,
     labels,
+    shares,
     chunk: CHUNK,
     folded,
     batches(epoch, from) {
@@ -197,8 +210,29 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
         await rawRunner.run(count, { signal: stop })
         logits.set(rawRunner.read(rawGraph.output, count), at * classes)
       }
-      return { logits, labels: raw.labels, paths: raw.paths }
+      return { logits, labels: raw.labels, paths: raw.paths, ...(raw.targets ? { targets: raw.targets } : {}) }
     },
     close: () => all.close(),
   }
+}
+
+/** Some rows of [rows, width]. */
+function rowsOf(values: Float32Array, width: number, rows: ArrayLike<number> & Iterable<number>): Float32Array {
+  const chosen = new Float32Array(rows.length * width)
+  let at = 0
+  for (const row of rows) chosen.set(values.subarray(row * width, (row + 1) * width), width * at++)
+  return chosen
+}
+
+/** Makes a layer that gives standardised numbers give the numbers, in float64. */
+function toNumbers(tensors: Map<string, HostTensor>, layer: string, { mean, scale }: Standardisation): void {
+  const weight = tensors.get(`${layer}.weight`)
+  const bias = tensors.get(`${layer}.bias`)
+  if (!weight || !bias) throw new Error('a linear layer has weight and bias')
+  const width = weight.data.length / bias.data.length
+  const sizeOf = (output: number) => 1 / (scale[output] ?? 1)
+  const numbers = weight.data.map((value, at) => value * sizeOf(Math.floor(at / width)))
+  const shifted = bias.data.map((value, output) => value * sizeOf(output) + (mean[output] ?? 0))
+  tensors.set(`${layer}.weight`, { shape: weight.shape, data: numbers })
+  tensors.set(`${layer}.bias`, { shape: bias.shape, data: shifted })
 }

@@ -82,6 +82,11 @@ export interface HeadOptions
   readonly vectors: string
   /** A manifest with `path,label` and, if it has them, `split` and `group`; in the place of the labels that embed found. */
   readonly labels?: string
+  /**
+   * What to predict instead of classes: a column of numbers in `labels`, or 'numeric' where the labels are numbers. A path with several labels
+   * in `labels` makes them several labels at once.
+   */
+  readonly target?: string
   /** The model that made the vectors, where it is no longer found by the name it had. */
   readonly backbone?: string
 }
@@ -121,11 +126,15 @@ export async function gatherVectors(
 ): Promise<{ readonly work: Omit<Work, 'flushEvents'> } & Pick<HeadData, 'stored' | 'vectors'>> {
   const startedAt = performance.now()
   const { engine, signal, listener, vectors: where, out } = options
-  const { labels = null, backbone, vectors: _, minAccuracy: __, ...training } = options
-  const asked = await withAbsolutePaths(completeConfig({ ...training, data: where, mode: 'features' }))
+  const { labels = null, target = null, backbone, vectors: _, minAccuracy: __, ...training } = options
+  const base = { ...training, data: where, mode: 'features' } as const
+  // What contradicts itself does so before anything is read.
+  completeConfig({ ...base, ...(target === null ? {} : toTarget(training, 'numbers')) })
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'vectors' })
-  const { val, trainList, test, seed } = asked
-  const { stored, data, vectors } = await readHeadData({ vectors: where, labels, val, trainList, test, seed })
+  const { val = null, trainList = null, test = null, seed = 0 } = options
+  const { stored, data, vectors } = await readHeadData({ vectors: where, labels, target, val, trainList, test, seed })
+  const kind = vectors.train.targets?.kind
+  const asked = await withAbsolutePaths(completeConfig({ ...base, ...(kind ? toTarget(training, kind) : {}) }))
   for (const { path: name, reason } of data.skipped) listener?.({ type: 'bad', path: name, reason })
   for (const message of data.notes) listener?.({ type: 'note', message })
   listener?.({ type: 'phaseEnd', phase: 'scan' })
@@ -133,9 +142,9 @@ export async function gatherVectors(
   const made = madeBy(stored, asked.solver)
   const head = parseHead(asked.head, asked.activation)
   const loss = chosenLoss(asked)
-  const base = await networkOf(stored, made, backbone, options)
-  const model: Model = base
-    ? { ...base, preprocessing: made.preprocessing, head, loss, labels: data.classes }
+  const network = await networkOf(stored, made, backbone, options)
+  const model: Model = network
+    ? { ...network, preprocessing: made.preprocessing, head, loss, labels: data.classes }
     : { ...loneModel(made, head, data.classes), loss }
   const config: TrainConfig = { ...asked, model: made.backbone.name }
   const record = await recordData(data)
@@ -173,7 +182,7 @@ export async function gatherVectors(
     out,
     data,
     model,
-    ...(base ? {} : { backbone: made.backbone }),
+    ...(network ? {} : { backbone: made.backbone }),
     classWeights,
     timing: newTiming(),
     kept: keptImages(),
@@ -191,6 +200,25 @@ export async function gatherVectors(
 interface Maker {
   readonly backbone: Backbone
   readonly preprocessing: Preprocessing
+}
+
+/**
+ * The loss and solver for numbers or several labels.
+ * @throws RegraftError 'usage' for those that were asked for and do not go with them
+ */
+function toTarget(
+  { head = 'linear', loss, solver, smoothing, classWeights }: Partial<HeadOptions>,
+  kind: 'numbers' | 'labels',
+): Partial<TrainOptions> {
+  const wanted = kind === 'numbers' ? 'mse' : 'bce'
+  const what = kind === 'numbers' ? 'numbers' : 'several labels of a picture'
+  if (loss !== undefined && loss !== wanted)
+    throw new RegraftError('usage', `--loss ${loss} does not go with ${what}, which take ${wanted}. Leave it out.`)
+  if (classWeights !== undefined)
+    throw new RegraftError('usage', `--class-weights has no meaning for ${what}. Leave it out.`)
+  const usual = head !== 'linear' ? 'gradient' : kind === 'numbers' ? 'ridge' : 'lbfgs'
+  const chosen = solver ?? usual
+  return { loss: wanted, solver: chosen, ...(chosen === 'gradient' ? { smoothing: smoothing ?? 0 } : {}) }
 }
 
 /**
@@ -283,8 +311,8 @@ async function forNetwork(outcome: Outcome, { meta, layer, folder }: StoredVecto
 
 async function describe({ out, config, manifest, record, data }: Work, options: HeadOptions): Promise<void> {
   const own = Object.fromEntries(shared.map((name) => [name, config[name]]))
-  const { labels = null, backbone = null } = options
-  const effective = { vectors: config.data, labels: labels && path.resolve(labels), backbone, ...own }
+  const { labels = null, target = null, backbone = null } = options
+  const effective = { vectors: config.data, labels: labels && path.resolve(labels), target, backbone, ...own }
   await writeFileAtomic(path.join(out, 'config.yaml'), stringify(effective))
   await writeJson(path.join(out, 'manifest.json'), manifest)
   await writeFileAtomic(path.join(out, 'split.jsonl'), record.text)

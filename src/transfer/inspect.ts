@@ -10,8 +10,8 @@ import { blocksOf, selectLayers } from '../graph/freeze.ts'
 import { type Graph, opOf, parameterName, parametersOf } from '../graph/graph.ts'
 import { type FoundModel, findModel } from '../model/find-model.ts'
 import { counterNames, sameValues } from '../model/fit-weights.ts'
-import { isApart, usualHead } from '../model/head.ts'
-import { architectureOf, graphOf } from '../model/model.ts'
+import { standsApart } from '../model/head.ts'
+import { architectureOf, graphOf, usualHead } from '../model/model.ts'
 import { type ModelDescription, readDescription } from '../model/read-description.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { bytesPerElement, type DType, toFloat32 } from '../tensor/dtype.ts'
@@ -128,7 +128,7 @@ async function networkOf(
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   })
-  remarks.push(...differences(graph, weights, isApart(head, built) ? headParameters(graph) : new Set()))
+  remarks.push(...differences(graph, weights, standsApart(head, built) ? headParameters(graph) : new Set()))
   const unfreeze = options.unfreeze ?? `last:${Math.min(usualUnfreeze, blocksOf(graph).length)}`
   const layers = layersOf(graph, selectLayers(graph, unfreeze))
   const sum = (of: (layer: InspectedLayer) => number) => layers.reduce((total, layer) => total + of(layer), 0)

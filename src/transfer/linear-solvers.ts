@@ -5,7 +5,7 @@ import { classCentres } from '../solve/class-centres.ts'
 import { type Evaluation, minimise } from '../solve/lbfgs.ts'
 import { outputScale } from '../solve/output-scale.ts'
 import { type LinearMap, type RidgeProblem, ridgeProblem } from '../solve/ridge.ts'
-import { targetsOfLabels } from '../train/targets.ts'
+import { targetsOfLabels, targetsOfShares } from '../train/targets.ts'
 import type { HeadTrainer } from './head-trainer.ts'
 import type { WorkOptions } from './options.ts'
 import type { Solver } from './solver-names.ts'
@@ -36,8 +36,7 @@ export async function solveHead(trainer: HeadTrainer, options: SolveOptions): Pr
     return undefined
   }
   if (solver === 'ridge') {
-    const targets = new Float64Array(labels.length * classes)
-    for (const [row, label] of labels.entries()) targets[row * classes + label] = 1
+    const targets = trainer.shares ? Float64Array.from(trainer.shares) : oneOfMany(labels, classes)
     const given = { values: inputs, columns: inputWidth, targets, outputs: classes, signal }
     const ridge = await ridgeProblem(engine, given)
     const strength = options.strength === 'auto' ? await bestRidge(ridge, targets) : options.strength
@@ -68,6 +67,13 @@ function linearLayer(graph: HeadTrainer['graph']): string {
   if (!layer || graph.layers.length !== 2)
     throw new RegraftError('usage', 'Only a linear head can be solved; train others by gradient.')
   return layer.name
+}
+
+/** [labels.length, classes] */
+function oneOfMany(labels: Int32Array, classes: number): Float64Array {
+  const targets = new Float64Array(labels.length * classes)
+  for (const [row, label] of labels.entries()) targets[row * classes + label] = 1
+  return targets
 }
 
 /** The strength with the least squared error on rows left out. */
@@ -178,7 +184,7 @@ function lossProblem(
 ): LossProblem {
   const { runner, graph, inputWidth, chunk } = trainer
   const layer = linearLayer(graph)
-  const [inputs, labels] = members ? chosen(trainer, members) : [trainer.inputs, trainer.labels]
+  const { inputs, labels, shares } = members ? chosen(trainer, members, classes) : trainer
   const rows = labels.length
   const weightCount = classes * inputWidth
   const { loss } = runner
@@ -195,7 +201,9 @@ function lossProblem(
         const count = Math.min(chunk, rows - at)
         runner.writeFloats(inputs.subarray(at * inputWidth, (at + count) * inputWidth))
         // Divided by all rows, so that the sum of all losses is their mean.
-        const targets = targetsOfLabels(labels.subarray(at, at + count), targetOptions)
+        const targets = shares
+          ? targetsOfShares(shares.subarray(at * classes, (at + count) * classes), targetOptions)
+          : targetsOfLabels(labels.subarray(at, at + count), targetOptions)
         runner.writeTargets(targets.values, targets.weights)
         await runner.run(count, { signal })
         value += runner.losses(count).reduce((sum, loss) => sum + loss, 0)
@@ -215,12 +223,20 @@ function lossProblem(
   }
 }
 
+/** Some rows of what a trainer has. */
 function chosen(
-  { inputs, labels, inputWidth }: HeadTrainer,
+  { inputs, labels, shares, inputWidth }: HeadTrainer,
   members: Uint32Array,
-): readonly [Float32Array, Int32Array] {
+  classes: number,
+): Pick<HeadTrainer, 'inputs' | 'labels' | 'shares'> {
   const values = new Float32Array(members.length * inputWidth)
   for (const [at, row] of members.entries())
     values.set(inputs.subarray(row * inputWidth, (row + 1) * inputWidth), at * inputWidth)
-  return [values, Int32Array.from(members, (row) => labels[row] ?? 0)]
+  let own: Float32Array | undefined
+  if (shares) {
+    own = new Float32Array(members.length * classes)
+    for (const [at, row] of members.entries())
+      own.set(shares.subarray(row * classes, (row + 1) * classes), at * classes)
+  }
+  return { inputs: values, labels: Int32Array.from(members, (row) => labels[row] ?? 0), shares: own }
 }

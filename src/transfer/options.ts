@@ -6,6 +6,7 @@ import type { LossName } from '../runtime/loss.ts'
 import type { OnNan } from '../train/divergence.ts'
 import type { Evaluation } from '../train/evaluation.ts'
 import type { Listener } from '../train/events.ts'
+import type { NumberErrors } from '../train/target-metrics.ts'
 import type { VectorType } from '../vectors/vector-table.ts'
 import type { VectorFormat } from '../vectors/write-table.ts'
 import type { Solver } from './solver-names.ts'
@@ -191,6 +192,8 @@ export interface TrainResult {
     readonly valMacroF1: number
   }
   readonly final: { readonly valAccuracy: number; readonly valLoss: number; readonly trainAccuracy: number }
+  /** Where numbers are predicted: how far they are off; accuracies are R² then. */
+  readonly numbers?: { readonly val: NumberErrors; readonly test?: NumberErrors }
   /** Whether the best epoch overfits, and what to do; absent when no epoch was finite. */
   readonly gap?: Gap
   readonly test?: { readonly accuracy: number; readonly loss: number; readonly images: number }

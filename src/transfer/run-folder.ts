@@ -194,21 +194,27 @@ export async function readBad(run: string): Promise<((file: string) => boolean) 
 
 /** `metrics.json`, the form that scripts rely on. */
 export function metricsDocument(result: TrainResult): unknown {
+  // Of numbers there is no share that is right.
+  const share = (value: number) => (result.numbers ? null : value)
+  const errors = result.numbers && {
+    numbers: { val: result.numbers.val, ...(result.numbers.test ? { test: result.numbers.test } : {}) },
+  }
   return {
     best: {
       epoch: result.best.epoch,
-      val_accuracy: result.best.valAccuracy,
+      val_accuracy: share(result.best.valAccuracy),
       val_loss: result.best.valLoss,
       val_top_k: result.best.valTopAccuracy,
       val_balanced_accuracy: result.best.valBalancedAccuracy,
       val_macro_f1: result.best.valMacroF1,
     },
     final: {
-      val_accuracy: result.final.valAccuracy,
+      val_accuracy: share(result.final.valAccuracy),
       val_loss: result.final.valLoss,
-      train_accuracy: result.final.trainAccuracy,
+      train_accuracy: share(result.final.trainAccuracy),
     },
-    ...(result.test ? { test: result.test } : {}),
+    ...errors,
+    ...(result.test ? { test: { ...result.test, accuracy: share(result.test.accuracy) } } : {}),
     ...(result.gap ? { gap: result.gap } : {}),
     classes: result.classes,
     top_k: topCount(result.classes.length),

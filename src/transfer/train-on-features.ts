@@ -1,7 +1,6 @@
 import type { JsonObject } from '../files/strict-json.ts'
-import { linearHeadName } from '../model/head.ts'
-import { LONE_CLASSIFIER } from '../model/join-head.ts'
-import { architectureOf, type Head, type Model } from '../model/model.ts'
+import { type Head, LONE_CLASSIFIER } from '../model/head.ts'
+import { architectureOf, linearHeadName, type Model } from '../model/model.ts'
 import { penaltyStrength } from '../optim/penalty.ts'
 import { createUpdater } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
@@ -11,6 +10,7 @@ import { type LabelledOutputs, type Metrics, metricsOf, validationRecord } from 
 import type { EpochRecord } from '../train/events.ts'
 import { fit } from '../train/fit.ts'
 import { forwardTraces } from '../train/forward-traces.ts'
+import { targetMetrics } from '../train/target-metrics.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { createHeadTrainer, type HeadTrainer, type Vectors } from './head-trainer.ts'
 import { chosenInitialiser } from './initialiser-option.ts'
@@ -180,7 +180,9 @@ async function onlyRecord(
   return { record, validation }
 }
 
-function metrics({ logits, labels }: LabelledOutputs, classes: number, loss: Loss): Metrics {
+function metrics(outputs: LabelledOutputs, classes: number, loss: Loss): Metrics {
+  const { logits, labels, targets } = outputs
+  if (targets) return targetMetrics(outputs, targets)
   return metricsOf(logits, labels, classes, loss)
 }
 
@@ -220,7 +222,11 @@ async function descend(work: Work, trainer: HeadTrainer, vectors: BothVectors): 
       weights: async () => trainer.folded(),
     })
     const validation = await trainer.evaluate(vectors.validation, options.signal, best)
-    return { weights: best, history: progress.history, bestEpoch: progress.bestEpoch, stopped, validation }
+    // What is right is not counted by step where the truth is not one class of many.
+    const history = vectors.train.targets
+      ? progress.history.map((record) => ({ ...record, trainAccuracy: Number.NaN }))
+      : progress.history
+    return { weights: best, history, bestEpoch: progress.bestEpoch, stopped, validation }
   } finally {
     all.close()
   }

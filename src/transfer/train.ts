@@ -12,6 +12,7 @@ import { curvesSvg } from '../report/curves.ts'
 import { type Checkpointed, readCheckpoint } from '../train/checkpoint.ts'
 import { type LabelledOutputs, metricsOf } from '../train/classification.ts'
 import { evaluationOf } from '../train/evaluation.ts'
+import { numberErrors, targetMetrics } from '../train/target-metrics.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { version } from '../version.ts'
 import { withAbsolutePaths } from './absolute-paths.ts'
@@ -275,10 +276,16 @@ export async function finish(work: Work, outcome: Outcome): Promise<TrainResult>
   await writeHistory(out, outcome.history)
   const testOutputs = outcome.test ?? (data.test.length > 0 ? await outputsOnTest(work, trained) : undefined)
   const loss = chosenLoss(config)
-  const test = testOutputs && metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length, loss)
+  const test =
+    testOutputs &&
+    (testOutputs.targets
+      ? targetMetrics(testOutputs, testOutputs.targets)
+      : metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length, loss))
+  const isNumbers = outcome.validation.targets?.kind === 'numbers'
+  const errorsOf = ({ logits, targets }: LabelledOutputs) => numberErrors(logits, targets?.values ?? new Float32Array())
   const best = outcome.history.find((record) => record.epoch === outcome.bestEpoch)
   const last = outcome.history.at(-1)
-  const gap = best && gapOf(best, outcome.images, config)
+  const gap = best && !outcome.validation.targets && gapOf(best, outcome.images, config)
   const result: TrainResult = {
     out,
     classes: data.classes,
@@ -296,6 +303,9 @@ export async function finish(work: Work, outcome: Outcome): Promise<TrainResult>
       trainAccuracy: last?.trainAccuracy ?? 0,
     },
     ...(gap ? { gap } : {}),
+    ...(isNumbers
+      ? { numbers: { val: errorsOf(outcome.validation), ...(testOutputs ? { test: errorsOf(testOutputs) } : {}) } }
+      : {}),
     ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, images: test.count } } : {}),
     images: { ...outcome.images, bad: data.unusable.length + bad.length },
     seconds: {
@@ -313,6 +323,8 @@ export async function finish(work: Work, outcome: Outcome): Promise<TrainResult>
     ...(testOutputs ? [{ folder: 'evaluation-test', outputs: testOutputs, samples: data.test }] : []),
   ]
   for (const { folder, outputs, samples } of parts) {
+    // The files tell of one class of many.
+    if (outputs.targets) continue
     const evaluation = await evaluationOf(outputs, data.classes, loss)
     await writeEvaluation(path.join(out, folder), evaluation, samples, model.preprocessing, options.signal)
   }

@@ -10,6 +10,8 @@ export interface Stage {
   readonly verbs: Partial<Verbs>
   readonly stdin: string | Buffer
   readonly environment: Record<string, string>
+  /** What starts a process of this program. */
+  readonly program: readonly string[]
   /** stderr is a terminal. */
   readonly terminal: boolean
   readonly stdoutTerminal: boolean
@@ -45,6 +47,7 @@ export async function perform(words: readonly string[], stage: Partial<Stage> = 
     stdout: stdout.stream,
     stderr: stderr.stream,
     environment: stage.environment ?? {},
+    program: stage.program ?? [],
     // Verbs that the test did not give must not be called; a call fails loudly as not a function.
     verbs: (stage.verbs ?? {}) as Verbs,
     createEngine(options) {

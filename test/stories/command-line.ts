@@ -31,6 +31,7 @@ export async function regraft(words: readonly string[], surroundings: Surroundin
     stdout: stdout.stream,
     stderr: stderr.stream,
     environment: {},
+    program: processOf([]),
     verbs,
     createEngine,
     onSignal(listener) {

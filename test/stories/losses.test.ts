@@ -144,7 +144,7 @@ const refused: readonly (readonly [string, readonly string[], RegExp])[] = [
   [
     'the strength of a head that is not solved',
     ['--mode', 'features', '--loss', 'hinge', '--strength', '1'],
-    /--strength has a meaning only with --mode features with a linear head that can be solved/,
+    /--strength has a meaning only with/,
   ],
   [
     'epochs of a head that is solved',

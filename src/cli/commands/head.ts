@@ -2,7 +2,7 @@ import { inertName } from '../../inert-text.ts'
 import type { TrainResult } from '../../transfer/options.ts'
 import { metricsDocument } from '../../transfer/run-folder.ts'
 import { defineCommand, type Work } from '../command.ts'
-import { duration, jsonText, percent, shellWord } from '../format.ts'
+import { duration, jsonText, percent, shellWord, significant } from '../format.ts'
 import { nextRun } from '../run-name.ts'
 import { json, overwrite } from '../shared-settings.ts'
 import { text } from '../values.ts'
@@ -68,6 +68,11 @@ export const head = defineCommand({
       help: 'a CSV or JSONL file with path,label and perhaps split and group; its paths are those of index.csv or their ends',
       fallback: 'the labels in index.csv',
     }),
+    target: text('<column|numeric>', {
+      group: 'Data',
+      help: 'predict a number: a column of --labels, or numeric where the labels are numbers (ridge regression; --head mlp by gradient)',
+      fallback: 'classes; several at once where a path has several labels',
+    }),
     val: text('<fraction|file|dir>', {
       group: 'Data',
       help: 'rows to validate with: a share, a list of paths, or other vectors',
@@ -130,9 +135,16 @@ export const head = defineCommand({
   },
 })
 
-function summarise({ out, best, test, images, seconds, stopped, belowMinimum }: TrainResult, work: Work): void {
-  const lines = [`${inertName(out)}: validation accuracy ${percent(best.valAccuracy)}`]
-  if (test) lines.push(`test accuracy ${percent(test.accuracy)} on ${test.images} vectors`)
+function summarise(
+  { out, best, numbers, test, images, seconds, stopped, belowMinimum }: TrainResult,
+  work: Work,
+): void {
+  const score = numbers
+    ? `R² ${numbers.val.r2.toFixed(3)}, off by ${significant(numbers.val.rmse, 3)} (root mean square), ${significant(numbers.val.mae, 3)} (mean)`
+    : `accuracy ${percent(best.valAccuracy)}`
+  const lines = [`${inertName(out)}: validation ${score}`]
+  if (numbers?.test) lines.push(`test R² ${numbers.test.r2.toFixed(3)}, off by ${significant(numbers.test.rmse, 3)}`)
+  else if (test) lines.push(`test accuracy ${percent(test.accuracy)} on ${test.images} vectors`)
   const bad = images.bad > 0 ? `, ${images.bad} left out` : ''
   lines.push(`${images.train} vectors to train on, ${images.val} to validate${bad}; ${duration(seconds.total)}`)
   if (stopped !== undefined) lines.push(`stopped before the last epoch: ${stopped}`)

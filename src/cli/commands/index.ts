@@ -13,6 +13,7 @@ import { lrFind } from './lr-find.ts'
 import { merge } from './merge.ts'
 import { models } from './models.ts'
 import { predict } from './predict.ts'
+import { runJobs } from './run-jobs.ts'
 import { search } from './search.ts'
 import { train } from './train.ts'
 import { tune } from './tune.ts'
@@ -34,6 +35,7 @@ export const commands: readonly Command[] = [
   inspect,
   gradcheck,
   exporting,
+  runJobs,
   demo,
   doctor,
 ]
