@@ -121,6 +121,8 @@ function nodesOf(layer: Layer): readonly OutgoingNode[] | undefined {
       const kernel_shape = [height / rows, width / columns]
       return [node('AveragePool', name, inputs, name, { kernel_shape, strides: kernel_shape })]
     }
+    case 'meanImage':
+      return [node('Sub', name, [...inputs, `${name}.mean`], name)]
     case 'maxout':
       return undefined
   }

@@ -8,6 +8,7 @@ import type { Graph } from '../graph/graph.ts'
 import { type Loss, type OutputKind, outputKindOf } from '../runtime/loss.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type Head, hasHiddenLayers, withHiddenLayers } from './head.ts'
+import { withMeanImage } from './mean-image.ts'
 
 export type { Head } from './head.ts'
 
@@ -65,6 +66,7 @@ export function graphOf(
   const architecture = architectureOf(model)
   const { height, width, mean, std } = model.preprocessing
   const classes = model.head.kind === 'linear' ? model.labels.length : 0
-  const graph = architecture.build({ classes, height, width, mean, std, args: model.args })
+  const plain = architecture.build({ classes, height, width, mean, std, args: model.args })
+  const graph = model.preprocessing.meanImage === undefined ? plain : withMeanImage(plain)
   return hasHiddenLayers(model.head) ? withHiddenLayers(graph, model.labels.length, model.head) : graph
 }

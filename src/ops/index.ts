@@ -7,6 +7,7 @@ import { depthwiseConv2d } from './depthwise-conv2d.ts'
 import { imageInput, tensorInput } from './input.ts'
 import { linear } from './linear.ts'
 import { maxout } from './maxout.ts'
+import { meanImage } from './mean-image.ts'
 import type { Op } from './op.ts'
 import { adaptiveAveragePool, averagePool, globalAveragePool, maxPool } from './pooling.ts'
 import { prelu } from './prelu.ts'
@@ -15,6 +16,7 @@ import { logSoftmax, softmax } from './softmax.ts'
 export const ops = {
   imageInput,
   tensorInput,
+  meanImage,
   conv2d,
   depthwiseConv2d,
   batchNorm,

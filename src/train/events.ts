@@ -4,6 +4,7 @@ export type Phase =
   | 'scan'
   | 'check'
   | 'adapt'
+  | 'normalise'
   | 'features'
   | 'solve'
   | 'head'

@@ -10,6 +10,7 @@ import { type Graph, opOf, parameterName, parametersOf } from '../graph/graph.ts
 import { type FoundModel, findModel } from '../model/find-model.ts'
 import { counterNames } from '../model/fit-weights.ts'
 import { hasHiddenLayers } from '../model/head.ts'
+import { isMeanImage } from '../model/mean-image.ts'
 import { graphOf } from '../model/model.ts'
 import { type ModelDescription, readDescription } from '../model/read-description.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
@@ -123,7 +124,9 @@ async function networkOf(
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   })
-  remarks.push(...differences(graph, weights, hasHiddenLayers(head) ? 'head.' : undefined))
+  const isMean = preprocessing.meanImage === undefined ? () => false : isMeanImage(graph)
+  const isBeside = (name: string) => isMean(name) || (hasHiddenLayers(head) && name.startsWith('head.'))
+  remarks.push(...differences(graph, weights, isBeside))
   const unfreeze = options.unfreeze ?? `last:${Math.min(usualUnfreeze, blocksOf(graph).length)}`
   const layers = layersOf(graph, selectLayers(graph, unfreeze))
   const sum = (of: (layer: InspectedLayer) => number) => layers.reduce((total, layer) => total + of(layer), 0)
@@ -158,14 +161,15 @@ function layersOf(graph: Graph, trainable: ReadonlySet<string>): readonly Inspec
 }
 
 /** Where weights and network do not agree. @param elsewhere  prefix of parameters that lie in another file */
-function differences(graph: Graph, weights: Checkpoint, elsewhere: string | undefined): readonly string[] {
+/** @param isBeside  whether a parameter is in a file of its own */
+function differences(graph: Graph, weights: Checkpoint, isBeside: (parameter: string) => boolean): readonly string[] {
   const left = new Set(weights.names())
   const missing: string[] = []
   const wrong: string[] = []
   for (const layer of graph.layers) {
     for (const spec of parametersOf(layer)) {
       const name = parameterName(layer, spec)
-      if (elsewhere !== undefined && name.startsWith(elsewhere)) continue
+      if (isBeside(name)) continue
       if (!left.delete(name)) missing.push(name)
       else if (!shapesEqual(weights.shape(name), spec.shape)) wrong.push(name)
     }

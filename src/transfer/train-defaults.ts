@@ -82,7 +82,10 @@ export interface TrainConfig {
   readonly cropMode: NonNullable<TrainOptions['cropMode']> | null
   readonly resize: NonNullable<TrainOptions['resize']> | null
   readonly preprocess: NonNullable<TrainOptions['preprocess']> | null
+  readonly normalize: NonNullable<TrainOptions['normalize']>
 }
+
+export { parseHead }
 
 export const trainDefaults = {
   model: 'default',
@@ -100,6 +103,7 @@ export const trainDefaults = {
   l1: 0,
   sched: 'cosine',
   sampler: 'all',
+  normalize: 'model',
   patience: 10,
   onNan: 'stop',
   saveEvery: '5m',
@@ -211,6 +215,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     cropMode: options.cropMode ?? null,
     resize: options.resize ?? null,
     preprocess: options.preprocess ?? null,
+    normalize: options.normalize ?? trainDefaults.normalize,
   }
 }
 
@@ -289,5 +294,5 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
 
 /** Whether the head is solved to the optimum in one go, and nothing else trains. */
 export function isSolved({ mode, head, loss }: Pick<TrainConfig, 'mode' | 'head' | 'loss'>): boolean {
-  return mode === 'features' && parseHead(head, null).kind === 'linear' && isSolvable(loss)
+  return mode === 'features' && parseHead(head).kind === 'linear' && isSolvable(loss)
 }
