@@ -124,6 +124,8 @@ function nodesOf(layer: Layer): readonly OutgoingNode[] | undefined {
     case 'meanImage':
       return [node('Sub', name, [...inputs, `${name}.mean`], name)]
     case 'maxout':
+    case 'dropout':
+    case 'dropPath':
       return undefined
   }
 }

@@ -16,6 +16,7 @@ export type Head =
     }
   /** A hidden layer whose units are the largest of `pieces` affine ones. */
   | { readonly kind: 'maxout'; readonly width: number; readonly pieces: number }
+  | NeighbourHead
   | { readonly kind: 'none' }
 
 type HiddenHead = Extract<Head, { kind: 'mlp' | 'maxout' }>
@@ -23,6 +24,40 @@ type HiddenHead = Extract<Head, { kind: 'mlp' | 'maxout' }>
 /** Whether the head has layers that the architecture does not: they are saved beside it. */
 export function hasHiddenLayers(head: Head): head is HiddenHead {
   return head.kind === 'mlp' || head.kind === 'maxout'
+}
+
+/** Remembers vectors; those nearest by cosine vote. It has no layers: the network ends with its features. */
+export interface NeighbourHead {
+  readonly kind: 'knn'
+  /** How many vote. */
+  readonly neighbours: number
+  /** Vectors that are remembered. */
+  readonly rows: number
+  /** Values of each. */
+  readonly width: number
+  /** They are principal components of the features. */
+  readonly projected: boolean
+}
+
+/** Whether a head lies in a file of its own, since timm has nothing like it. */
+export function isApart(head: Head): boolean {
+  return hasHiddenLayers(head) || head.kind === 'knn'
+}
+
+/** Names and shapes of the tensors of a head of neighbours. @param features  values of a feature vector */
+export function neighbourTensors(head: NeighbourHead, features: number): ReadonlyMap<string, readonly number[]> {
+  return new Map([
+    ['head.mean', [features]],
+    ['head.scale', [features]],
+    ...(head.projected
+      ? ([
+          ['head.components.mean', [features]],
+          ['head.components.weight', [head.width, features]],
+        ] as const)
+      : []),
+    ['head.vectors', [head.rows, head.width]],
+    ['head.labels', [head.rows]],
+  ])
 }
 
 /** The network with hidden layers and a classifier behind its features. @throws Error for an activation that is not known */

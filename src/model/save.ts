@@ -6,7 +6,7 @@ import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { graphToJson } from '../graph/graph-json.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { hasHiddenLayers } from './head.ts'
+import { isApart } from './head.ts'
 import { isMeanImage, meanImageFile } from './mean-image.ts'
 import { architectureOf, graphOf, type Model, outputOf } from './model.ts'
 import { FORMAT_VERSION } from './saved-model.ts'
@@ -35,7 +35,7 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
   const architecture = architectureOf(model)
   await createFolder(folder)
   const dtype = extras.dtype ?? 'F32'
-  const own = hasHiddenLayers(model.head)
+  const own = isApart(model.head)
   const isMean = model.preprocessing.meanImage === undefined ? () => false : isMeanImage(graphOf(model))
   const inHead = (name: string) => own && name.startsWith('head.')
   const inTrunk = (name: string) => !inHead(name) && !isMean(name)

@@ -23,8 +23,21 @@ export interface SavedModel {
   readonly threshold: number | undefined
   /** The network, where no architecture builds it. */
   readonly graph: Graph | undefined
+  /** The network that the head belongs to, where it is not beside it. */
+  readonly backbone: Backbone | undefined
   /** SHA-256 of the files beside it, by their names. */
   readonly digests: ReadonlyMap<string, string>
+}
+
+/** A network that is elsewhere. */
+export interface Backbone {
+  /** As the user named it. */
+  readonly name: string
+  readonly architecture: string
+  /** SHA-256 of its weight file. */
+  readonly sha256: string
+  /** The one that gives the features. */
+  readonly layer: string
 }
 
 /** Reads regraft.json; undefined when the folder is a plain timm folder. @throws RegraftError 'weights' */
@@ -67,15 +80,25 @@ export async function readSavedModel(file: string): Promise<SavedModel | undefin
   const threshold = root['threshold']
   if (threshold !== undefined && !(typeof threshold === 'number' && threshold >= 0 && threshold <= 1))
     return fail('threshold', 'is not a number from 0 to 1')
-  return {
-    preprocessing: typed,
-    labels: names,
-    loss,
-    threshold,
-    head,
-    graph,
-    digests: readDigests(root['digests'], fail),
-  }
+  const backbone = readBackbone(root['backbone'], fail)
+  const digests = readDigests(root['digests'], fail)
+  return { preprocessing: typed, labels: names, loss, threshold, head, graph, backbone, digests }
+}
+
+function readBackbone(
+  value: JsonValue | undefined,
+  fail: (field: string, problem: string) => never,
+): Backbone | undefined {
+  if (value === undefined) return undefined
+  const { name, architecture, sha256, layer } = isObject(value) ? value : fail('backbone', 'is no table')
+  if (
+    typeof name !== 'string' ||
+    typeof architecture !== 'string' ||
+    typeof sha256 !== 'string' ||
+    typeof layer !== 'string'
+  )
+    return fail('backbone', 'lacks name, architecture, sha256 or layer')
+  return { name, architecture, sha256, layer }
 }
 
 function readGraph(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Graph | undefined {
@@ -152,7 +175,20 @@ function readHead(value: JsonValue | undefined, fail: (field: string, problem: s
   }
   if (value['kind'] === 'maxout')
     return { kind: value['kind'], width: whole('width', 1, 65_536), pieces: whole('pieces', 2, 64) }
-  return fail('head', 'must be linear, none, mlp or maxout')
+  if (value['kind'] === 'knn') {
+    const most = Number.MAX_SAFE_INTEGER
+    const rows = whole('rows', 1, most)
+    const { projected } = value
+    if (typeof projected !== 'boolean') return fail('head', "needs 'projected', true or false")
+    return {
+      kind: value['kind'],
+      neighbours: whole('neighbours', 1, rows),
+      rows,
+      width: whole('width', 1, most),
+      projected,
+    }
+  }
+  return fail('head', 'must be linear, none, mlp, maxout or knn')
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {

@@ -1,12 +1,15 @@
 // What happens during long work, for whoever shows it: progress bars, logs, tests. Listeners read; they do not reach in.
 
 export type Phase =
+  | 'download'
   | 'scan'
   | 'check'
   | 'adapt'
   | 'normalise'
   | 'features'
   | 'solve'
+  | 'cross-validate'
+  | 'tune'
   | 'head'
   | 'finetune'
   | 'evaluate'
@@ -38,7 +41,7 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'images' | 'files' | 'iterations' | 'epochs' | 'vectors' | 'coordinates'
+      readonly unit: 'bytes' | 'images' | 'files' | 'iterations' | 'epochs' | 'vectors' | 'coordinates' | 'trials'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

@@ -7,6 +7,8 @@ import { argmax, outputScores } from '../train/classification.ts'
 import { evaluationOf } from '../train/evaluation.ts'
 import { writeEvaluation } from './evaluation-files.ts'
 import { imageOutputs } from './extract-features.ts'
+import { openReadout } from './neighbour-head.ts'
+import { opened } from './opened.ts'
 import type { EvaluateOptions, EvaluateResult } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { type Judged, storeThreshold, thresholdFor } from './threshold.ts'
@@ -36,9 +38,12 @@ export async function evaluate(model: string, data: string, options: EvaluateOpt
     )
   const set = await labelledImages(data, labels, { signal })
   for (const { path, reason } of set.skipped) listener?.({ type: 'bad', path, reason })
-  const session = await openSession(engine, loaded)
-  const runner = await openInference(engine, session, options.batchSize ?? INFERENCE_BATCH, [], signal)
+  const all = opened()
   try {
+    const session = all.add(await openSession(engine, loaded))
+    const batchSize = options.batchSize ?? INFERENCE_BATCH
+    const runner = all.add(await openInference(engine, session, batchSize, [], signal))
+    const readout = all.add(await openReadout(engine, loaded))
     let bad = set.skipped.length
     const startedAt = performance.now()
     const outputs = await imageOutputs(runner, set.samples, {
@@ -53,21 +58,21 @@ export async function evaluate(model: string, data: string, options: EvaluateOpt
         listener?.({ type: 'bad', path, reason })
       },
     })
+    const logits = await readout.read(outputs.values, signal)
     const seconds = (performance.now() - startedAt) / 1000
     const truth = Int32Array.from(outputs.indices, (index) => set.samples[index]?.label ?? 0)
     if (truth.length === 0) throw new RegraftError('data', `None of the pictures in ${data} can be read.`)
     const paths = outputs.indices.map((index) => set.samples[index]?.path ?? '')
-    const evaluation = await evaluationOf({ logits: outputs.values, labels: truth, paths }, labels, loss)
+    const evaluation = await evaluationOf({ logits, labels: truth, paths }, labels, loss)
     if (options.report !== undefined)
       await writeEvaluation(options.report, evaluation, set.samples, loaded.preprocessing, signal)
     const result = { ...evaluation, bad, imagesPerSecond: evaluation.images / seconds }
     if (options.precision === undefined) return result
-    const threshold = thresholdFor(judgedOf(outputs.values, truth, kind), options.precision)
+    const threshold = thresholdFor(judgedOf(logits, truth, kind), options.precision)
     if (options.store) await storeThreshold(model, threshold.value)
     return { ...result, threshold }
   } finally {
-    runner.close()
-    session.close()
+    all.close()
   }
 }
 

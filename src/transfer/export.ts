@@ -33,8 +33,8 @@ const files: Readonly<Record<ExportFormat, readonly string[]>> = {
  *         written does not give the model's outputs
  */
 export async function exportModel(name: string, options: ExportOptions): Promise<ExportResult> {
-  const { engine, format, out, signal } = options
-  const { model } = await loadModel(name)
+  const { engine, format, out, signal, listener, offline } = options
+  const { model } = await loadModel(name, { signal, listener, offline })
   await checkPlace(out, format, options.overwrite ?? false)
   const pictures = goldenPictures(PICTURES, model.preprocessing.height, model.preprocessing.width)
   const expected = await outputsOf(engine, model, pictures, PICTURES, signal)
@@ -63,6 +63,12 @@ export async function exportModel(name: string, options: ExportOptions): Promise
 }
 
 async function onnxFile(model: Model): Promise<Uint8Array> {
+  if (model.head.kind === 'knn') {
+    throw new RegraftError(
+      'usage',
+      'A head of neighbours has no layers that ONNX could hold. Export it as safetensors, or solve a linear head.',
+    )
+  }
   const { onnxModel } = await import('../formats/write-onnx.ts')
   const metadata = new Map([
     ['preprocessing', JSON.stringify(model.preprocessing)],

@@ -9,6 +9,7 @@ import { createUpdater, updaterBytes } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { metricsOf } from '../train/classification.ts'
+import { withKeys } from '../train/drop-keys.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import { withAdaptedStatistics } from './adapt-statistics.ts'
 import { openCutNetwork } from './cut-network.ts'
@@ -17,6 +18,7 @@ import { chosenInitialiser } from './initialiser-option.ts'
 import { layerRates } from './layer-rates.ts'
 import { chosenLoss } from './loss-options.ts'
 import { opened } from './opened.ts'
+import { headDroppingOf } from './regularisers.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { saveBest } from './save-best.ts'
 import { loadTensors, openSession, readTensors, type Session } from './session.ts'
@@ -52,6 +54,7 @@ export async function fineTune(given: Work): Promise<Outcome> {
         channelsOf(layerNamed(graph, graph.features).shape),
         classes,
         model.head,
+        headDroppingOf(config),
         config.microBatch ?? config.batchSize,
       )
     const loss = chosenLoss(config)
@@ -97,7 +100,11 @@ export async function fineTune(given: Work): Promise<Outcome> {
       counters,
       pictures: trainCount,
       probe: (stop) => network.batches(1, 0, vectors, stop),
-      batches: (epoch, from, stop) => counted(network.batches(epoch, from, vectors, stop), statistics, counters),
+      batches(epoch, from, stop) {
+        const batches = counted(network.batches(epoch, from, vectors, stop), statistics, counters)
+        const stepPictures = config.batchSize * config.accum
+        return withKeys(batches, runner, { seed: config.seed, epoch, from, stepPictures })
+      },
       async validate(stop) {
         const { logits, labels } = await network.validate(vectors, stop)
         return metricsOf(logits, labels, classes, loss)

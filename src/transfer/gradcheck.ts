@@ -19,6 +19,7 @@ import { drawPicture } from './demo/picture.ts'
 import { allThings } from './demo/things.ts'
 import { parseHead } from './head-options.ts'
 import { chosenLoss } from './loss-options.ts'
+import { opened } from './opened.ts'
 import type { PreprocessingOverrides, WorkOptions } from './options.ts'
 import { openSession, type Session } from './session.ts'
 import { batchStatistics, trainableLayers, trainableParameters } from './trainable.ts'
@@ -146,7 +147,7 @@ async function baseModel(options: GradcheckOptions): Promise<Model> {
   const name = options.model ?? gradcheckDefaults.model
   const fresh = options.pretrained === false
   const seed = options.seed ?? gradcheckDefaults.seed
-  const open = async (changes: PreprocessingOverrides): Promise<Model> => {
+  const open = async (changes: GradcheckOptions): Promise<Model> => {
     if (fresh) return await freshModel(name, seed, changes)
     const { model, remarks } = await loadModel(name, changes)
     for (const message of remarks) options.listener?.({ type: 'note', message })
@@ -255,11 +256,12 @@ async function burn(session: Session, burnIn: BurnIn, { engine, signal, listener
   const { graph, store } = session
   const images = labels.length
   const classes = graph.layers.find(({ name }) => name === graph.output)?.shape.at(-1) ?? 1
-  const runner = createRunner(engine, graph, store, { images, input: 'bytes', training })
   const optimiser = { optimiser: 'momentum', weightDecay: 0, clipNorm: 1 } as const
-  const updater = createUpdater(engine, runner, store, optimiser)
-  listener?.({ type: 'phase', phase: 'burn-in', total: steps, unit: 'iterations' })
+  const all = opened()
   try {
+    const runner = all.add(createRunner(engine, graph, store, { images, input: 'bytes', training }))
+    const updater = all.add(createUpdater(engine, runner, store, optimiser))
+    listener?.({ type: 'phase', phase: 'burn-in', total: steps, unit: 'iterations' })
     await runner.prepare(signal)
     if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
     const targets = targetsOfLabels(labels, { loss: training.loss, classes, smoothing, pictures: images })
@@ -279,8 +281,7 @@ async function burn(session: Session, burnIn: BurnIn, { engine, signal, listener
       })
     }
   } finally {
-    updater.close()
-    runner.close()
+    all.close()
   }
   listener?.({ type: 'phaseEnd', phase: 'burn-in' })
 }

@@ -8,6 +8,7 @@ import type { Evaluation } from '../train/evaluation.ts'
 import type { Listener } from '../train/events.ts'
 import type { VectorType } from '../vectors/vector-table.ts'
 import type { VectorFormat } from '../vectors/write-table.ts'
+import type { Solver } from './solver-names.ts'
 
 /** How pictures become the network's input; what is absent comes from the model. */
 export interface PreprocessingOverrides {
@@ -27,6 +28,8 @@ export interface WorkOptions {
   readonly listener?: Listener | undefined
   /** What to do with a picture that cannot be read: leave it out (default) or stop. */
   readonly onError?: 'skip' | 'stop'
+  /** Models of the hub only as they are in the cache; also by HF_HUB_OFFLINE. */
+  readonly offline?: boolean
 }
 
 /** What the values of pixels are made to be; 'model': as the model has it. */
@@ -43,7 +46,7 @@ export type TrainMode = 'features' | 'head' | 'finetune'
 export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** The image folder. */
   readonly data: string
-  /** A model as INTERFACE describes: path, card name, 'default'. */
+  /** A path, the name of a card, `owner/name[@rev]` on the hub, or 'default'. */
   readonly model?: string
   /** Run folder to write. */
   readonly out: string
@@ -100,6 +103,12 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly focalGamma?: number
   readonly smoothing?: number
   readonly clipGrad?: number
+  /** Share of the values left out at random before the classifier and each further layer of the head, 0 to below 1. */
+  readonly dropout?: number
+  /** Share of the weights of the head's linear layers that each step leaves out, 0 to below 1. */
+  readonly dropconnect?: number
+  /** Share of the pictures that go around a residual branch, in the last block; less in those before, as in timm. 0 to below 1. */
+  readonly dropPath?: number
   /** By which the losses of the classes count: 'auto' for small classes more, or a JSON file of numbers by class. */
   readonly classWeights?: string
   readonly sampler?: Sampler
@@ -114,9 +123,29 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
    * deviation too, less their mean picture, or from 0 to 1 as they are. Saved with the model.
    */
   readonly normalize?: Normalisation
-  /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
-  readonly strength?: number
+  /**
+   * Of a head that is solved: scikit-learn's C of logistic regression, 1/alpha of ridge regression; smaller holds the weights closer to
+   * zero. 'auto': by cross-validation on the training pictures.
+   */
+  readonly strength?: number | 'auto'
+  /**
+   * How a head on features is found: logistic regression (lbfgs), ridge regression, the nearest training vectors (knn), the nearest mean
+   * of a class (centroid), or steps along the gradient.
+   */
+  readonly solver?: Solver
+  /** How many training vectors vote with knn; by what each would be called by the others when left out. */
+  readonly neighbours?: number
+  /** Learn from so many principal components of the features. */
+  readonly pca?: number
+  /** Divide each component by its standard deviation. */
+  readonly whiten?: boolean
   readonly augment?: 'none' | 'light'
+  /** Blends pairs of pictures, by shares from Beta(mixup, mixup); 0 switches it off. */
+  readonly mixup?: number
+  /** Puts boxes of pictures into others, by shares from Beta(cutmix, cutmix); 0 switches it off. */
+  readonly cutmix?: number
+  /** Probability with which a box of a training picture is filled with the model's mean colour, 0 to 1. */
+  readonly reprob?: number
   /**
    * Where the activations of pictures below the first layer that trains are kept: 'off', 'memory' or a folder. Memory, as far as it goes,
    * when left out. Changes no result.
@@ -190,6 +219,22 @@ export interface Check {
   readonly message: string
 }
 
+/** Seconds of a run by what takes them. */
+export interface SecondsBy {
+  /** Listing the pictures and opening the model. */
+  readonly scan: number
+  readonly checks: number
+  /** Computing features, once. */
+  readonly features: number
+  /** Training the head alone. */
+  readonly head: number
+  readonly epochs: number
+  /** Checkpoints and the best model. */
+  readonly writing: number
+  /** What comes after the last epoch. */
+  readonly end: number
+}
+
 /** What can be said before a training. */
 export interface Outlook {
   readonly checks: readonly Check[]
@@ -201,15 +246,9 @@ export interface Outlook {
     /** Learning rate; 0 where the head is solved, null where nothing trains. */
     readonly rate: number | null
   }[]
-  /** To come, for all epochs; null where it could not be tried. */
+  /** Of the whole run with all its epochs, these checks included; null where it could not be tried. */
   readonly seconds: number | null
-  /** Of these: computing features once, training the head alone, epochs, and what comes after them. */
-  readonly secondsBy: {
-    readonly features: number
-    readonly head: number
-    readonly epochs: number
-    readonly end: number
-  } | null
+  readonly secondsBy: SecondsBy | null
   /** Largest memory of the process. */
   readonly memoryBytes: number
   readonly diskBytes: number
@@ -243,6 +282,8 @@ export interface Prediction {
 
 export interface PredictOptions extends WorkOptions, PreprocessingOverrides {
   readonly topk?: number
+  /** The network of a head that learnt from vectors alone. */
+  readonly backbone?: string
   /** Probability below which the label is 'unknown'; the model's when left out, 0 for never. */
   readonly threshold?: number
   readonly batchSize?: number
@@ -379,7 +420,7 @@ export interface EvaluateOptions extends PredictOptions {
 
 export type ExportFormat = 'onnx' | 'safetensors'
 
-export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
+export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal' | 'listener' | 'offline'> {
   readonly format: ExportFormat
   /** Folder to write. */
   readonly out: string

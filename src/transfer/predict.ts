@@ -5,13 +5,15 @@ import { RegraftError } from '../errors.ts'
 import { loadModel } from '../model/load.ts'
 import { outputOf } from '../model/model.ts'
 import { outputScores } from '../train/classification.ts'
+import { openReadout } from './neighbour-head.ts'
+import { opened } from './opened.ts'
 import type { Inputs, Prediction, PredictOptions } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 import { UNKNOWN } from './threshold.ts'
 
 /**
  * One row per input, 'unknown' where the best label is less probable than the threshold, also for those that cannot be read, in their order, as the inputs come.
- * @param model   see INTERFACE: a path, a model that comes with the package, 'default'
+ * @param model   a path, the name of a card, `owner/name[@rev]` on the hub, or 'default'
  * @param inputs  files, folders, patterns, lists of paths, manifests
  * @throws RegraftError 'weights' for a model without a classifier; 'data' for a bad picture with `onError: 'stop'`
  */
@@ -39,12 +41,14 @@ export async function* predict(
   const threshold = kind === 'identity' ? Number.NEGATIVE_INFINITY : (options.threshold ?? loaded.threshold ?? 0)
   const topk = Math.max(1, Math.min(options.topk ?? 1, labels.length))
   const total = await totalOf(inputs, signal)
-  const session = await openSession(engine, loaded)
   const batchSize = Math.min(options.batchSize ?? INFERENCE_BATCH, Math.max(1, total || Number.POSITIVE_INFINITY))
-  const runner = await openInference(engine, session, batchSize, [], signal)
   let done = 0
-  listener?.({ type: 'phase', phase: 'predict', total, unit: 'images' })
+  const all = opened()
   try {
+    const session = all.add(await openSession(engine, loaded))
+    const runner = all.add(await openInference(engine, session, batchSize, [], signal))
+    listener?.({ type: 'phase', phase: 'predict', total, unit: 'images' })
+    const readout = all.add(await openReadout(engine, loaded))
     const images = inputImages(inputs, signal)
     const batches = pictureBatches(images, { preprocessing, batchSize, signal, onError: options.onError })
     for await (const { rows, count, bytes } of batches) {
@@ -52,7 +56,7 @@ export async function* predict(
         runner.writeBytes(bytes)
         await runner.run(count, { signal })
       }
-      const logits = runner.read(session.graph.output, count)
+      const logits = await readout.read(runner.read(session.graph.output, count), signal)
       for (const { image, slot, error } of rows) {
         done += 1
         if (slot === undefined) {
@@ -71,8 +75,7 @@ export async function* predict(
     }
     listener?.({ type: 'phaseEnd', phase: 'predict' })
   } finally {
-    runner.close()
-    session.close()
+    all.close()
   }
 }
 

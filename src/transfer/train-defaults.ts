@@ -9,6 +9,8 @@ import type { Monitoring, Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseRates } from './rates.ts'
 import { parseSaveEvery } from './save-every.ts'
 import { checkSchedule } from './schedule-options.ts'
+import { checkSolver, solverOf } from './solver.ts'
+import type { Solver } from './solver-names.ts'
 
 /** The options that decide the result, complete: what `config.yaml` of a run says. */
 export interface TrainConfig {
@@ -25,8 +27,14 @@ export interface TrainConfig {
   readonly activation: string | null
   /** How what is fresh begins; null: as usual for its layers. */
   readonly init: string | null
-  /** Strength of logistic regression, scikit-learn's C. */
-  readonly strength: number
+  /** Of a head that is solved. */
+  readonly strength: number | 'auto'
+  /** How the head is found in mode features; null in other modes. */
+  readonly solver: Solver | null
+  /** How many vote with knn; null: chosen on the training pictures. */
+  readonly neighbours: number | null
+  readonly pca: number | null
+  readonly whiten: boolean
   readonly epochs: number
   readonly batchSize: number
   readonly accum: number
@@ -53,9 +61,15 @@ export interface TrainConfig {
   readonly focalGamma: number | null
   readonly smoothing: number
   readonly clipGrad: number
+  readonly dropout: number
+  readonly dropconnect: number
+  readonly dropPath: number
   readonly classWeights: string | null
   readonly sampler: Sampler
   readonly augment: NonNullable<TrainOptions['augment']>
+  readonly mixup: number
+  readonly cutmix: number
+  readonly reprob: number
   /** 'off', 'memory' or a folder; null: memory, as far as it goes. */
   readonly cache: string | null
   /** Bytes; null: the default of the kind. */
@@ -85,8 +99,6 @@ export interface TrainConfig {
   readonly normalize: NonNullable<TrainOptions['normalize']>
 }
 
-export { parseHead }
-
 export const trainDefaults = {
   model: 'default',
   mode: 'head',
@@ -102,6 +114,12 @@ export const trainDefaults = {
   l2: 0,
   l1: 0,
   sched: 'cosine',
+  dropout: 0,
+  dropconnect: 0,
+  dropPath: 0,
+  mixup: 0,
+  cutmix: 0,
+  reprob: 0,
   sampler: 'all',
   normalize: 'model',
   patience: 10,
@@ -151,6 +169,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
       'usage',
       `--lr ${options.lr} and --layer-decay both say how the rate falls from block to block. Give one of them.`,
     )
+  const solver = mode === 'features' ? solverOf(options) : null
   const phase =
     mode === 'finetune' ? (pretrained ? trainDefaults.finetune : trainDefaults.scratch) : trainDefaults.head_
   return {
@@ -165,7 +184,11 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     head: options.head ?? trainDefaults.head,
     activation: options.activation ?? null,
     init: options.init ?? null,
-    strength: options.strength ?? trainDefaults.strength,
+    strength: options.strength ?? (solver === 'ridge' ? 'auto' : trainDefaults.strength),
+    solver,
+    neighbours: options.neighbours ?? null,
+    pca: options.pca ?? null,
+    whiten: options.whiten ?? false,
     epochs: options.epochs ?? phase.epochs,
     batchSize: options.batchSize ?? trainDefaults.batchSize,
     accum: options.accum ?? trainDefaults.accum,
@@ -189,9 +212,15 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     focalGamma: options.focalGamma ?? null,
     smoothing: options.smoothing ?? usualSmoothing(options.loss ?? trainDefaults.loss, phase.smoothing),
     clipGrad: options.clipGrad ?? phase.clipGrad,
+    dropout: options.dropout ?? trainDefaults.dropout,
+    dropconnect: options.dropconnect ?? trainDefaults.dropconnect,
+    dropPath: options.dropPath ?? trainDefaults.dropPath,
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
     augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
+    mixup: options.mixup ?? trainDefaults.mixup,
+    cutmix: options.cutmix ?? trainDefaults.cutmix,
+    reprob: options.reprob ?? trainDefaults.reprob,
     cache: options.cache ?? null,
     cacheSize: options.cacheSize ?? null,
     cacheVariants: options.cacheVariants ?? null,
@@ -241,6 +270,16 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--bn-affine', options.bnAffine, trainDefaults.bnAffine, '--mode finetune')
     only('--layer-decay', options.layerDecay, null, '--mode finetune')
     only('--gradual', options.gradual, null, '--mode finetune')
+    only('--drop-path', options.dropPath, trainDefaults.dropPath, '--mode finetune')
+    const whole = '--mode finetune: here pictures pass the network once, each by itself'
+    only('--mixup', options.mixup, trainDefaults.mixup, whole)
+    only('--cutmix', options.cutmix, trainDefaults.cutmix, whole)
+    only(
+      '--reprob',
+      options.reprob,
+      trainDefaults.reprob,
+      '--mode finetune, where pictures are seen in each epoch anew',
+    )
     only('--warmup-head', options.warmupHead, null, '--mode finetune')
     only('--cache', options.cache, null, '--mode finetune')
     only('--cache-size', options.cacheSize, null, '--mode finetune')
@@ -252,12 +291,14 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
       )
     }
   }
-  if (options.augment === 'none') only('--cache-variants', options.cacheVariants, null, '--augment')
+  if (options.augment === 'none' && !options.reprob)
+    only('--cache-variants', options.cacheVariants, null, '--augment or --reprob')
   if (options.cache === 'off') only('--cache-size', options.cacheSize, null, '--cache')
-  const solved = isSolved({ mode, head, loss })
+  checkSolver(options, mode)
+  const solved = mode === 'features' && solverOf(options) !== 'gradient'
   if (solved) {
     const { epochs, lr, weightDecay, warmupEpochs, smoothing, clipGrad } = trainDefaults.head_
-    const gradient = '--mode head or finetune, or --head mlp'
+    const gradient = '--mode head or finetune, or --solver gradient'
     only('--epochs', options.epochs, epochs, gradient)
     only('--lr', options.lr, lr, gradient)
     only('--opt', options.opt, trainDefaults.opt, gradient)
@@ -270,6 +311,8 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
     only('--smoothing', options.smoothing, usualSmoothing(loss, smoothing), gradient)
     only('--clip-grad', options.clipGrad, clipGrad, gradient)
+    only('--dropout', options.dropout, trainDefaults.dropout, gradient)
+    only('--dropconnect', options.dropconnect, trainDefaults.dropconnect, gradient)
     only('--sampler', options.sampler, trainDefaults.sampler, gradient)
     only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
     only('--accum', options.accum, trainDefaults.accum, gradient)
@@ -282,17 +325,14 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--monitor', options.monitor, trainDefaults.monitor, gradient)
     only('--tensorboard', options.tensorboard, trainDefaults.tensorboard, gradient)
     only('--time', options.time, undefined, gradient)
-  } else if (mode === 'head' || (mode === 'features' && !solved)) {
-    only(
-      '--strength',
-      options.strength,
-      trainDefaults.strength,
-      '--mode features with a linear head that can be solved (--loss ce, bce or mse), or --mode finetune',
-    )
+  } else if (mode === 'head') {
+    only('--strength', options.strength, trainDefaults.strength, '--mode features or --mode finetune')
   }
+  if (mode === 'finetune' && options.strength === 'auto')
+    throw new RegraftError('usage', '--strength auto has a meaning only with --mode features. Give a number.')
 }
 
-/** Whether the head is solved to the optimum in one go, and nothing else trains. */
-export function isSolved({ mode, head, loss }: Pick<TrainConfig, 'mode' | 'head' | 'loss'>): boolean {
-  return mode === 'features' && parseHead(head).kind === 'linear' && isSolvable(loss)
+/** Whether the head is solved in one go, and nothing else trains. */
+export function isSolved({ solver }: Pick<TrainConfig, 'solver'>): boolean {
+  return solver !== null && solver !== 'gradient'
 }

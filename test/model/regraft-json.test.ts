@@ -69,7 +69,7 @@ const cases: readonly [string, (document: Document) => unknown, RegExp][] = [
   ['an unknown resize', preprocessing('resize', 'quick'), /resize 'quick': one of exact, fast/],
   ['no head', without('head'), /'head' is missing/],
   ['a head as text', withValue('head', 'linear'), /'head' is missing/],
-  ['an unknown head', withValue('head', { kind: 'svm' }), /'head' must be linear, none, mlp or maxout/],
+  ['an unknown head', withValue('head', { kind: 'svm' }), /'head' must be linear, none, mlp, maxout or knn/],
   ['a hidden head without width', withValue('head', { kind: 'mlp', depth: 1 }), /'head' needs a whole number 'width'/],
   [
     'a hidden head of half a layer',

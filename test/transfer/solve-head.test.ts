@@ -3,7 +3,8 @@ import { afterAll, expect, test } from 'vitest'
 import { createEngine } from '../../src/kernels/engine.ts'
 import type { Loss } from '../../src/runtime/loss.ts'
 import { lossShare } from '../../src/train/targets.ts'
-import { createHeadTrainer, solveHead } from '../../src/transfer/head-trainer.ts'
+import { createHeadTrainer } from '../../src/transfer/head-trainer.ts'
+import { solveHead } from '../../src/transfer/linear-solvers.ts'
 import { rowLosses } from '../reference/losses.ts'
 import { noise, numericalGradient } from '../support/values.ts'
 
@@ -31,8 +32,11 @@ test.each(['ce', 'bce', 'mse'] as const)('%s', async (kind) => {
     batchSize: 8,
     microBatch: 8,
     sampler: 'all',
+    dropping: { dropout: 0, dropConnect: 0, paths: new Map() },
+    stepVectors: 8,
+    space: { pca: null, whiten: false },
   })
-  await solveHead(trainer, vectors, classes, strength, classWeights, { engine })
+  await solveHead(trainer, { engine, solver: 'lbfgs', strength, classes, classWeights, seed: 0 })
   const weight = trainer.store.read('classifier.weight').data
   const bias = trainer.store.read('classifier.bias').data
   trainer.close()

@@ -9,19 +9,18 @@ import { freezeExcept } from '../../graph/freeze.ts'
 import { parameterName, parametersOf } from '../../graph/graph.ts'
 import { inertName } from '../../inert-text.ts'
 import { graphOf } from '../../model/model.ts'
-import { updaterBytes } from '../../optim/updater.ts'
 import { outputKindOf } from '../../runtime/loss.ts'
-import { elementCount } from '../../tensor/shape.ts'
 import { labelLoss } from '../../train/label-loss.ts'
 import { layerRates } from '../layer-rates.ts'
 import { chosenLoss } from '../loss-options.ts'
-import type { Check, Outlook } from '../options.ts'
+import type { Check, Outlook, SecondsBy } from '../options.ts'
 import { parseRates } from '../rates.ts'
 import { isSolved } from '../train-defaults.ts'
 import type { Work } from '../train-work.ts'
-import { batchStatistics, trainableLayers, trainableParameters } from '../trainable.ts'
+import { trainableLayers, trainableParameters } from '../trainable.ts'
 import { tryFineTuning } from './fine-tuning-trial.ts'
 import { tryHead } from './head-trial.ts'
+import { diskBytesOf, type RunBytes, runBytes, secondsOfWriting } from './run-bytes.ts'
 import { sampleOf } from './sample.ts'
 import type { Trial } from './trial.ts'
 import { grouped, sum, type TrainingPart, trainingTable, whatTrains } from './what-trains.ts'
@@ -37,6 +36,7 @@ const FEW_PICTURES = 5
  */
 export async function lookAhead(work: Work, insist: boolean): Promise<Outlook> {
   const { data, options, config } = work
+  const beganAt = performance.now()
   const full = { train: data.train.length, val: data.validation.length }
   const sample = sampleOf(work)
   let trial: Trial | undefined
@@ -46,12 +46,14 @@ export async function lookAhead(work: Work, insist: boolean): Promise<Outlook> {
     const told = error instanceof RegraftError && error.code !== 'interrupted' && error.code !== 'time'
     if (insist || !told) throw error
   }
-  // After the trial: all that it took has been taken.
-  const memoryBytes = process.memoryUsage.rss() + (trial?.growthBytes ?? 0)
+  // The trial decodes and computes as the training will, with less to keep.
+  const memoryBytes = process.resourceUsage().maxRSS * 1024 + (trial?.growthBytes ?? 0)
   const trains = partsOf(work)
-  const diskBytes = diskBytesOf(work)
+  const bytes = runBytes(work)
+  const diskBytes = diskBytesOf(work, bytes)
   const free = await freeBytes(work.out)
-  const seconds = trial && Object.values(trial.seconds).reduce((total, each) => total + each, 0)
+  const secondsBy = trial && (await secondsOf(work, trial, bytes, beganAt))
+  const seconds = secondsBy && Object.values(secondsBy).reduce((total, each) => total + each, 0)
   const checks = [
     classCounts(work),
     trainingParts(trains),
@@ -64,9 +66,28 @@ export async function lookAhead(work: Work, insist: boolean): Promise<Outlook> {
     checks,
     trains,
     seconds: seconds ?? null,
-    secondsBy: trial?.seconds ?? null,
+    secondsBy: secondsBy ?? null,
     memoryBytes,
     diskBytes,
+  }
+}
+
+/** The whole run: what has passed, what its parts will take, and what is written between them. */
+async function secondsOf(work: Work, trial: Trial, bytes: RunBytes, beganAt: number): Promise<SecondsBy> {
+  const { config, startedAt } = work
+  const { features, head, epochs, end } = trial.seconds
+  const writing = await secondsOfWriting(work, bytes)
+  const stepwise = bytes.changing > 0 ? config.epochs : 0
+  // Fine-tuning writes its best model whenever there is a better one.
+  const models = 1 + (config.mode === 'finetune' ? stepwise : 0)
+  return {
+    scan: (beganAt - startedAt) / 1000,
+    checks: (performance.now() - beganAt) / 1000,
+    features,
+    head,
+    epochs,
+    writing: (stepwise && (stepwise + 1) * writing.epoch) + models * writing.model,
+    end,
   }
 }
 
@@ -166,41 +187,6 @@ function memoryCheck(bytes: number, limitBytes: number): Check {
     ok: true,
     message: `about ${formatBytes(bytes)} of memory in all; the kernels may take ${formatBytes(limitBytes)} (--max-memory)`,
   }
-}
-
-/** What the folder of the run comes to, with what is there for a moment while a checkpoint is replaced. */
-function diskBytesOf(work: Work): number {
-  const { config, model } = work
-  const plain = graphOf(model)
-  const all = plain.layers.flatMap((layer) =>
-    parametersOf(layer).map((spec) => ({
-      layer,
-      spec,
-      values: elementCount(spec.shape),
-      name: parameterName(layer, spec),
-    })),
-  )
-  const bytesOf = (chosen: typeof all) => chosen.reduce((total, { values }) => total + 4 * values, 0)
-  const model2 = 2 * bytesOf(all)
-  if (isSolved(config)) return model2
-  const tuned = config.mode === 'finetune'
-  const graph = freezeExcept(
-    plain,
-    trainableLayers(plain, tuned ? config : { ...config, unfreeze: 'head', freeze: null }),
-  )
-  const trainable = trainableParameters(graph, config.bnAffine)
-  const statistics = tuned ? batchStatistics(graph, config.bn) : new Set<string>()
-  const training = all.filter(({ name }) => trainable.has(name))
-  const changing = all.filter(
-    ({ name, layer, spec }) => trainable.has(name) || (spec.kind === 'statistic' && statistics.has(layer.name)),
-  )
-  const values = training.reduce((total, each) => total + each.values, 0)
-  const optimiser = updaterBytes(
-    { optimiser: config.opt, settings: { momentum: config.momentum } },
-    values,
-    training.length,
-  )
-  return model2 + (config.keepCheckpoints + 2) * ((config.ema === null ? 2 : 3) * bytesOf(changing) + optimiser)
 }
 
 function diskCheck(bytes: number, free: number | undefined): Check {
