@@ -160,6 +160,8 @@ function nodesOf(layer: Layer, pooled: ReadonlySet<string>): readonly OutgoingNo
       const [, by = ''] = inputs
       return factors?.length === 3 || pooled.has(by) ? [node('Mul', name, inputs, name)] : undefined
     }
+    case 'meanImage':
+      return [node('Sub', name, [...inputs, `${name}.mean`], name)]
     case 'maxout':
     case 'slice':
     case 'channelShuffle':

@@ -49,6 +49,7 @@ const translations: readonly (readonly [string, Operator])[] = [
   ['Clip', clip],
   ['PRelu', prelu],
   ['Add', add],
+  ['Sub', subtract],
   ['Mul', multiply],
   ['Concat', concat],
   ['MaxPool', maxPool],
@@ -381,6 +382,19 @@ function add({ node, inputs, net }: Context): OnnxValue {
   before.attrs = { ...before.attrs, bias: true }
   net.setParameters(before.name, { bias: sourceOf(bias, [channels]) })
   return value
+}
+
+/** A picture less one that is always the same, as a mean of pictures is. */
+function subtract({ node, inputs, net }: Context): OnnxValue {
+  const value = networkInput(inputs, 0)
+  const image = constantInput(inputs[1], 'second input')
+  const [height = 0, width = 0, channels = 0] = net.shapeOf(value.layer)
+  const shape = [channels, height, width]
+  const dims = image.dims[0] === 1 && image.dims.length === 4 ? image.dims.slice(1) : image.dims
+  if (!isPicture(value, net.shapeOf(value.layer)) || dims.join() !== shape.join())
+    throw new Unsupported(`Sub of a constant of shape ${formatShape(image.dims)}`)
+  const layer = net.layer('meanImage', {}, [value.layer], nameOf(node), { mean: sourceOf(image, shape) })
+  return { ...value, layer }
 }
 
 /** Whether a constant has a number for each channel of a value, and is the same for all pixels. */

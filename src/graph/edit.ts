@@ -50,6 +50,25 @@ export function after(graph: Graph, name: string): Graph {
   return { ...graph, layers: [entry, ...upper] }
 }
 
+/** Puts a layer between another one and all that read it. */
+export function insertAfter<K extends OpName>(
+  graph: Graph,
+  before: string,
+  op: K,
+  name: string,
+  attrs: AttributesOf<K>,
+): Graph {
+  const layers = new Map<string, Layer>()
+  for (const layer of graph.layers) {
+    const inputs = layer.inputs.map((input) => (input === before ? name : input))
+    layers.set(layer.name, { ...layer, inputs })
+    if (layer.name !== before) continue
+    const { stage, block } = layer
+    layers.set(name, makeLayer(op, name, attrs, [before], layers, { stage, ...(block === undefined ? {} : { block }) }))
+  }
+  return { ...graph, layers: [...layers.values()] }
+}
+
 /** Adds layers of the stage 'head' on top; `build` returns the name of the new output. */
 export function appendLayers(
   graph: Graph,

@@ -132,6 +132,7 @@ type FieldsOf<A> = A extends unknown ? keyof A : never
 const attributeChecks: { readonly [K in OpName]: Readonly<Record<FieldsOf<AttributesOf<K>>, Check>> } = {
   imageInput: { height: isSize, width: isSize, ...normalisation },
   tensorInput: { shape: isList(isSize) },
+  meanImage: {},
   conv2d: { ...window, outChannels: isSize, groups: orAbsent(isSize), bias: orAbsent(isBoolean) },
   depthwiseConv2d: { ...window, bias: orAbsent(isBoolean) },
   batchNorm: { epsilon: isNumber, momentum: isNumber, activation: orAbsent(isFused) },

@@ -9,6 +9,7 @@ import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
 import type { HubAccess } from '../hub/hub-events.ts'
 import { inertName } from '../inert-text.ts'
+import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { type FoundModel, findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
 import { standsApart } from './head.ts'
@@ -16,6 +17,7 @@ import { readNeighbours } from './head-tensors.ts'
 import { initialWeights } from './initialise.ts'
 import type { Initialiser } from './initialisers.ts'
 import { backboneMissing, findLoneHead, joinLoneHead } from './lone-head.ts'
+import { meanImageFile } from './mean-image.ts'
 import { architectureOf, graphOf, type Model, usualHead } from './model.ts'
 import { readDescription } from './read-description.ts'
 import { usualPreprocessing } from './recognise-network.ts'
@@ -32,6 +34,8 @@ export interface LoadedModel {
 export type PreprocessingChanges = Partial<Pick<Preprocessing, 'cropPct' | 'interpolation' | 'cropMode' | 'resize'>> & {
   readonly imgSize?: number | undefined
   readonly preprocess?: Reading | undefined
+  /** Leave out a mean image. */
+  readonly withoutMeanImage?: boolean | undefined
 }
 
 /** Networks of one's own, by the names that stand in config.json. */
@@ -40,9 +44,18 @@ export interface OwnArchitectures {
 }
 
 export function changedPreprocessing(preprocessing: Preprocessing, changes: PreprocessingChanges): Preprocessing {
-  const { imgSize, cropPct, interpolation, cropMode, resize, preprocess } = changes
+  const { imgSize, cropPct, interpolation, cropMode, resize, preprocess, withoutMeanImage } = changes
+  const { meanImage, ...rest } = preprocessing
+  const { width, height } = rest
+  const kept = meanImage !== undefined && !withoutMeanImage
+  if (kept && imgSize !== undefined && (imgSize !== width || imgSize !== height))
+    throw new RegraftError(
+      'usage',
+      `--img-size ${imgSize}: this model takes a mean image of ${width}x${height} pixels away from its pictures, so they keep that size. Leave it out.`,
+    )
   const changed: Preprocessing = {
-    ...preprocessing,
+    ...rest,
+    ...(kept ? { meanImage } : {}),
     ...(imgSize === undefined ? {} : { width: imgSize, height: imgSize }),
     ...(cropPct === undefined ? {} : { cropPct }),
     ...(interpolation === undefined ? {} : { interpolation }),
@@ -116,19 +129,27 @@ export async function loadModel(
     preprocessing,
   }
   const graph = graphOf(shape)
-  const headFile = path.join(found.folder, 'head.safetensors')
-  if (ownHead && (await pathFacts(headFile)) === undefined) {
-    throw new RegraftError(
-      'weights',
-      `${name}: there is no head.safetensors in ${found.folder}; it holds the layers after the trunk.\nCopy the whole folder.`,
-      { file: headFile },
-    )
-  }
-  const checkpoint = ownHead ? joined(weights, await openCheckpoint(headFile)) : weights
+  const beside = [
+    ...(ownHead ? [{ file: 'head.safetensors', holds: 'the layers after the trunk' }] : []),
+    ...(preprocessing.meanImage === undefined
+      ? []
+      : [{ file: meanImageFile, holds: 'the mean of its training pictures' }]),
+  ]
   const sha256 = await sha256OfFile(found.weights)
   checkDigest(saved, found.weights, sha256)
   await checkPins(found, sha256)
-  if (ownHead) checkDigest(saved, headFile, await sha256OfFile(headFile))
+  let checkpoint: Checkpoint = weights
+  for (const { file: own, holds } of beside) {
+    const file = path.join(found.folder, own)
+    if ((await pathFacts(file)) === undefined)
+      throw new RegraftError(
+        'weights',
+        `${name}: there is no ${own} in ${found.folder}; it holds ${holds}.\nCopy the whole folder.`,
+        { file },
+      )
+    checkDigest(saved, file, await sha256OfFile(file))
+    checkpoint = joined(checkpoint, await openCheckpoint(file))
+  }
   const { tensors: layers, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
   const tensors =
     head.kind === 'knn' ? new Map([...layers, ...(await readNeighbours(shape, head, checkpoint))]) : layers
@@ -208,7 +229,7 @@ async function random(
 }
 
 /** Two files read as one; their names must differ. */
-function joined(first: Awaited<ReturnType<typeof openCheckpoint>>, second: Awaited<ReturnType<typeof openCheckpoint>>) {
+function joined(first: Checkpoint, second: Checkpoint): Checkpoint {
   const inFirst = new Set(first.names())
   const twice = second.names().find((name) => inFirst.has(name))
   if (twice !== undefined)

@@ -7,6 +7,7 @@ import type { Graph } from '../graph/graph.ts'
 import { type Loss, type OutputKind, outputKindOf } from '../runtime/loss.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type Head, hasHiddenLayers, LONE_CLASSIFIER, standsApart, withHiddenLayers, withLinear } from './head.ts'
+import { withMeanImage } from './mean-image.ts'
 
 export type { Head } from './head.ts'
 
@@ -64,7 +65,8 @@ export function graphOf(
   const { head, labels } = model
   const apart = standsApart(head, architecture)
   const classes = apart || head.kind === 'none' ? 0 : labels.length
-  const graph = architecture.build({ classes, height, width, mean, std, args: model.args })
+  const plain = architecture.build({ classes, height, width, mean, std, args: model.args })
+  const graph = model.preprocessing.meanImage === undefined ? plain : withMeanImage(plain)
   if (hasHiddenLayers(head)) return withHiddenLayers(graph, labels.length, head)
   return apart && head.kind === 'linear' ? withLinear(graph, labels.length) : graph
 }

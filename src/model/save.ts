@@ -9,6 +9,7 @@ import { headParameters } from '../graph/edit.ts'
 import { graphToJson } from '../graph/graph-json.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { standsApart } from './head.ts'
+import { isMeanImage, meanImageFile } from './mean-image.ts'
 import { architectureOf, graphOf, type Model, outputOf } from './model.ts'
 import { FORMAT_VERSION } from './saved-model.ts'
 import { timmConfig } from './timm-config.ts'
@@ -28,7 +29,8 @@ export interface SaveExtras {
 }
 
 /**
- * Writes `config.json`, `model.safetensors`, `regraft.json`, and where they apply `head.safetensors` and `golden.safetensors`.
+ * Writes `config.json`, `model.safetensors`, `regraft.json`, and where they apply `head.safetensors`, `mean-image.safetensors` and
+ * `golden.safetensors`.
  * Nothing in the .safetensors files depends on time, threads or paths.
  */
 export async function saveModel(model: Model, folder: string, extras: SaveExtras = {}): Promise<void> {
@@ -38,8 +40,10 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
   const own = standsApart(model.head, architecture)
   const above = own ? headParameters(graphOf(model)) : new Set<string>()
   // Neighbours have no layers: what they remember is known by its name alone.
-  const inTrunk = (name: string) => !above.has(name) && !(model.head.kind === 'knn' && name.startsWith('head.'))
-  const weights = (keep: (name: string) => boolean) =>
+  const inHead = (name: string) => above.has(name) || (model.head.kind === 'knn' && name.startsWith('head.'))
+  const isMean = model.preprocessing.meanImage === undefined ? () => false : isMeanImage(graphOf(model))
+  const inTrunk = (name: string) => !inHead(name) && !isMean(name)
+  const weights = (keep: (name: string) => boolean, dtype: 'F32' | 'F16') =>
     [...model.tensors]
       .filter(([name]) => keep(name))
       .map(([name, tensor]) => ({ name, dtype, shape: tensor.shape, data: tensor.data }))
@@ -52,15 +56,18 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
 
   const file = (name: string) => path.join(folder, name)
   const digests: Record<string, string> = {}
-  await writeSafetensors(file('model.safetensors'), [...weights(inTrunk), ...counters], { format: 'pt' })
+  await writeSafetensors(file('model.safetensors'), [...weights(inTrunk, dtype), ...counters], { format: 'pt' })
   digests['model.safetensors'] = await sha256OfFile(file('model.safetensors'))
-  if (own) {
-    await writeSafetensors(
-      file('head.safetensors'),
-      weights((name) => !inTrunk(name)),
-      { format: 'pt' },
-    )
-    digests['head.safetensors'] = await sha256OfFile(file('head.safetensors'))
+  const beside = [
+    ...(own ? [{ name: 'head.safetensors', holds: inHead, dtype }] : []),
+    // Halved, it would not be the image of its digest.
+    ...(model.preprocessing.meanImage === undefined
+      ? []
+      : [{ name: meanImageFile, holds: isMean, dtype: 'F32' as const }]),
+  ]
+  for (const { name, holds, dtype: type } of beside) {
+    await writeSafetensors(file(name), weights(holds, type), { format: 'pt' })
+    digests[name] = await sha256OfFile(file(name))
   }
   if (extras.golden) {
     const { pictures, count, outputs, kernels } = extras.golden

@@ -12,6 +12,7 @@ import { imageInput, tensorInput } from './input.ts'
 import { layerNorm } from './layer-norm.ts'
 import { linear } from './linear.ts'
 import { maxout } from './maxout.ts'
+import { meanImage } from './mean-image.ts'
 import type { Op } from './op.ts'
 import { adaptiveAveragePool, averagePool, globalAveragePool, maxPool } from './pooling.ts'
 import { prelu } from './prelu.ts'
@@ -22,6 +23,7 @@ import { classToken, firstToken, positions } from './tokens.ts'
 export const ops = {
   imageInput,
   tensorInput,
+  meanImage,
   conv2d,
   depthwiseConv2d,
   batchNorm,

@@ -37,11 +37,11 @@ export const ACTIVATION_CODES = { none: 0, relu: 1, relu6: 2 } as const
 export type FusedActivation = keyof typeof ACTIVATION_CODES
 
 /** How a parameter's values are ordered: in files as PyTorch has them, in memory as the kernels want them. */
-export type ParameterLayout = 'vector' | 'rows' | 'convolution' | 'depthwise' | 'linear'
+export type ParameterLayout = 'vector' | 'rows' | 'convolution' | 'depthwise' | 'linear' | 'image'
 
 /**
  * 'norm' parameters are the scale and shift of a normalisation, 'slope' ones belong to an activation; 'statistic' ones are running
- * averages, never trained.
+ * averages and the like, never trained.
  */
 export type ParameterKind = 'weight' | 'bias' | 'norm' | 'slope' | 'statistic'
 

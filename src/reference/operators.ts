@@ -79,6 +79,12 @@ export function forward(layer: Layer, around: Surroundings): LayerPass {
     case 'imageInput':
     case 'tensorInput':
       return { output: x }
+    case 'meanImage': {
+      const mean = needed(around, 'mean')
+      const { height, width, channels } = imageShape(layer.shape)
+      const inFile = (at: number) => (at % channels) * height * width + (Math.floor(at / channels) % (height * width))
+      return { output: x.map((value, at) => value - (mean[inFile(at)] ?? Number.NaN)) }
+    }
     case 'conv2d':
     case 'depthwiseConv2d':
     case 'linear': {
@@ -157,6 +163,7 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
   switch (layer.op) {
     case 'imageInput':
     case 'tensorInput':
+    case 'meanImage':
       return only(dOutput)
     case 'conv2d':
     case 'depthwiseConv2d':

@@ -56,6 +56,8 @@ function storedLength(spec: ParameterSpec): number {
       return elementCount(rest) * second * paddedChannels(first)
     case 'depthwise':
       return elementCount(rest) * paddedChannels(first)
+    case 'image':
+      return second * elementCount(rest) * paddedChannels(first)
   }
 }
 
@@ -90,7 +92,12 @@ function forEachValue(
     for (let at = 0; at < count; at++) visit(at, Math.floor(at / width) * padded + (at % width))
     return
   }
-  // [O, I, kh, kw] in files; [kh, kw, I, O'] in memory. Linear is kh = kw = 1, depthwise is I = 1.
+  // [O, I, kh, kw] in files; [kh, kw, I, O'] in memory. Linear is kh = kw = 1, depthwise is I = 1. An image is [C, H, W] in files and
+  // [H, W, C'] in memory, which is the same with I = 1.
+  if (layout === 'image') {
+    forEachValue([out, 1, inner, ...rest], 'convolution', visit)
+    return
+  }
   const window = elementCount(rest)
   for (let o = 0; o < out; o++) {
     for (let i = 0; i < inner; i++) {

@@ -5,6 +5,7 @@ export type Phase =
   | 'scan'
   | 'check'
   | 'adapt'
+  | 'normalise'
   | 'features'
   | 'solve'
   | 'cross-validate'

@@ -3,6 +3,7 @@ import { RegraftError } from '../errors.ts'
 import { optimisers } from '../optim/optimisers.ts'
 import { scheduleNames } from '../optim/schedule.ts'
 import { lossNames } from '../runtime/loss.ts'
+import { normalisations } from './normalise.ts'
 import { parseRates } from './rates.ts'
 import { solvers } from './solver-names.ts'
 import type { TrainConfig } from './train-defaults.ts'
@@ -116,6 +117,7 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   cropMode: orNull(oneOf('center', 'squash', 'border')),
   resize: orNull(oneOf('exact', 'fast')),
   preprocess: orNull(oneOf('default', 'timm')),
+  normalize: oneOf(...normalisations),
 }
 
 /** @throws RegraftError 'usage' naming the file and every field that is missing or wrong */

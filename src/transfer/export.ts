@@ -9,6 +9,7 @@ import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { inertName } from '../inert-text.ts'
 import { loadModel } from '../model/load.ts'
+import { meanImageFile } from '../model/mean-image.ts'
 import { architectureOf, graphOf, type Model, outputOf } from '../model/model.ts'
 import { saveModel } from '../model/save.ts'
 import { timmConfig } from '../model/timm-config.ts'
@@ -23,7 +24,7 @@ const WITHIN = 1e-4
 /** Files of an export, by format. */
 const files: Readonly<Record<ExportFormat, readonly string[]>> = {
   onnx: ['model.onnx', 'config.json', 'golden.safetensors'],
-  safetensors: ['model.safetensors', 'config.json', 'regraft.json', 'head.safetensors'],
+  safetensors: ['model.safetensors', 'config.json', 'regraft.json', 'head.safetensors', meanImageFile],
 }
 
 /**

@@ -155,8 +155,10 @@ async function baseModel(options: GradcheckOptions): Promise<Model> {
     return model
   }
   const model = await open(options)
-  const { width } = model.preprocessing
-  if (options.imgSize !== undefined || width <= gradcheckDefaults.mostImgSize) return model
+  const { width, meanImage } = model.preprocessing
+  const small = width <= gradcheckDefaults.mostImgSize
+  // A mean image has a size of its own.
+  if (options.imgSize !== undefined || small || meanImage !== undefined) return model
   return await open({ ...options, imgSize: gradcheckDefaults.mostImgSize })
 }
 

@@ -14,7 +14,7 @@ const MOST_PIECES = 16
  * @param activation  of the hidden layers of an mlp; null: ReLU
  * @throws RegraftError 'usage'
  */
-export function parseHead(text: string, activation: string | null): Head {
+export function parseHead(text: string, activation: string | null = null): Head {
   const head = headNamed(text)
   if (activation === null) return head
   if (head.kind !== 'mlp')

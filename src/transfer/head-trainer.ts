@@ -90,7 +90,8 @@ export interface HeadTrainerOptions extends Pick<WorkOptions, 'engine' | 'signal
   readonly head: Head
   /** Name of a linear head's layer. */
   readonly classifier: string
-  readonly loss: Loss
+  /** Cross-entropy of softmax when left out. */
+  readonly loss?: Loss
   /** How it begins. */
   readonly initialiser?: Initialiser | undefined
   readonly seed: number
@@ -138,7 +139,7 @@ async function openHeadTrainer(options: HeadTrainerOptions, all: Opened): Promis
     createRunner(engine, withDropping(graph, options.dropping), store, {
       images: Math.max(options.microBatch, CHUNK),
       input: 'floats',
-      training: { trainable, batchStatistics: new Set(), loss: options.loss },
+      training: { trainable, batchStatistics: new Set(), loss: options.loss ?? { kind: 'ce' } },
     }),
   )
   await runner.prepare(signal)

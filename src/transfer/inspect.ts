@@ -11,6 +11,7 @@ import { type Graph, opOf, parameterName, parametersOf } from '../graph/graph.ts
 import { type FoundModel, findModel } from '../model/find-model.ts'
 import { counterNames, sameValues } from '../model/fit-weights.ts'
 import { standsApart } from '../model/head.ts'
+import { isMeanImage } from '../model/mean-image.ts'
 import { architectureOf, graphOf, usualHead } from '../model/model.ts'
 import { type ModelDescription, readDescription } from '../model/read-description.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
@@ -128,7 +129,9 @@ async function networkOf(
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   })
-  remarks.push(...differences(graph, weights, standsApart(head, built) ? headParameters(graph) : new Set()))
+  const isMean = preprocessing.meanImage === undefined ? () => false : isMeanImage(graph)
+  const inHead: ReadonlySet<string> = standsApart(head, built) ? headParameters(graph) : new Set()
+  remarks.push(...differences(graph, weights, (name) => isMean(name) || inHead.has(name)))
   const unfreeze = options.unfreeze ?? `last:${Math.min(usualUnfreeze, blocksOf(graph).length)}`
   const layers = layersOf(graph, selectLayers(graph, unfreeze))
   const sum = (of: (layer: InspectedLayer) => number) => layers.reduce((total, layer) => total + of(layer), 0)
@@ -163,15 +166,15 @@ function layersOf(graph: Graph, trainable: ReadonlySet<string>): readonly Inspec
   })
 }
 
-/** Where weights and network do not agree. @param elsewhere  parameters that lie in another file */
-function differences(graph: Graph, weights: Checkpoint, elsewhere: ReadonlySet<string>): readonly string[] {
+/** Where weights and network do not agree. @param isBeside  whether a parameter is in a file of its own */
+function differences(graph: Graph, weights: Checkpoint, isBeside: (parameter: string) => boolean): readonly string[] {
   const left = new Set(weights.names())
   const missing: string[] = []
   const wrong: string[] = []
   for (const layer of graph.layers) {
     for (const spec of parametersOf(layer)) {
       const name = parameterName(layer, spec)
-      if (elsewhere.has(name)) continue
+      if (isBeside(name)) continue
       if (!left.delete(name)) missing.push(name)
       else if (!sameValues(weights.shape(name), spec.shape)) wrong.push(name)
     }

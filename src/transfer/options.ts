@@ -33,6 +33,9 @@ export interface WorkOptions {
   readonly offline?: boolean
 }
 
+/** What the values of pixels are made to be; 'model': as the model has it. */
+export type Normalisation = 'model' | 'channel-mean' | 'channel-mean-std' | 'mean-image' | 'none'
+
 /** Which training pictures an epoch has: all of them, or as many in which all classes come equally often. */
 export type Sampler = 'all' | 'balanced'
 
@@ -116,6 +119,11 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly activation?: string
   /** How fresh weights are drawn, and after a comma fresh biases: 'he-normal', 'normal:0.01', 'xavier-uniform,constant:0.1'. */
   readonly init?: string
+  /**
+   * How pixels become numbers: as the model has it, less the mean of each channel over the training pictures, divided by its standard
+   * deviation too, less their mean picture, or from 0 to 1 as they are. Saved with the model.
+   */
+  readonly normalize?: Normalisation
   /**
    * Of a head that is solved: scikit-learn's C of logistic regression, 1/alpha of ridge regression; smaller holds the weights closer to
    * zero. 'auto': by cross-validation on the training pictures.

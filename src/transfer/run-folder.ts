@@ -52,7 +52,7 @@ export async function startRun(out: string, overwrite: boolean): Promise<void> {
 /** What a run writes, as paths in its folder. */
 const runFiles = [
   /^(config\.yaml|(manifest|metrics)\.json|(split|events|bad)\.jsonl|history\.csv|curves\.svg)$/,
-  /^best(\.new|\.old)?\/((config|regraft)\.json|(model|head|golden)\.safetensors)$/,
+  /^best(\.new|\.old)?\/((config|regraft)\.json|(model|head|golden|mean-image)\.safetensors)$/,
   /^evaluation(-test)?\/(evaluation\.json|(classes|confusion)\.csv|(confusion|calibration|mistakes)\.svg)$/,
   /^monitor\/(updates\.(csv|svg)|histograms\.jsonl|(activations|gradients)\.svg|filters\.png)$/,
   /^tensorboard\/events\.out\.tfevents\.\d+\.regraft$/,

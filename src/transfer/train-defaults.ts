@@ -96,6 +96,7 @@ export interface TrainConfig {
   readonly cropMode: NonNullable<TrainOptions['cropMode']> | null
   readonly resize: NonNullable<TrainOptions['resize']> | null
   readonly preprocess: NonNullable<TrainOptions['preprocess']> | null
+  readonly normalize: NonNullable<TrainOptions['normalize']>
 }
 
 export const trainDefaults = {
@@ -120,6 +121,7 @@ export const trainDefaults = {
   cutmix: 0,
   reprob: 0,
   sampler: 'all',
+  normalize: 'model',
   patience: 10,
   onNan: 'stop',
   saveEvery: '5m',
@@ -242,6 +244,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     cropMode: options.cropMode ?? null,
     resize: options.resize ?? null,
     preprocess: options.preprocess ?? null,
+    normalize: options.normalize ?? trainDefaults.normalize,
   }
 }
 

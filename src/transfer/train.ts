@@ -30,6 +30,7 @@ import { chosenLoss } from './loss-options.ts'
 import { microBatchFor } from './micro-batch.ts'
 import { drawMonitor } from './monitor/monitor-files.ts'
 import { openReadout } from './neighbour-head.ts'
+import { normalised } from './normalise.ts'
 import { opened } from './opened.ts'
 import type { Outlook, TrainOptions, TrainResult } from './options.ts'
 import { lookAhead } from './outlook/outlook.ts'
@@ -121,8 +122,10 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
     )
 
   const changes = preprocessingChanges(asked)
+  const timing = newTiming()
+  const kept = keptImages()
   // What its outputs were worth says nothing about those of the new model.
-  const { threshold: _, ...base } = asked.pretrained
+  const { threshold: _, ...given } = asked.pretrained
     ? await pretrainedModel(asked.model, changes, options)
     : await freshModel(
         asked.model,
@@ -130,6 +133,12 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
         { ...changes, offline: options.offline, signal, listener },
         chosenInitialiser(asked),
       )
+  const base = await normalised(given, asked.normalize, data.train, {
+    ...options,
+    onError: asked.onError,
+    timing,
+    kept,
+  })
   // A head for the same classes is gone on with; another one is put aside.
   const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
   if (sameHead && asked.mode === 'finetune' && asked.init !== null)
@@ -137,6 +146,11 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
       'usage',
       `--init ${asked.init} has nothing to begin: the head of ${asked.model} has the same classes, and training goes on from it. Leave it out, or ask for another --head.`,
     )
+  if (sameHead && asked.mode === 'finetune' && (base.loss?.kind ?? 'ce') !== asked.loss)
+    listener?.({
+      type: 'note',
+      message: `The head of ${asked.model} was trained with --loss ${base.loss?.kind ?? 'ce'}, and goes on with ${asked.loss}.`,
+    })
   const model: Model = {
     ...base,
     head,
@@ -185,8 +199,8 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
     record,
     model,
     classWeights,
-    timing: newTiming(),
-    kept: keptImages(),
+    timing,
+    kept,
     bad: [],
     digests: record.digests,
     origin: originOf(manifest, config),
@@ -244,7 +258,7 @@ function gradual(config: TrainConfig): boolean {
 }
 
 function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
-  const { imgSize, cropPct, interpolation, cropMode, resize, preprocess } = config
+  const { imgSize, cropPct, interpolation, cropMode, resize, preprocess, normalize } = config
   return {
     ...(imgSize === null ? {} : { imgSize }),
     ...(cropPct === null ? {} : { cropPct }),
@@ -252,6 +266,7 @@ function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
     ...(cropMode === null ? {} : { cropMode }),
     ...(resize === null ? {} : { resize }),
     ...(preprocess === null ? {} : { preprocess }),
+    withoutMeanImage: normalize !== 'model',
   }
 }
 

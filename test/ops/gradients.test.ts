@@ -194,6 +194,7 @@ const activations: readonly OpCase[] = [
       add: (net, input) => net.layer('prelu', 'op', { shared }, [input]),
     }),
   ),
+  { name: 'mean image', shape: picture, add: (net, input) => net.layer('meanImage', 'op', {}, [input]) },
   { name: 'prelu of a vector', shape: [6], add: (net, input) => net.layer('prelu', 'op', {}, [input]) },
   ...[1, 2, 3, 6].map(
     (pieces): OpCase => ({

@@ -5,6 +5,7 @@ import { initialiserNames } from '../../model/initialisers.ts'
 import { scheduleNames } from '../../optim/schedule.ts'
 import { lossNames } from '../../runtime/loss.ts'
 import { defaultFocalGamma } from '../../transfer/loss-options.ts'
+import { normalisations } from '../../transfer/normalise.ts'
 import { cacheDefaults, trainDefaults } from '../../transfer/train-defaults.ts'
 import { dedupe, groupBy, json, onError, overwrite, preprocessing } from '../shared-settings.ts'
 import { choice, number, numberOr, onOff, rates, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
@@ -348,6 +349,11 @@ export const trainSettings = {
   minAccuracy: number({ from: 0, to: 1 }, { group: 'Training', help: 'exit with 5 when the best accuracy is below' }),
 
   ...preprocessing,
+  normalize: choice(normalisations, {
+    group: 'Pictures',
+    help: 'pixels less the mean of their channel over the training pictures, over its deviation too, less the mean picture, or from 0 to 1 as they are; for networks from random weights, as others know the numbers that they were trained with',
+    fallback: trainDefaults.normalize,
+  }),
 
   checks: onOff({
     group: 'Output',

@@ -29,6 +29,7 @@ const ofPictures = [
   'cropMode',
   'resize',
   'preprocess',
+  'normalize',
 ] as const satisfies readonly (keyof TrainOptions)[]
 
 /**
