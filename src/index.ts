@@ -1,5 +1,5 @@
 // The public surface of the library: re-exports only.
-export { augmentations } from './data/augmentations/index.ts'
+export { type AugmentEntry, type AugmentInput, augmentPresets } from './data/augmentations/index.ts'
 export type { Preprocessing } from './data/preprocessing.ts'
 export { type ErrorCode, exitCodes, RegraftError } from './errors.ts'
 export { createEngine, type Engine, type EngineOptions } from './kernels/engine.ts'
@@ -22,6 +22,7 @@ export {
   merge,
   predict,
   search,
+  showAugment,
   train,
 } from './transfer/library.ts'
 export type { LrFindOptions, LrFindResult } from './transfer/lr-find.ts'

@@ -12,6 +12,7 @@ import type { GradcheckOptions, GradcheckResult } from '../transfer/gradcheck.ts
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
 import type { LrFindOptions, LrFindResult } from '../transfer/lr-find.ts'
 import type {
+  AugmentSheet,
   DedupeOptions,
   DedupeResult,
   EmbedOptions,
@@ -29,6 +30,7 @@ import type {
   PredictOptions,
   SearchOptions,
   SearchResult,
+  ShowAugmentOptions,
   TrainOptions,
   TrainResult,
   WorkOptions,
@@ -38,6 +40,7 @@ import type {
 export interface Verbs {
   train(options: TrainOptions): Promise<TrainResult>
   dryRun(options: TrainOptions): Promise<Outlook>
+  showAugment(options: ShowAugmentOptions): Promise<AugmentSheet>
   predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
   embedRows(model: string, inputs: Inputs, options: Omit<EmbedOptions, 'out'>): AsyncIterable<EmbedRow>
@@ -61,6 +64,7 @@ export interface Verbs {
 export const verbs: Verbs = {
   train: async (options) => (await import('../transfer/train.ts')).train(options),
   dryRun: async (options) => (await import('../transfer/train.ts')).dryRun(options),
+  showAugment: async (options) => (await import('../transfer/show-augment.ts')).showAugment(options),
   async *predict(model, inputs, options) {
     yield* (await import('../transfer/predict.ts')).predict(model, inputs, options)
   },

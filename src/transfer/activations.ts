@@ -39,7 +39,6 @@ export interface ActivationRequest {
 
 /** An augmentation with the address of its draws. */
 export interface Variant {
-  readonly name: string
   readonly augmentation: Augmentation
   readonly seed: number
   readonly epoch: number
@@ -164,7 +163,9 @@ function keyFor(
 ): string | undefined {
   const digest = digests.get(samples[index]?.file ?? '')
   if (digest === undefined) return undefined
-  return sha256(JSON.stringify([digest, variant ? [variant.name, variant.seed, variant.epoch, index] : null]))
+  return sha256(
+    JSON.stringify([digest, variant ? [variant.augmentation.key, variant.seed, variant.epoch, index] : null]),
+  )
 }
 
 function joined(parts: readonly Float32Array[]): Float32Array {

@@ -2,6 +2,7 @@
 import { RegraftError } from '../errors.ts'
 import { optimisers } from '../optim/optimisers.ts'
 import { scheduleNames } from '../optim/schedule.ts'
+import { augmentNames, completeAugment } from './augment-option.ts'
 import { parseRates } from './rates.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
@@ -35,6 +36,17 @@ const rates: Check = (value) => {
     else return 'a rate'
   } catch {
     return 'a rate above 0, or two as in 1e-5:1e-3'
+  }
+  return undefined
+}
+
+/** As `completeAugment` takes it. */
+const augment: Check = (value) => {
+  try {
+    if (typeof value === 'string' || Array.isArray(value)) completeAugment(value)
+    else return `one of ${augmentNames.join(', ')} or a list`
+  } catch (error) {
+    return `valid (${error instanceof Error ? error.message : String(error)})`
   }
   return undefined
 }
@@ -73,7 +85,7 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   clipGrad: between(0),
   classWeights: orNull(text),
   sampler: oneOf('all', 'balanced'),
-  augment: oneOf('none', 'light'),
+  augment,
   cache: orNull(text),
   cacheSize: orNull(whole(0)),
   cacheVariants: orNull(whole(1)),
@@ -116,5 +128,6 @@ export function checkConfig(value: unknown, file: string): TrainConfig {
     })
   }
   // Every field was checked above.
-  return value as TrainConfig
+  const config = value as TrainConfig
+  return { ...config, augment: completeAugment(config.augment) }
 }

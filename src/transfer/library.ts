@@ -8,6 +8,7 @@ import * as checking from './gradcheck.ts'
 import * as finding from './lr-find.ts'
 import * as merging from './merge.ts'
 import type {
+  AugmentSheet,
   DedupeOptions,
   DedupeResult,
   EmbedOptions,
@@ -25,11 +26,13 @@ import type {
   PredictOptions,
   SearchOptions,
   SearchResult,
+  ShowAugmentOptions,
   TrainOptions,
   TrainResult,
 } from './options.ts'
 import * as prediction from './predict.ts'
 import * as searching from './search.ts'
+import * as showing from './show-augment.ts'
 import * as training from './train.ts'
 
 type EngineOptional<T extends { readonly engine: Engine }> = Omit<T, 'engine'> & {
@@ -58,6 +61,11 @@ export function train(options: EngineOptional<TrainOptions>): Promise<TrainResul
 /** Looks ahead at what `train` would do and cost, and leaves nothing behind. */
 export function dryRun(options: EngineOptional<TrainOptions>): Promise<Outlook> {
   return training.dryRun(withEngine(options))
+}
+
+/** Draws a sheet of training pictures as augmentation changes them; see `ShowAugmentOptions`. */
+export function showAugment(options: EngineOptional<ShowAugmentOptions>): Promise<AugmentSheet> {
+  return showing.showAugment(withEngine(options))
 }
 
 /** Classifies files, folders and lists of paths: one row per input, in their order. */

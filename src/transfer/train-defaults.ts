@@ -1,7 +1,9 @@
 // The defaults of `train`, in one place; `--help` prints them. They are the product: first tries are made with them.
+import type { AugmentEntry } from '../data/augmentations/index.ts'
 import { RegraftError } from '../errors.ts'
 import type { Head } from '../model/model.ts'
 import type { OnNan } from '../train/divergence.ts'
+import { completeAugment } from './augment-option.ts'
 import type { Monitoring, Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseRates } from './rates.ts'
 import { parseSaveEvery } from './save-every.ts'
@@ -45,7 +47,8 @@ export interface TrainConfig {
   readonly clipGrad: number
   readonly classWeights: string | null
   readonly sampler: Sampler
-  readonly augment: NonNullable<TrainOptions['augment']>
+  /** Complete, whatever it was asked by. */
+  readonly augment: 'none' | readonly AugmentEntry[]
   /** 'off', 'memory' or a folder; null: memory, as far as it goes. */
   readonly cache: string | null
   /** Bytes; null: the default of the kind. */
@@ -162,7 +165,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     clipGrad: options.clipGrad ?? phase.clipGrad,
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
-    augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
+    augment: completeAugment(options.augment ?? (mode === 'finetune' ? 'light' : 'none')),
     cache: options.cache ?? null,
     cacheSize: options.cacheSize ?? null,
     cacheVariants: options.cacheVariants ?? null,
@@ -217,7 +220,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     if (options.augment !== undefined && options.augment !== 'none') {
       throw new RegraftError(
         'usage',
-        `--augment ${options.augment} has no effect in --mode ${mode}, where each picture passes the network once. Use --mode finetune.`,
+        `--augment has no effect in --mode ${mode}, where each picture passes the network once. Use --mode finetune.`,
       )
     }
   }

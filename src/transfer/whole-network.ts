@@ -1,5 +1,5 @@
 // Fine-tuning with every picture through the whole network in each epoch.
-import { augmentations } from '../data/augmentations/index.ts'
+import { compileAugmentation } from '../data/augmentations/index.ts'
 import { loadBatches } from '../data/loader.ts'
 import type { TrainingMode } from '../runtime/plan.ts'
 import { createRunner, type Runner } from '../runtime/runner.ts'
@@ -38,6 +38,7 @@ export async function openWholeNetwork(
     }
   }
   const runner = openTraining()
+  const augment = config.augment === 'none' ? undefined : compileAugmentation(config.augment)
   const kept = keptPictures(data.validation.length * model.preprocessing.height * model.preprocessing.width * 3)
   return {
     training: runner,
@@ -50,7 +51,7 @@ export async function openWholeNetwork(
         preprocessing: model.preprocessing,
         batchSize: config.microBatch ?? config.batchSize,
         endEvery: config.batchSize,
-        augment: augmentations[config.augment],
+        augment,
         seed: config.seed,
         epoch: drawEpoch(config, epoch),
         signal: stop,

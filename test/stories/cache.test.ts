@@ -58,7 +58,7 @@ const ways: readonly (readonly [string, Partial<TrainOptions>])[] = [
   ['without augmentation', {}],
   ['with variants', { augment: 'light', cacheVariants: 2 }],
   ['with pictures that come several times in an epoch', { sampler: 'balanced', trainList: uneven }],
-  ['with augmentation without end', { augment: 'light' }],
+  ['with augmentation without end', { augment: 'strong' }],
   ['with batch statistics above the boundary', { bn: 'train-unfrozen', accum: 2 }],
 ]
 
