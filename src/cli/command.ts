@@ -11,7 +11,9 @@ export interface Work {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly output: DataOutput
   /** What every verb takes; starts the engine. */
-  options(): Required<Pick<WorkOptions, 'engine' | 'signal' | 'listener'>>
+  options(): Required<Pick<WorkOptions, 'engine' | 'signal' | 'listener'>> & Pick<WorkOptions, 'offline'>
+  /** What a verb takes that only opens models; starts no engine. */
+  access(): Required<Pick<WorkOptions, 'signal' | 'listener'>> & Pick<WorkOptions, 'offline'>
   readonly signal: AbortSignal
   /** Shows what happens, for verbs that need no engine. */
   readonly listener: Listener

@@ -4,7 +4,7 @@ export const exitCodeHelp = `Exit codes:
   1    a bug in regraft, or a check of doctor failed
   2    wrong usage or configuration
   3    data: no images, one class, too many bad files
-  4    weights: missing, damaged
+  4    weights: missing, damaged, not to be had
   5    --min-accuracy was not met; all else is written
   6    memory or disk
   7    finished, but some inputs failed and --strict was given

@@ -1,5 +1,6 @@
 // Shows events to a person on stderr: a bar on a terminal, single lines elsewhere.
 import cliProgress from 'cli-progress'
+import { formatBytes } from '../format-bytes.ts'
 import { inert, inertName } from '../inert-text.ts'
 import type { Listener, Phase, WorkEvent } from '../train/events.ts'
 import { duration, significant } from './format.ts'
@@ -165,7 +166,10 @@ function state({ phase, unit, total, done, first, detail }: Running, nowMs: numb
   const rate = first === undefined || seconds <= 0 ? 0 : (done - first.done) / seconds
   // Epochs come in fractions.
   const shownDone = Number.isInteger(done) ? String(done) : done.toFixed(1)
-  const parts = [phase, `${shownDone}${total > 0 ? `/${total}` : ''}${unit === '' ? '' : ` ${unit}`}`]
+  const parts =
+    unit === 'bytes'
+      ? [phase, `${formatBytes(done)} of ${formatBytes(total)}`]
+      : [phase, `${shownDone}${total > 0 ? `/${total}` : ''}${unit === '' ? '' : ` ${unit}`}`]
   if (unit === 'images' && rate > 0) parts.push(`${significant(rate, 3)} images/s`)
   if (rate > 0 && done < total) parts.push(`${duration((total - done) / rate)} left`)
   if (detail !== undefined) parts.push(inertName(detail, 100))

@@ -62,6 +62,9 @@ async function execute(
     events?.listener(event)
   }
 
+  const { offline } = general
+  const access = { signal: interruption.signal, listener, ...(offline !== undefined && { offline }) }
+
   try {
     const exitCode = await command.run(given, positionals, {
       verbs: host.verbs,
@@ -70,7 +73,8 @@ async function execute(
       output,
       signal: interruption.signal,
       listener,
-      options: () => ({ engine: engine.get(), signal: interruption.signal, listener }),
+      options: () => ({ engine: engine.get(), ...access }),
+      access: () => access,
       say: progress.say,
       hideBar: progress.hideBar,
     })

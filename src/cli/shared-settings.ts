@@ -6,6 +6,7 @@ export const generalSettings = {
   quiet: onOff({ group: 'General', short: '-q', help: 'say nothing but errors' }),
   events: text('<file>', { group: 'General', help: 'append all progress to a file, as JSON lines' }),
   config: text('<file>', { group: 'General', help: 'read options from a YAML or JSON file' }),
+  offline: onOff({ group: 'General', help: 'fetch nothing: models of the hub only from the cache' }),
 }
 
 export const json = onOff({ group: 'Output', help: 'print one JSON document on stdout' })
@@ -72,3 +73,9 @@ export const finishing = {
   whiten: onOff({ group: 'Output', help: 'divide each component by its standard deviation (with --pca)' }),
   l2Normalize: onOff({ group: 'Output', help: 'scale each vector to length 1, after all else' }),
 }
+
+/** Where the network of a lone head is. */
+export const backbone = text('<model>', {
+  group: 'Model',
+  help: 'the network of a head that was trained on vectors alone (regraft head)',
+})

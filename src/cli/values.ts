@@ -55,6 +55,22 @@ export function number(range: Range, shown: Shown): Setting<number> {
   return numeric('a number', range, (value) => Number.isFinite(value), { placeholder: '<number>', ...shown })
 }
 
+/** A number in a range, or a word. */
+export function numberOr<const T extends string>(word: T, range: Range, shown: Shown): Setting<number | T> {
+  const numbers = number(range, shown)
+  return {
+    ...shown,
+    placeholder: `<number|${word}>`,
+    read(text) {
+      if (text === word) return word
+      const value = numbers.read(text)
+      return value instanceof Misuse
+        ? new Misuse(value.problem.replace(/is allowed\.$/, `or '${word}' is allowed.`))
+        : value
+    },
+  }
+}
+
 /** A whole number in a range. */
 export function wholeNumber(range: Range, shown: Shown): Setting<number> {
   return numeric('a whole number', range, (value) => Number.isSafeInteger(value), { placeholder: '<n>', ...shown })

@@ -1,3 +1,4 @@
+import type { HubAccess } from '../hub/hub-events.ts'
 import type {
   DataOptions,
   DataReport,
@@ -9,8 +10,11 @@ import type {
 import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
 import type { GradcheckOptions, GradcheckResult } from '../transfer/gradcheck.ts'
+import type { HeadOptions } from '../transfer/head.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
+import type { CostOptions, ModelCost } from '../transfer/inspect-cost.ts'
 import type { LrFindOptions, LrFindResult } from '../transfer/lr-find.ts'
+import type { ModelEntry, PulledModel, RemovedModel, VerifiedFile } from '../transfer/models.ts'
 import type {
   AugmentSheet,
   DedupeOptions,
@@ -35,6 +39,10 @@ import type {
   TrainResult,
   WorkOptions,
 } from '../transfer/options.ts'
+import type { CompareOptions, Comparison } from '../transfer/tune/compare-models.ts'
+import type { LearningCurve, LearningCurveOptions } from '../transfer/tune/learning-curve.ts'
+import type { TuneResult } from '../transfer/tune/results.ts'
+import type { TuneOptions } from '../transfer/tune/tune.ts'
 
 /** What the commands call. */
 export interface Verbs {
@@ -44,6 +52,7 @@ export interface Verbs {
   predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
   embedRows(model: string, inputs: Inputs, options: Omit<EmbedOptions, 'out'>): AsyncIterable<EmbedRow>
+  trainHead(options: HeadOptions): Promise<TrainResult>
   merge(shards: readonly string[], options: MergeOptions): Promise<MergeResult>
   search(vectors: string, inputs: Inputs, options: SearchOptions): Promise<SearchResult>
   dedupe(vectors: string, options: DedupeOptions): Promise<DedupeResult>
@@ -55,9 +64,18 @@ export interface Verbs {
   fileStats(inputs: readonly string[], options: DataOptions): AsyncIterable<FileStats>
   splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
+  modelCost(model: string, options: CostOptions): Promise<ModelCost>
   lrFind(options: LrFindOptions): Promise<LrFindResult>
+  tune(options: TuneOptions): Promise<TuneResult>
+  compareModels(options: CompareOptions): Promise<Comparison>
+  learningCurve(options: LearningCurveOptions): Promise<LearningCurve>
   exportModel(model: string, options: ExportOptions): Promise<ExportResult>
   gradcheck(options: GradcheckOptions): Promise<GradcheckResult>
+  listModels(): Promise<readonly ModelEntry[]>
+  modelInfo(name: string): Promise<ModelEntry>
+  pullModel(name: string, access: HubAccess): Promise<PulledModel>
+  verifyModels(names: readonly string[], signal: AbortSignal): Promise<readonly VerifiedFile[]>
+  removeModel(name: string): Promise<RemovedModel>
 }
 
 /** The real ones, each loaded when it is called: `--help` need not wait for the codecs. */
@@ -72,6 +90,7 @@ export const verbs: Verbs = {
   async *embedRows(model, inputs, options) {
     yield* (await import('../transfer/embed.ts')).embedRows(model, inputs, options)
   },
+  trainHead: async (options) => (await import('../transfer/head.ts')).trainHead(options),
   merge: async (shards, options) => (await import('../transfer/merge.ts')).merge(shards, options),
   search: async (vectors, inputs, options) => (await import('../transfer/search.ts')).search(vectors, inputs, options),
   dedupe: async (vectors, options) => (await import('../transfer/dedupe.ts')).dedupe(vectors, options),
@@ -85,7 +104,16 @@ export const verbs: Verbs = {
   },
   splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
+  modelCost: async (model, options) => (await import('../transfer/inspect-cost.ts')).modelCost(model, options),
   lrFind: async (options) => (await import('../transfer/lr-find.ts')).lrFind(options),
+  tune: async (options) => (await import('../transfer/tune/tune.ts')).tune(options),
+  compareModels: async (options) => (await import('../transfer/tune/compare-models.ts')).compareModels(options),
+  learningCurve: async (options) => (await import('../transfer/tune/learning-curve.ts')).learningCurve(options),
   exportModel: async (model, options) => (await import('../transfer/export.ts')).exportModel(model, options),
   gradcheck: async (options) => (await import('../transfer/gradcheck.ts')).gradcheck(options),
+  listModels: async () => (await import('../transfer/models.ts')).listModels(),
+  modelInfo: async (name) => (await import('../transfer/models.ts')).modelInfo(name),
+  pullModel: async (name, access) => (await import('../transfer/models.ts')).pullModel(name, access),
+  verifyModels: async (names, signal) => (await import('../transfer/models.ts')).verifyModels(names, signal),
+  removeModel: async (name) => (await import('../transfer/models.ts')).removeModel(name),
 }

@@ -11,6 +11,7 @@ import type { FrameChoice } from './frame.ts'
 import { inOrder } from './in-order.ts'
 import { type LoadStatistics, noLoadStatistics } from './load-statistics.ts'
 import { checkPreprocessing, type Preprocessing } from './preprocessing.ts'
+import { randomErasing } from './random-erasing.ts'
 
 /** A picture to load; without a label it gets -1. */
 export interface Loadable {
@@ -52,6 +53,8 @@ export interface LoadOptions {
   readonly endEvery?: number | undefined
   /** Changes each picture by draws from (seed, epoch, index of the sample). */
   readonly augment?: Augmentation | undefined
+  /** Probability with which a box of a picture is erased after that, by draws with the same address; 0 when left out. */
+  readonly erase?: number | undefined
   readonly seed?: number | undefined
   readonly epoch?: number | undefined
   /** Pictures decoded at a time; one more than there are cores when left out. Changes no result. */
@@ -87,7 +90,7 @@ export async function* loadBatches(options: LoadOptions): AsyncGenerator<Batch, 
   const prefetchBytes = options.prefetchBytes ?? Math.min(256 * 2 ** 20, 2 * batchSize * imageBytes)
   const ahead = Math.max(concurrency, Math.floor(prefetchBytes / imageBytes))
   const wanted = Array.from(options.order ?? samples.keys()).filter((index) => !knownBad.has(index))
-  const decode = timed(statistics, (position) => decodeSample(options, wanted[position] ?? 0))
+  const decode = timed(statistics, (position) => erasedSample(options, wanted[position] ?? 0))
 
   let batch = emptyBatch(Math.min(batchSize, wanted.length), imageBytes)
   let position = 0
@@ -129,6 +132,14 @@ function emptyBatch(capacity: number, imageBytes: number): OpenBatch {
 function finished({ indices, bytes, labels }: OpenBatch, imageBytes: number): Batch {
   const count = indices.length
   return { count, indices, bytes: bytes.subarray(0, count * imageBytes), labels: labels.subarray(0, count) }
+}
+
+async function erasedSample(options: LoadOptions, index: number): Promise<Outcome<Uint8Array>> {
+  const outcome = await decodeSample(options, index)
+  const { preprocessing, erase = 0, seed = 0, epoch = 0 } = options
+  if (erase === 0 || outcome.value === undefined) return outcome
+  const random = randomStream({ seed, epoch, sample: index, purpose: 'random erasing' })
+  return { ...outcome, value: randomErasing(outcome.value, preprocessing, erase, random) }
 }
 
 async function decodeSample(options: LoadOptions, index: number): Promise<Outcome<Uint8Array>> {

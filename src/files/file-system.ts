@@ -38,6 +38,8 @@ export interface FileSystem {
   openFolder(path: string): Promise<{ sync(): Promise<void>; close(): Promise<void> }>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
+  /** Makes a symbolic link. @param target  relative to the folder of the link, or absolute */
+  makeLink(target: string, path: string): Promise<void>
   removeEmptyFolder(path: string): Promise<void>
   makeFolder(path: string): Promise<void>
   list(path: string): Promise<readonly { readonly name: string; readonly kind: FileKind }[]>
@@ -57,6 +59,7 @@ export const diskFileSystem: FileSystem = {
   openFolder: (path) => node.open(path, 'r'),
   rename: node.rename,
   unlink: node.unlink,
+  makeLink: (target, path) => node.symlink(target, path, 'file'),
   removeEmptyFolder: node.rmdir,
   async makeFolder(path) {
     await node.mkdir(path)

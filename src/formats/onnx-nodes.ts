@@ -122,6 +122,8 @@ function nodesOf(layer: Layer): readonly OutgoingNode[] | undefined {
       return [node('AveragePool', name, inputs, name, { kernel_shape, strides: kernel_shape })]
     }
     case 'maxout':
+    case 'dropout':
+    case 'dropPath':
       return undefined
   }
 }

@@ -120,6 +120,10 @@ const window = {
   dilation: orAbsent(isPair),
   ceilMode: orAbsent(isBoolean),
 }
+const dropping = {
+  rate: (value: unknown) => isNumber(value) && Number(value) >= 0 && Number(value) < 1,
+  salt: (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 32,
+}
 const normalisation = { mean: isList(isNumber, 3), std: isList(isNumber, 3) }
 
 /** The fields of all alternatives. */
@@ -142,7 +146,9 @@ const attributeChecks: { readonly [K in OpName]: Readonly<Record<FieldsOf<Attrib
   softmax: {},
   logSoftmax: {},
   add: { activation: orAbsent(isFused) },
-  linear: { outFeatures: isSize, bias: orAbsent(isBoolean) },
+  dropout: dropping,
+  dropPath: dropping,
+  linear: { outFeatures: isSize, bias: orAbsent(isBoolean), dropConnect: (value) => value === undefined },
   maxPool: window,
   averagePool: { ...window, countIncludePad: orAbsent(isBoolean) },
   adaptiveAveragePool: { output: isPair },

@@ -1,11 +1,18 @@
-// What a MODEL argument means: a path, a run, a card's name, or the embedded default.
+// What a MODEL argument means: a path, a run, a card's name, a model of the hub, or the embedded default.
 import { readdirSync } from 'node:fs'
 import * as path from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { knownArchitectures } from '../architectures/index.ts'
+import { GRAPH_ARCHITECTURE } from '../architectures/from-graph.ts'
+import { architectureNamed, knownArchitectures } from '../architectures/index.ts'
 import { RegraftError } from '../errors.ts'
 import { pathFacts } from '../files/folder.ts'
+import type { HubAccess } from '../hub/hub-events.ts'
+import { type HubId, hubIdText, parseHubId } from '../hub/hub-id.ts'
+import { type HubModel, hubModel } from '../hub/hub-model.ts'
+import { inertName } from '../inert-text.ts'
 import { nearestName } from '../nearest-name.ts'
+import { cardNamed, cards } from './cards.ts'
+import { readTimmConfig } from './timm-config.ts'
 
 /** Folder of the models that come with the package. */
 export const modelsFolder = fileURLToPath(new URL('../../models', import.meta.url))
@@ -18,6 +25,8 @@ export interface FoundModel {
   readonly weights: string
   /** Folder that holds the weights. */
   readonly folder: string
+  /** For one of the hub: where it comes from, and what its files have to be. */
+  readonly hub?: HubModel
 }
 
 /** Names of the models that come with the package. */
@@ -32,8 +41,11 @@ export function embeddedModels(): readonly string[] {
   }
 }
 
-/** @throws RegraftError 'weights' saying where was looked and what exists */
-export async function findModel(name: string): Promise<FoundModel> {
+/**
+ * Finds a model, and fetches it when it is one of the hub that is not on this machine.
+ * @throws RegraftError 'weights' saying where was looked and what exists
+ */
+export async function findModel(name: string, access: HubAccess = {}): Promise<FoundModel> {
   const facts = await pathFacts(name)
   if (facts?.kind === 'file') {
     const folder = path.dirname(name)
@@ -56,7 +68,40 @@ export async function findModel(name: string): Promise<FoundModel> {
     const folder = path.join(modelsFolder, embedded)
     return complete(folder, path.join(folder, 'model.safetensors'), name)
   }
-  throw unknownModel(name)
+  const id = hubIdOf(name)
+  if (id === undefined) throw unknownModel(name)
+  const hub = await modelOfHub(id, access)
+  return { config: hub.config, weights: hub.weights, folder: hub.folder, hub }
+}
+
+/** The place on the hub of a card's name, or of `owner/name[@revision]`; undefined for other names. */
+export function hubIdOf(name: string): HubId | undefined {
+  const [plain = '', ...revision] = name.split('@')
+  return parseHubId([cardNamed(plain)?.repository ?? plain, ...revision].join('@'))
+}
+
+/** @throws RegraftError 'weights', before the weights are fetched when the network is not built here */
+export async function modelOfHub(id: HubId, options: HubAccess & { readonly refresh?: boolean }): Promise<HubModel> {
+  const card = cards.find(({ repository }) => repository === `${id.owner}/${id.name}`)
+  return await hubModel(id, {
+    offline: options.offline,
+    signal: options.signal,
+    listener: options.listener,
+    ...(options.refresh ? { refresh: true } : {}),
+    licence: card?.licence,
+    async check(file) {
+      const config = await readTimmConfig(file)
+      if (config.architecture === GRAPH_ARCHITECTURE) return config.license
+      try {
+        architectureNamed(config.architecture)
+      } catch (cause) {
+        if (!(cause instanceof RegraftError)) throw cause
+        const message = `${hubIdText(id)}: its weights are not fetched. ${inertName(cause.message, 2000)}`
+        throw new RegraftError('weights', message, { cause })
+      }
+      return config.license
+    },
+  })
 }
 
 /** Names of weight files in the folders of the hub, in the order in which they are taken. */
@@ -101,13 +146,13 @@ async function complete(folder: string, weights: string, name: string): Promise<
 }
 
 function unknownModel(name: string): RegraftError {
-  const near = nearestName(name, ['default', ...embeddedModels()])
+  const near = nearestName(name, ['default', ...embeddedModels(), ...cards.map((card) => card.name)])
   const hint = near ? ` Did you mean '${near}'?` : ''
   const architecture = knownArchitectures.find((known) => known === name.split('.')[0])
   const advice = architecture
     ? `'${architecture}' is an architecture; its weights must be given as a folder with config.json and model.safetensors (as timm publishes them). To start from random weights: --no-pretrained.`
-    : 'Give a timm folder (config.json and model.safetensors), a run folder, or one of: default, ' +
-      `${embeddedModels().join(', ')}.`
+    : "Give a timm folder (config.json and model.safetensors), a run folder, owner/name of the hub, or a name that 'regraft models list' has."
+
   return new RegraftError(
     'weights',
     `There is no model '${name}': no such path, and no model of that name comes with regraft.${hint}\n${advice}`,

@@ -6,9 +6,15 @@ import { RegraftError } from '../errors.ts'
 import { sha256OfFile } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
 import { openCheckpoint } from '../formats/index.ts'
-import { findModel } from './find-model.ts'
+import type { HubAccess } from '../hub/hub-events.ts'
+import { inertName } from '../inert-text.ts'
+import { type FoundModel, findModel } from './find-model.ts'
 import { fitWeights, type LoadReport } from './fit-weights.ts'
+import { isApart } from './head.ts'
+import { readNeighbours } from './head-tensors.ts'
 import { initialWeights } from './initialise.ts'
+import type { Initialiser } from './initialisers.ts'
+import { backboneMissing, findLoneHead, joinLoneHead } from './lone-head.ts'
 import { graphOf, type Head, type Model } from './model.ts'
 import { readDescription } from './read-description.ts'
 import { usualPreprocessing } from './recognise-network.ts'
@@ -43,12 +49,38 @@ export function changedPreprocessing(preprocessing: Preprocessing, changes: Prep
   return changed
 }
 
+/** How a model is to be loaded. */
+export interface LoadOptions extends PreprocessingChanges {
+  /** The network of a head that learnt from vectors alone. */
+  readonly backbone?: string | undefined
+}
+
 /**
- * Reads a model: a timm folder, a run folder, a weight file, or one that comes with the package.
- * @throws RegraftError 'weights'
+ * Reads a model: a timm folder, a run folder, a weight file, one that comes with the package, one of the hub, which is fetched if need
+ * be, or a head and its network.
+ * @throws RegraftError 'weights'; 'usage' for a backbone that nobody needs
  */
-export async function loadModel(name: string, changes: PreprocessingChanges = {}): Promise<LoadedModel> {
-  const found = await findModel(name)
+export async function loadModel(
+  name: string,
+  { backbone, ...changes }: LoadOptions & HubAccess = {},
+): Promise<LoadedModel> {
+  const { offline, signal, listener } = changes
+  const access: HubAccess = { offline, signal, listener }
+  const lone = await findLoneHead(name)
+  if (lone !== undefined) {
+    if (backbone === undefined) throw backboneMissing(name, lone.backbone)
+    const trunk = await loadModel(backbone, access)
+    const model = await joinLoneHead(lone, trunk.model)
+    const preprocessing = changedPreprocessing(model.preprocessing, changes)
+    return { ...trunk, model: { ...model, preprocessing, origin: { ...model.origin, name } } }
+  }
+  if (backbone !== undefined) {
+    throw new RegraftError(
+      'usage',
+      `--backbone goes with a head that learnt from vectors alone; ${inertName(name)} has its own network. Leave it out.`,
+    )
+  }
+  const found = await findModel(name, access)
   const { config, saved, graph: blueprint, weights, remarks } = await readDescription(found)
   const head: Head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' } : { kind: 'none' })
   if (saved && config.classes !== (head.kind === 'linear' ? saved.labels.length : 0)) {
@@ -70,7 +102,7 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   }
   const graph = graphOf(shape)
   const headFile = path.join(found.folder, 'head.safetensors')
-  const ownHead = head.kind === 'mlp'
+  const ownHead = isApart(head)
   if (ownHead && (await pathFacts(headFile)) === undefined) {
     throw new RegraftError(
       'weights',
@@ -81,10 +113,14 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
   const checkpoint = ownHead ? joined(weights, await openCheckpoint(headFile)) : weights
   const sha256 = await sha256OfFile(found.weights)
   checkDigest(saved, found.weights, sha256)
+  await checkPins(found, sha256)
   if (ownHead) checkDigest(saved, headFile, await sha256OfFile(headFile))
-  const { tensors, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
+  const { tensors: layers, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
+  const tensors =
+    head.kind === 'knn' ? new Map([...layers, ...(await readNeighbours(shape, head, checkpoint))]) : layers
   const model: Model = {
     ...shape,
+    ...(saved?.loss === undefined ? {} : { loss: saved.loss }),
     ...(saved?.threshold === undefined ? {} : { threshold: saved.threshold }),
     tensors,
     counters,
@@ -92,23 +128,47 @@ export async function loadModel(name: string, changes: PreprocessingChanges = {}
       name,
       sha256,
       ...(config.tag === undefined ? {} : { tag: config.tag }),
-      ...(config.license === undefined ? {} : { license: config.license }),
+      ...licenceOf(config.license ?? found.hub?.licence),
     },
   }
   return { model, report, remarks }
 }
 
+function licenceOf(license: string | undefined): { readonly license?: string } {
+  return license === undefined ? {} : { license }
+}
+
+/** @throws RegraftError 'weights' when a file of the cache is not the one that was fetched */
+async function checkPins({ hub, folder, weights }: FoundModel, sha256: string): Promise<void> {
+  for (const [name, pin] of hub?.pins ?? []) {
+    if (!/\.(safetensors|bin|index\.json)$/.test(name)) continue
+    const file = path.join(folder, name)
+    const actual = file === weights ? sha256 : await sha256OfFile(file, { code: 'weights' })
+    if (actual === pin.sha256) continue
+    throw new RegraftError(
+      'weights',
+      `${file} is not as it was fetched: its SHA-256 begins with ${actual.slice(0, 8)}, not with ${pin.sha256.slice(0, 8)}.\nRemove it and fetch it again: regraft models rm ${hub?.id.owner}/${hub?.id.name}, then regraft models pull.`,
+      { file },
+    )
+  }
+}
+
 /** A network of random weights, for training from nothing. `name` is an architecture, or a model whose architecture is meant. */
-export async function freshModel(name: string, seed: number, changes: PreprocessingChanges = {}): Promise<Model> {
+export async function freshModel(
+  name: string,
+  seed: number,
+  changes: PreprocessingChanges & HubAccess = {},
+  initialiser?: Initialiser,
+): Promise<Model> {
   const isArchitecture = knownArchitectures.some((known) => known === name)
   if (!isArchitecture) {
-    const found = await findModel(name)
+    const found = await findModel(name, changes)
     const { config, graph } = await readDescription(found)
     const shape = { ...config, ...(graph === undefined ? {} : { graph }) }
-    return random(shape, changedPreprocessing(config.preprocessing, changes), name, seed)
+    return random(shape, changedPreprocessing(config.preprocessing, changes), name, seed, initialiser)
   }
   const shape = { architecture: architectureNamed(name).name, args: {} }
-  return random(shape, changedPreprocessing(usualPreprocessing, changes), name, seed)
+  return random(shape, changedPreprocessing(usualPreprocessing, changes), name, seed, initialiser)
 }
 
 async function random(
@@ -116,6 +176,7 @@ async function random(
   preprocessing: Preprocessing,
   name: string,
   seed: number,
+  initialiser: Initialiser | undefined,
 ): Promise<Model> {
   const shape = {
     architecture,
@@ -129,7 +190,7 @@ async function random(
   const counters = new Map(
     graph.layers.filter((layer) => layer.op === 'batchNorm').map((layer) => [`${layer.name}.num_batches_tracked`, 0]),
   )
-  return { ...shape, tensors: await initialWeights(graph, seed), counters, origin: { name } }
+  return { ...shape, tensors: await initialWeights(graph, seed, initialiser), counters, origin: { name } }
 }
 
 /** Two files read as one; their names must differ. */

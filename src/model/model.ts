@@ -4,16 +4,12 @@ import { architectureOfGraph } from '../architectures/from-graph.ts'
 import { architectureNamed } from '../architectures/index.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
 import type { ArchitectureFamily } from '../formats/rename.ts'
-import { graphBuilder } from '../graph/builder.ts'
-import { appendLayers } from '../graph/edit.ts'
 import type { Graph } from '../graph/graph.ts'
+import { type Loss, type OutputKind, outputKindOf } from '../runtime/loss.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
+import { type Head, hasHiddenLayers, withHiddenLayers } from './head.ts'
 
-/** The layers on top of the feature vector. A linear head is the architecture's own classifier. */
-export type Head =
-  | { readonly kind: 'linear' }
-  | { readonly kind: 'mlp'; readonly width: number; readonly depth: number }
-  | { readonly kind: 'none' }
+export type { Head } from './head.ts'
 
 export interface Model {
   /** timm's name, or 'regraft-graph'. */
@@ -26,6 +22,8 @@ export interface Model {
   /** Names of the outputs; empty when the model has no head. */
   readonly labels: readonly string[]
   readonly preprocessing: Preprocessing
+  /** What it was trained to make small, which says how its outputs are read; cross-entropy of softmax when absent. */
+  readonly loss?: Loss
   /** Probability below which a prediction counts as unknown; nothing does when absent. */
   readonly threshold?: number
   /** Weights by name, in file layout; running statistics included. */
@@ -50,6 +48,11 @@ export function familyOf(architecture: string): ArchitectureFamily {
   return architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
 }
 
+/** How the outputs of a model are read. */
+export function outputOf({ head, loss }: Pick<Model, 'head' | 'loss'>): OutputKind {
+  return head.kind === 'none' ? 'identity' : outputKindOf(loss ?? { kind: 'ce' })
+}
+
 /** What builds the network of a model. @throws RegraftError 'weights' */
 export function architectureOf({ architecture, graph }: Pick<Model, 'architecture' | 'graph'>): Architecture {
   return graph === undefined ? architectureNamed(architecture) : architectureOfGraph(graph)
@@ -63,31 +66,5 @@ export function graphOf(
   const { height, width, mean, std } = model.preprocessing
   const classes = model.head.kind === 'linear' ? model.labels.length : 0
   const graph = architecture.build({ classes, height, width, mean, std, args: model.args })
-  return model.head.kind === 'mlp' ? withMlp(graph, model.labels.length, model.head) : graph
-}
-
-/** Hidden layers of `width` with ReLU, then the classifier, all named `head.…`. */
-export function withMlp(
-  graph: Graph,
-  classes: number,
-  head: { readonly width: number; readonly depth: number },
-): Graph {
-  let input = graph.output
-  return appendLayers(graph, (add) => {
-    for (let index = 0; index < head.depth; index++) {
-      input = add('linear', `head.hidden.${index}`, { outFeatures: head.width, bias: true }, [input])
-      input = add('activation', `head.hidden.${index}.activation`, { kind: 'relu' }, [input])
-    }
-    return add('linear', 'head.classifier', { outFeatures: classes, bias: true }, [input])
-  })
-}
-
-/** A head alone, fed with feature vectors: what is trained on features that were computed once. */
-export function headGraph(features: number, classes: number, head: Head, classifier: string): Graph {
-  const net = graphBuilder()
-  net.at('head')
-  const input = net.layer('tensorInput', 'features', { shape: [features] }, [])
-  if (head.kind === 'mlp') return withMlp(net.finish({ output: input, features: input }), classes, head)
-  const output = net.layer('linear', classifier, { outFeatures: classes, bias: true }, [input])
-  return net.finish({ output, features: input, classifier: output })
+  return hasHiddenLayers(model.head) ? withHiddenLayers(graph, model.labels.length, model.head) : graph
 }

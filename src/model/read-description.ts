@@ -38,7 +38,7 @@ export async function readDescription(found: FoundModel): Promise<ModelDescripti
   // The configuration first: it is small, and its faults are the ones to hear of.
   const config = found.config === undefined ? undefined : await readTimmConfig(found.config)
   const saved = config === undefined ? undefined : await readSavedModel(path.join(found.folder, 'regraft.json'))
-  const stored = await openCheckpoint(found.weights)
+  const stored = await openCheckpoint(found.weights, { cacheRoot: found.hub?.cache })
   const remarks = stored.remarks.map((remark) => `${inertName(found.weights)}: ${remark}`)
   if (config?.architecture === GRAPH_ARCHITECTURE) {
     if (saved?.graph !== undefined) return { config, saved, graph: saved.graph, weights: stored, remarks }

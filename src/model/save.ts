@@ -6,7 +6,8 @@ import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { graphToJson } from '../graph/graph-json.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { architectureOf, type Model } from './model.ts'
+import { isApart } from './head.ts'
+import { architectureOf, type Model, outputOf } from './model.ts'
 import { FORMAT_VERSION } from './saved-model.ts'
 import { timmConfig } from './timm-config.ts'
 
@@ -32,7 +33,7 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
   const architecture = architectureOf(model)
   await createFolder(folder)
   const dtype = extras.dtype ?? 'F32'
-  const own = model.head.kind === 'mlp'
+  const own = isApart(model.head)
   const inTrunk = (name: string) => !(own && name.startsWith('head.'))
   const weights = (keep: (name: string) => boolean) =>
     [...model.tensors]
@@ -89,7 +90,8 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
   await writeJson(file('regraft.json'), {
     format: FORMAT_VERSION,
     preprocessing: model.preprocessing,
-    output: model.head.kind === 'none' ? 'identity' : 'softmax',
+    output: outputOf(model),
+    ...(model.loss === undefined ? {} : { loss: model.loss }),
     head: model.head,
     labels: model.labels,
     ...(model.threshold === undefined ? {} : { threshold: model.threshold }),

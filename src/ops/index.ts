@@ -4,6 +4,8 @@ import { add } from './add.ts'
 import { batchNorm } from './batch-norm.ts'
 import { conv2d } from './conv2d.ts'
 import { depthwiseConv2d } from './depthwise-conv2d.ts'
+import { dropPath } from './drop-path.ts'
+import { dropout } from './dropout.ts'
 import { imageInput, tensorInput } from './input.ts'
 import { linear } from './linear.ts'
 import { maxout } from './maxout.ts'
@@ -24,6 +26,8 @@ export const ops = {
   softmax,
   logSoftmax,
   add,
+  dropout,
+  dropPath,
   linear,
   maxPool,
   averagePool,

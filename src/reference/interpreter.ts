@@ -4,6 +4,7 @@ import { type Graph, type Layer, parameterName, parametersOf } from '../graph/gr
 import type { Loss } from '../runtime/loss.ts'
 import { kinksOf } from './activations.ts'
 import { packedIndex, packWeights } from './convolution.ts'
+import type { DropKeys } from './dropping.ts'
 import { type LossTargets, type LossValue, lossOf } from './losses.ts'
 import { backward, convolutionOf, forward, type LayerPass, missing, type Surroundings } from './operators.ts'
 
@@ -15,6 +16,8 @@ export interface ReferenceOptions {
   readonly images: number
   /** Names of the batch norms that use the statistics of the batch; none when left out. */
   readonly batchStatistics?: ReadonlySet<string>
+  /** What decides what is left out, as the runner was given it; needed where the network leaves something out. */
+  readonly keys?: DropKeys
   /** Rounds what each layer gives, forward and backward, to float32: what is lost by storing it so. */
   readonly single?: boolean
 }
@@ -78,6 +81,7 @@ export function referenceOf(graph: Graph, options: ReferenceOptions, step?: Refe
     parameter: (name) => parameters.get(`${layer.name}.${name}`),
     useBatch: batchStatistics.has(layer.name),
     packed: packs.get(layer.name),
+    keys: options.keys,
   })
 
   const passes = new Map<string, LayerPass>()

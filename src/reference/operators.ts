@@ -13,6 +13,7 @@ import {
   packWeights,
   rowsShape,
 } from './convolution.ts'
+import { type DropKeys, dropped, droppedWeights } from './dropping.ts'
 import { average, averageGradient, gridCells, largest, type PictureShape, scatter, windowCells } from './pooling.ts'
 
 /** What a layer finds when it runs. */
@@ -24,6 +25,8 @@ export interface Surroundings {
   readonly useBatch: boolean
   /** The weights as `packWeights` orders them, where they are at hand. */
   readonly packed?: Float64Array | undefined
+  /** What decides what is left out; the layers that leave something out need it. */
+  readonly keys?: DropKeys | undefined
 }
 
 /** What a layer leaves behind. */
@@ -76,7 +79,7 @@ export function forward(layer: Layer, around: Surroundings): LayerPass {
     case 'depthwiseConv2d':
     case 'linear': {
       const shape = convolutionOf(layer, images) ?? missing(layer.name)
-      const packed = around.packed ?? packWeights(needed(around, 'weight'), shape)
+      const packed = packedOf(layer, around, shape)
       return { output: convolve(x, packed, around.parameter('bias'), shape) }
     }
     case 'batchNorm': {
@@ -105,6 +108,9 @@ export function forward(layer: Layer, around: Surroundings): LayerPass {
         fused(layer.attrs),
       )
     }
+    case 'dropout':
+    case 'dropPath':
+      return { output: dropOf(layer, around, x) }
     case 'maxPool': {
       const picture = pictureOf(layer, images)
       const { output, from } = largest(x, picture, windowCells(layer.attrs, picture))
@@ -132,9 +138,9 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
     case 'depthwiseConv2d':
     case 'linear': {
       const shape = convolutionOf(layer, images) ?? missing(layer.name)
-      const packed = around.packed ?? packWeights(needed(around, 'weight'), shape)
+      const packed = packedOf(layer, around, shape)
       const { dInput, dWeight, dBias } = convolutionGradients(x, packed, dOutput, shape)
-      return { dInputs: [dInput], dParameters: { weight: dWeight, bias: dBias } }
+      return { dInputs: [dInput], dParameters: { weight: ofStep(layer, around, dWeight), bias: dBias } }
     }
     case 'batchNorm': {
       const normalised = pass.normalised ?? missing('the forward pass')
@@ -175,6 +181,9 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
       const dSum = behindFused(layer.attrs, pass, dOutput)
       return { dInputs: [dSum, dSum], dParameters: {} }
     }
+    case 'dropout':
+    case 'dropPath':
+      return only(dropOf(layer, around, dOutput))
     case 'averagePool':
     case 'adaptiveAveragePool':
     case 'globalAveragePool': {
@@ -182,6 +191,25 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
       return only(averageGradient(dOutput, picture, cellsOf(layer, picture)))
     }
   }
+}
+
+function packedOf(layer: Layer, around: Surroundings, shape: ConvolutionShape): Float64Array {
+  const drops = layer.op === 'linear' && layer.attrs.dropConnect !== undefined
+  if (around.packed && !drops) return around.packed
+  return packWeights(ofStep(layer, around, needed(around, 'weight')), shape)
+}
+
+/** Weights, or their gradient, without those that the step leaves out. */
+function ofStep(layer: Layer, { keys }: Surroundings, weights: Float64Array): Float64Array {
+  if (layer.op !== 'linear' || !layer.attrs.dropConnect) return weights
+  const { outFeatures, dropConnect } = layer.attrs
+  return droppedWeights(weights, outFeatures, dropConnect, (keys ?? missing('keys')).step)
+}
+
+type DroppingLayer = Extract<Layer, { op: 'dropout' | 'dropPath' }>
+
+function dropOf(layer: DroppingLayer, { keys = missing('keys') }: Surroundings, values: Float64Array): Float64Array {
+  return dropped(values, layer.shape, layer.attrs, keys.pictures, layer.op === 'dropPath')
 }
 
 function needed(around: Surroundings, name: string): Float64Array {

@@ -1,11 +1,14 @@
 // What happens during long work, for whoever shows it: progress bars, logs, tests. Listeners read; they do not reach in.
 
 export type Phase =
+  | 'download'
   | 'scan'
   | 'check'
   | 'adapt'
   | 'features'
   | 'solve'
+  | 'cross-validate'
+  | 'tune'
   | 'head'
   | 'finetune'
   | 'evaluate'
@@ -37,7 +40,7 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'images' | 'files' | 'iterations' | 'epochs' | 'vectors' | 'coordinates'
+      readonly unit: 'bytes' | 'images' | 'files' | 'iterations' | 'epochs' | 'vectors' | 'coordinates' | 'trials'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

@@ -2,8 +2,10 @@
 import { RegraftError } from '../errors.ts'
 import { optimisers } from '../optim/optimisers.ts'
 import { scheduleNames } from '../optim/schedule.ts'
+import { lossNames } from '../runtime/loss.ts'
 import { augmentNames, completeAugment } from './augment-option.ts'
 import { parseRates } from './rates.ts'
+import { solvers } from './solver-names.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** Says what is allowed when a value is not. */
@@ -21,6 +23,8 @@ const between =
     typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most
       ? undefined
       : `a number ${most === Number.POSITIVE_INFINITY ? `from ${least}` : `from ${least} to ${most}`}`
+const share: Check = (value) =>
+  typeof value === 'number' && value >= 0 && value < 1 ? undefined : 'a number from 0 to below 1'
 const whole =
   (least: number): Check =>
   (value) =>
@@ -61,7 +65,14 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   bn: oneOf('frozen', 'train-unfrozen', 'train', 'adapt'),
   bnAffine: oneOf('train', 'frozen'),
   head: text,
-  strength: between(0),
+  activation: orNull(text),
+  init: orNull(text),
+  strength: (value) =>
+    value === 'auto' || between(0)(value) === undefined ? undefined : "a number above 0, or 'auto'",
+  solver: orNull(oneOf(...solvers)),
+  neighbours: orNull(whole(1)),
+  pca: orNull(whole(1)),
+  whiten: flag,
   epochs: whole(1),
   batchSize: whole(1),
   accum: whole(1),
@@ -81,10 +92,18 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   decayMilestones: orNull(text),
   warmupEpochs: between(0),
   warmupHead: orNull(whole(0)),
+  loss: oneOf(...lossNames),
+  focalGamma: orNull(between(0)),
   smoothing: between(0, 1),
   clipGrad: between(0),
+  dropout: share,
+  dropconnect: share,
+  dropPath: share,
   classWeights: orNull(text),
   sampler: oneOf('all', 'balanced'),
+  mixup: between(0),
+  cutmix: between(0),
+  reprob: between(0, 1),
   augment,
   cache: orNull(text),
   cacheSize: orNull(whole(0)),

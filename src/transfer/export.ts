@@ -9,7 +9,7 @@ import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { inertName } from '../inert-text.ts'
 import { loadModel } from '../model/load.ts'
-import { architectureOf, graphOf, type Model } from '../model/model.ts'
+import { architectureOf, graphOf, type Model, outputOf } from '../model/model.ts'
 import { saveModel } from '../model/save.ts'
 import { timmConfig } from '../model/timm-config.ts'
 import { version } from '../version.ts'
@@ -32,8 +32,8 @@ const files: Readonly<Record<ExportFormat, readonly string[]>> = {
  *         written does not give the model's outputs
  */
 export async function exportModel(name: string, options: ExportOptions): Promise<ExportResult> {
-  const { engine, format, out, signal } = options
-  const { model } = await loadModel(name)
+  const { engine, format, out, signal, listener, offline } = options
+  const { model } = await loadModel(name, { signal, listener, offline })
   await checkPlace(out, format, options.overwrite ?? false)
   const pictures = goldenPictures(PICTURES, model.preprocessing.height, model.preprocessing.width)
   const expected = await outputsOf(engine, model, pictures, PICTURES, signal)
@@ -62,10 +62,17 @@ export async function exportModel(name: string, options: ExportOptions): Promise
 }
 
 async function onnxFile(model: Model): Promise<Uint8Array> {
+  if (model.head.kind === 'knn') {
+    throw new RegraftError(
+      'usage',
+      'A head of neighbours has no layers that ONNX could hold. Export it as safetensors, or solve a linear head.',
+    )
+  }
   const { onnxModel } = await import('../formats/write-onnx.ts')
   const metadata = new Map([
     ['preprocessing', JSON.stringify(model.preprocessing)],
     ['output', model.head.kind === 'none' ? 'features' : 'logits'],
+    ['scores', outputOf(model)],
     ['labels', JSON.stringify(model.labels)],
   ])
   return onnxModel(graphOf(model), model.tensors, { producerVersion: version, metadata })

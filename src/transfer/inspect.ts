@@ -9,11 +9,13 @@ import { blocksOf, selectLayers } from '../graph/freeze.ts'
 import { type Graph, opOf, parameterName, parametersOf } from '../graph/graph.ts'
 import { type FoundModel, findModel } from '../model/find-model.ts'
 import { counterNames } from '../model/fit-weights.ts'
+import { isApart } from '../model/head.ts'
 import { graphOf } from '../model/model.ts'
 import { type ModelDescription, readDescription } from '../model/read-description.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { bytesPerElement, type DType, toFloat32 } from '../tensor/dtype.ts'
 import { elementCount, type Shape, shapesEqual } from '../tensor/shape.ts'
+import type { Listener } from '../train/events.ts'
 
 export interface InspectOptions {
   /** SHA-256 of every tensor's values. */
@@ -21,6 +23,8 @@ export interface InspectOptions {
   /** Which layers would train, as for `train`; the last three blocks when left out. */
   readonly unfreeze?: string | undefined
   readonly signal?: AbortSignal | undefined
+  readonly listener?: Listener | undefined
+  readonly offline?: boolean | undefined
 }
 
 export interface Inspection {
@@ -78,10 +82,10 @@ const maxNamed = 6
  * @throws RegraftError 'weights' for what cannot be read; a network that is merely not supported is a remark
  */
 export async function inspect(file: string, options: InspectOptions): Promise<Inspection> {
-  const found = await findModel(file)
+  const found = await findModel(file, options)
   const isIndex = found.weights.endsWith('.index.json')
   const format = isIndex ? 'safetensors-index' : await recogniseFormat(found.weights)
-  const checkpoint = await openCheckpoint(found.weights)
+  const checkpoint = await openCheckpoint(found.weights, { cacheRoot: found.hub?.cache })
   const remarks: string[] = []
   const network = await networkOf(found, format, options, remarks)
   if (network === undefined) remarks.push(...checkpoint.remarks)
@@ -122,7 +126,7 @@ async function networkOf(
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   })
-  remarks.push(...differences(graph, weights, head.kind === 'mlp' ? 'head.' : undefined))
+  remarks.push(...differences(graph, weights, isApart(head) ? 'head.' : undefined))
   const unfreeze = options.unfreeze ?? `last:${Math.min(usualUnfreeze, blocksOf(graph).length)}`
   const layers = layersOf(graph, selectLayers(graph, unfreeze))
   const sum = (of: (layer: InspectedLayer) => number) => layers.reduce((total, layer) => total + of(layer), 0)

@@ -3,11 +3,13 @@ import type { AugmentInput } from '../data/augmentations/index.ts'
 import type { Engine } from '../kernels/engine.ts'
 import type { OptimiserName } from '../optim/optimisers.ts'
 import type { ScheduleName } from '../optim/schedule.ts'
+import type { LossName } from '../runtime/loss.ts'
 import type { OnNan } from '../train/divergence.ts'
 import type { Evaluation } from '../train/evaluation.ts'
 import type { Listener } from '../train/events.ts'
 import type { VectorType } from '../vectors/vector-table.ts'
 import type { VectorFormat } from '../vectors/write-table.ts'
+import type { Solver } from './solver-names.ts'
 
 /** How pictures become the network's input; what is absent comes from the model. */
 export interface PreprocessingOverrides {
@@ -27,6 +29,8 @@ export interface WorkOptions {
   readonly listener?: Listener | undefined
   /** What to do with a picture that cannot be read: leave it out (default) or stop. */
   readonly onError?: 'skip' | 'stop'
+  /** Models of the hub only as they are in the cache; also by HF_HUB_OFFLINE. */
+  readonly offline?: boolean
 }
 
 /** Which training pictures an epoch has: all of them, or as many in which all classes come equally often. */
@@ -43,7 +47,7 @@ export type TrainMode = 'features' | 'head' | 'finetune'
 export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** The image folder. */
   readonly data: string
-  /** A model as INTERFACE describes: path, card name, 'default'. */
+  /** A path, the name of a card, `owner/name[@rev]` on the hub, or 'default'. */
   readonly model?: string
   /** Run folder to write. */
   readonly out: string
@@ -91,16 +95,54 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly decayMilestones?: string
   readonly warmupEpochs?: number
   readonly warmupHead?: number
+  /**
+   * ce: cross-entropy of softmax; bce: of a sigmoid for each class; mse: squared error of the outputs; quadratic: that of sigmoids, halved;
+   * hinge: by how much other classes come nearer than 1; focal: ce that counts what is known well less.
+   */
+  readonly loss?: LossName
+  /** How much less, as a power of what is missing to 1; 2 when left out. */
+  readonly focalGamma?: number
   readonly smoothing?: number
   readonly clipGrad?: number
+  /** Share of the values left out at random before the classifier and each further layer of the head, 0 to below 1. */
+  readonly dropout?: number
+  /** Share of the weights of the head's linear layers that each step leaves out, 0 to below 1. */
+  readonly dropconnect?: number
+  /** Share of the pictures that go around a residual branch, in the last block; less in those before, as in timm. 0 to below 1. */
+  readonly dropPath?: number
   /** By which the losses of the classes count: 'auto' for small classes more, or a JSON file of numbers by class. */
   readonly classWeights?: string
   readonly sampler?: Sampler
+  /** 'linear', 'mlp:WIDTHxDEPTH' or 'maxout:WIDTHxK'. */
   readonly head?: string
-  /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
-  readonly strength?: number
+  /** Of the hidden layers of an mlp: 'relu', 'gelu', 'leaky-relu:0.1', 'elu:1', 'prelu' (learnt) and others. */
+  readonly activation?: string
+  /** How fresh weights are drawn, and after a comma fresh biases: 'he-normal', 'normal:0.01', 'xavier-uniform,constant:0.1'. */
+  readonly init?: string
+  /**
+   * Of a head that is solved: scikit-learn's C of logistic regression, 1/alpha of ridge regression; smaller holds the weights closer to
+   * zero. 'auto': by cross-validation on the training pictures.
+   */
+  readonly strength?: number | 'auto'
+  /**
+   * How a head on features is found: logistic regression (lbfgs), ridge regression, the nearest training vectors (knn), the nearest mean
+   * of a class (centroid), or steps along the gradient.
+   */
+  readonly solver?: Solver
+  /** How many training vectors vote with knn; by what each would be called by the others when left out. */
+  readonly neighbours?: number
+  /** Learn from so many principal components of the features. */
+  readonly pca?: number
+  /** Divide each component by its standard deviation. */
+  readonly whiten?: boolean
   /** Random changes of training pictures: a preset, a YAML file, or a list of them; see docs/augmentation.md. */
   readonly augment?: Augment
+  /** Blends pairs of pictures, by shares from Beta(mixup, mixup); 0 switches it off. */
+  readonly mixup?: number
+  /** Puts boxes of pictures into others, by shares from Beta(cutmix, cutmix); 0 switches it off. */
+  readonly cutmix?: number
+  /** Probability with which a box of a training picture is filled with the model's mean colour, 0 to 1. */
+  readonly reprob?: number
   /**
    * Where the activations of pictures below the first layer that trains are kept: 'off', 'memory' or a folder. Memory, as far as it goes,
    * when left out. Changes no result.
@@ -192,6 +234,22 @@ export interface Check {
   readonly message: string
 }
 
+/** Seconds of a run by what takes them. */
+export interface SecondsBy {
+  /** Listing the pictures and opening the model. */
+  readonly scan: number
+  readonly checks: number
+  /** Computing features, once. */
+  readonly features: number
+  /** Training the head alone. */
+  readonly head: number
+  readonly epochs: number
+  /** Checkpoints and the best model. */
+  readonly writing: number
+  /** What comes after the last epoch. */
+  readonly end: number
+}
+
 /** What can be said before a training. */
 export interface Outlook {
   readonly checks: readonly Check[]
@@ -203,15 +261,9 @@ export interface Outlook {
     /** Learning rate; 0 where the head is solved, null where nothing trains. */
     readonly rate: number | null
   }[]
-  /** To come, for all epochs; null where it could not be tried. */
+  /** Of the whole run with all its epochs, these checks included; null where it could not be tried. */
   readonly seconds: number | null
-  /** Of these: computing features once, training the head alone, epochs, and what comes after them. */
-  readonly secondsBy: {
-    readonly features: number
-    readonly head: number
-    readonly epochs: number
-    readonly end: number
-  } | null
+  readonly secondsBy: SecondsBy | null
   /** Largest memory of the process. */
   readonly memoryBytes: number
   readonly diskBytes: number
@@ -245,6 +297,8 @@ export interface Prediction {
 
 export interface PredictOptions extends WorkOptions, PreprocessingOverrides {
   readonly topk?: number
+  /** The network of a head that learnt from vectors alone. */
+  readonly backbone?: string
   /** Probability below which the label is 'unknown'; the model's when left out, 0 for never. */
   readonly threshold?: number
   readonly batchSize?: number
@@ -381,7 +435,7 @@ export interface EvaluateOptions extends PredictOptions {
 
 export type ExportFormat = 'onnx' | 'safetensors'
 
-export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal'> {
+export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal' | 'listener' | 'offline'> {
   readonly format: ExportFormat
   /** Folder to write. */
   readonly out: string

@@ -53,7 +53,11 @@ export async function* pictureQueries(
   if (!isJsonObject(made) || typeof made['name'] !== 'string' || !isJsonObject(preprocessing)) {
     throw refuse('does not say which model made its vectors.')
   }
-  const { model: loaded, remarks } = await loadModel(options.model ?? made['name'])
+  const { model: loaded, remarks } = await loadModel(options.model ?? made['name'], {
+    offline: options.offline,
+    signal,
+    listener,
+  })
   for (const message of remarks) listener?.({ type: 'note', message })
   if ((loaded.origin.sha256 ?? null) !== made['sha256']) {
     throw new RegraftError(

@@ -56,6 +56,7 @@ const runFiles = [
   /^evaluation(-test)?\/(evaluation\.json|(classes|confusion)\.csv|(confusion|calibration|mistakes)\.svg)$/,
   /^monitor\/(updates\.(csv|svg)|histograms\.jsonl|(activations|gradients)\.svg|filters\.png)$/,
   /^tensorboard\/events\.out\.tfevents\.\d+\.regraft$/,
+  /^(tune\.(json|svg)|learning-curve\.(json|svg)|models\.json|trials\/(plan|[\w.-]+)\.json)$/,
   /^checkpoints\/epoch-\d+(-step-\d+)?\/((manifest|state)\.json|(weights|optimiser|best)\.safetensors)$/,
 ]
 

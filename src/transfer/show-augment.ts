@@ -1,7 +1,7 @@
 // A contact sheet of what augmentation makes of some training pictures.
 import * as path from 'node:path'
 import sharp from 'sharp'
-import { type AugmentEntry, compileAugmentation } from '../data/augmentations/index.ts'
+import { compileAugmentation } from '../data/augmentations/index.ts'
 import { loadBatches } from '../data/loader.ts'
 import type { Sample } from '../data/sample.ts'
 import { RegraftError, throwIfAborted } from '../errors.ts'
@@ -10,7 +10,7 @@ import { inertName } from '../inert-text.ts'
 import { eventLog } from './event-log.ts'
 import type { AugmentSheet, ShowAugmentOptions } from './options.ts'
 import { prepared } from './train.ts'
-import { badCollector, drawEpoch, trainingOrder, type Work } from './train-work.ts'
+import { badCollector, changesPictures, drawEpoch, trainingOrder, type Work } from './train-work.ts'
 
 /** Pictures, a row each, and epochs that they are shown as in. */
 const PICTURES = 6
@@ -27,7 +27,7 @@ const formats: ReadonlyMap<string, Format> = new Map([
 
 /**
  * Draws a sheet of training pictures as the network would see them: a row for each, first as for validation, then as in the first
- * epochs of the training with these options. Nothing is trained.
+ * epochs of the training with these options, with random erasing, before pictures are mixed. Nothing is trained.
  * @throws RegraftError 'usage' for an unknown ending of the file, or when nothing changes the pictures; else as `train`
  */
 export async function showAugment({ file, ...training }: ShowAugmentOptions): Promise<AugmentSheet> {
@@ -37,13 +37,13 @@ export async function showAugment({ file, ...training }: ShowAugmentOptions): Pr
   // Whoever only looks need not say in which mode it will be used.
   const work = await prepared({ mode: 'finetune', ...training, out: '' }, eventLog(undefined))
   const { config, model, options } = work
-  if (config.augment === 'none')
+  if (!changesPictures(config))
     throw new RegraftError(
       'usage',
       'There is nothing to show without --augment: give it light, medium, strong or a file.',
     )
   const { width, height } = model.preprocessing
-  const rows = await rowsOf(work, config.augment)
+  const rows = await rowsOf(work)
   const columns = 1 + EPOCHS
   const size = {
     width: columns * (width + GAP) + 2 * GAP,
@@ -73,7 +73,7 @@ interface Row {
   readonly cells: readonly Uint8Array[]
 }
 
-async function rowsOf(work: Work, entries: readonly AugmentEntry[]): Promise<readonly Row[]> {
+async function rowsOf(work: Work): Promise<readonly Row[]> {
   const { config, data, model, options, kept } = work
   const knownBad = new Set<number>()
   const load = async (
@@ -87,7 +87,8 @@ async function rowsOf(work: Work, entries: readonly AugmentEntry[]): Promise<rea
       preprocessing: model.preprocessing,
       batchSize: 1,
       ...(epoch !== undefined && {
-        augment: compileAugmentation(entries),
+        augment: config.augment === 'none' ? undefined : compileAugmentation(config.augment),
+        erase: config.reprob,
         seed: config.seed,
         epoch: drawEpoch(config, epoch),
       }),

@@ -4,6 +4,7 @@ import { RegraftError } from '../errors.ts'
 import { isJsonObject, readJson, writeJson } from '../files/strict-json.ts'
 import { inertName } from '../inert-text.ts'
 import { findModel, modelsFolder } from '../model/find-model.ts'
+import { findLoneHead } from '../model/lone-head.ts'
 
 /** The label of a picture whose best class is less probable than the model's threshold. */
 export const UNKNOWN = 'unknown'
@@ -45,11 +46,13 @@ export function thresholdFor(
  * @throws RegraftError 'usage' for a model that was not saved here
  */
 export async function storeThreshold(model: string, threshold: number): Promise<void> {
-  const { folder } = await findModel(model)
-  if (path.dirname(path.resolve(folder)) === path.resolve(modelsFolder)) {
+  const lone = await findLoneHead(model)
+  // What was just evaluated is on this machine.
+  const { folder, hub } = lone ? { folder: lone.folder, hub: undefined } : await findModel(model, { offline: true })
+  if (hub !== undefined || path.dirname(path.resolve(folder)) === path.resolve(modelsFolder)) {
     throw new RegraftError(
       'usage',
-      `--store: ${inertName(model)} comes with regraft and stays as it is. Train a model of your own.`,
+      `--store: ${inertName(model)} comes with regraft or from the hub and stays as it is. Train a model of your own.`,
     )
   }
   const file = path.join(folder, 'regraft.json')

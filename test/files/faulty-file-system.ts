@@ -55,6 +55,7 @@ export function faultyFileSystem(before: (call: string, path: string) => void, m
     },
     rename: guard('rename', diskFileSystem.rename),
     unlink: guard('unlink', diskFileSystem.unlink),
+    makeLink: guard('make link', diskFileSystem.makeLink),
     makeFolder: guard('make folder', diskFileSystem.makeFolder),
     list: guard('list', diskFileSystem.list),
     facts: guard('facts', diskFileSystem.facts),

@@ -24,6 +24,7 @@ export function memoryFiles(files: ReadonlyMap<string, Uint8Array>): FileSystem 
     openFolder: refuse,
     rename: refuse,
     unlink: refuse,
+    makeLink: refuse,
     removeEmptyFolder: refuse,
     makeFolder: refuse,
     async list(path) {

@@ -270,6 +270,48 @@ const poolings: readonly OpCase[] = [
   },
 ]
 
+const dropping = { rate: 0.4, salt: 0x9abcdef0 } as const
+
+/** Training leaves values out by keys that stay the same for all differences. */
+const droppings: readonly OpCase[] = [
+  {
+    name: 'dropout of a vector',
+    shape: [10],
+    add: (net, input) => net.layer('dropout', 'op', dropping, [input]),
+  },
+  {
+    name: 'dropout of a picture',
+    shape: picture,
+    add: (net, input) => net.layer('dropout', 'op', dropping, [input]),
+  },
+  ...([5, 8] as const).map(
+    (outFeatures): OpCase => ({
+      name: `linear with dropConnect, ${outFeatures} outputs`,
+      shape: [7],
+      add: (net, input) => net.layer('linear', 'op', { outFeatures, bias: true, dropConnect: dropping }, [input]),
+    }),
+  ),
+  {
+    name: 'dropPath of a picture',
+    shape: picture,
+    add: (net, input) => net.layer('dropPath', 'op', dropping, [input]),
+  },
+  ...(['none', 'relu'] as const).map(
+    (activation): OpCase => ({
+      name: `a residual block with dropPath, ${activation}`,
+      shape: picture,
+      gain: 3,
+      batchStatistics: true,
+      add(net, input) {
+        let x = net.layer('conv2d', 'op.conv', { ...same3, outChannels: 5, bias: true }, [input])
+        x = net.layer('batchNorm', 'op.norm', { epsilon: 1e-5, momentum: 0.1 }, [x])
+        x = net.layer('dropPath', 'op.path', dropping, [x])
+        return net.layer('add', 'op', { activation }, [input, x])
+      },
+    }),
+  ),
+]
+
 const cases = [
   ...convolutions,
   ...groups,
@@ -279,6 +321,7 @@ const cases = [
   ...residuals,
   ...activations,
   ...poolings,
+  ...droppings,
 ]
 
 describe('every operator', () => {

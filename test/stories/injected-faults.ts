@@ -105,6 +105,10 @@ export function injected(kind: CallKind, fault: Fault, n: number): Injection {
       before('unlink', path)
       return diskFileSystem.unlink(path)
     },
+    async makeLink(target, path) {
+      before('open', path)
+      return diskFileSystem.makeLink(target, path)
+    },
     async removeEmptyFolder(path) {
       before('folder', path)
       return diskFileSystem.removeEmptyFolder(path)

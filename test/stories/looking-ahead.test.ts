@@ -1,5 +1,5 @@
 // What is said before a training, and that the training does not notice.
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createEngine } from '../../src/kernels/engine.ts'
@@ -54,15 +54,20 @@ test.each(Object.entries(ways))('%s: a look ahead changes nothing', async (name,
 })
 
 test('a dry run says what it would take, and leaves nothing', async () => {
-  const out = join(folder, 'never')
+  const parent = join(folder, 'parent')
+  mkdirSync(parent)
+  const out = join(parent, 'never', 'there')
   const cache = join(folder, 'cache')
   const before = engine.arena.usedBytes()
   const way = { mode: 'finetune', unfreeze: 'last:1', epochs: 3, cache } as const
   const outlook = await dryRun({ data, model: trunk, out, engine, ...way })
-  expect(existsSync(out)).toBe(false)
+  expect(readdirSync(parent)).toEqual([])
   expect(existsSync(cache)).toBe(false)
   expect(engine.arena.usedBytes()).toBe(before)
-  expect(outlook.seconds).toBeGreaterThan(0)
+  const by = outlook.secondsBy
+  for (const part of ['scan', 'checks', 'features', 'head', 'epochs', 'writing', 'end'] as const)
+    expect(by?.[part], part).toBeGreaterThan(0)
+  expect(outlook.seconds).toBeCloseTo(Object.values(by ?? {}).reduce((sum, each) => sum + each, 0))
   expect(outlook.memoryBytes).toBeGreaterThan(1e7)
   expect(outlook.diskBytes).toBeGreaterThan(213_843 * 4)
   expect(outlook.trains.filter(({ rate }) => rate !== null).map(({ name }) => name)).toEqual(['blocks.4.1', 'head'])

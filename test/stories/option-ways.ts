@@ -13,6 +13,12 @@ const options: readonly (readonly [string, Way])[] = [
   ['plateau', { sched: 'plateau', warmupEpochs: 0 }],
   ['a balanced sampler', { sampler: 'balanced', classWeights: 'auto' }],
   ['clipping', { clipGrad: 0.05 }],
+  ['dropout', { dropout: 0.4, accum: 2, microBatch: 3 }],
+  ['DropConnect', { dropconnect: 0.4, accum: 2, microBatch: 3 }],
+  ['a hinge loss', { loss: 'hinge', classWeights: 'auto' }],
+  ['random erasing', { reprob: 0.6, cacheVariants: 2 }],
+  ['mixup', { mixup: 0.4 }],
+  ['cutmix', { cutmix: 1, accum: 2, microBatch: 3 }],
   ['the cache on', { ...variants, cache: 'memory' }],
   ['the cache off', { ...variants, cache: 'off' }],
 ]

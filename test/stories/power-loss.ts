@@ -242,6 +242,7 @@ export function foundFileSystem(found: ReadonlyMap<string, Uint8Array | undefine
     openFolder: refuse,
     rename: refuse,
     unlink: refuse,
+    makeLink: refuse,
     removeEmptyFolder: refuse,
     makeFolder: refuse,
     list: async (at) =>

@@ -32,8 +32,7 @@ export const exporting = defineCommand({
     if (dtype === 'float16' && format !== 'safetensors')
       throw new RegraftError('usage', '--dtype float16 has a meaning only with --format safetensors.')
     const target = out ?? `${path.parse(path.resolve(model)).name}-${format}`
-    const { engine, signal } = work.options()
-    const options = { engine, signal, format, out: target, ...(dtype && { dtype }), ...(overwrite && { overwrite }) }
+    const options = { ...work.options(), format, out: target, ...(dtype && { dtype }), ...(overwrite && { overwrite }) }
     const result = await work.verbs.exportModel(model, options)
     if (json) await work.output.write(`${jsonText(result, 2)}\n`)
     work.say(

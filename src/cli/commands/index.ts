@@ -7,24 +7,30 @@ import { embed } from './embed.ts'
 import { evaluate } from './eval.ts'
 import { exporting } from './export.ts'
 import { gradcheck } from './gradcheck.ts'
+import { head } from './head.ts'
 import { inspect } from './inspect.ts'
 import { lrFind } from './lr-find.ts'
 import { merge } from './merge.ts'
+import { models } from './models.ts'
 import { predict } from './predict.ts'
 import { search } from './search.ts'
 import { train } from './train.ts'
+import { tune } from './tune.ts'
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
   train,
   lrFind,
+  tune,
   predict,
   embed,
+  head,
   merge,
   search,
   dedupe,
   evaluate,
   data,
+  models,
   inspect,
   gradcheck,
   exporting,
