@@ -1,6 +1,6 @@
 // The public surface of the library: re-exports only.
 export type { Architecture, ArchitectureOptions } from './architectures/architecture.ts'
-export { augmentations } from './data/augmentations/index.ts'
+export { type AugmentEntry, type AugmentInput, augmentPresets } from './data/augmentations/index.ts'
 export type { Preprocessing } from './data/preprocessing.ts'
 export { type ErrorCode, exitCodes, RegraftError } from './errors.ts'
 export { type GraphBuilder, graphBuilder } from './graph/builder.ts'
@@ -31,6 +31,7 @@ export {
   modelCost,
   predict,
   search,
+  showAugment,
   train,
   trainHead,
   tune,

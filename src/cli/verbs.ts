@@ -16,6 +16,7 @@ import type { CostOptions, ModelCost } from '../transfer/inspect-cost.ts'
 import type { LrFindOptions, LrFindResult } from '../transfer/lr-find.ts'
 import type { ModelEntry, PulledModel, RemovedModel, VerifiedFile } from '../transfer/models.ts'
 import type {
+  AugmentSheet,
   DedupeOptions,
   DedupeResult,
   EmbedOptions,
@@ -33,6 +34,7 @@ import type {
   PredictOptions,
   SearchOptions,
   SearchResult,
+  ShowAugmentOptions,
   TrainOptions,
   TrainResult,
   WorkOptions,
@@ -46,6 +48,7 @@ import type { TuneOptions } from '../transfer/tune/tune.ts'
 export interface Verbs {
   train(options: TrainOptions): Promise<TrainResult>
   dryRun(options: TrainOptions): Promise<Outlook>
+  showAugment(options: ShowAugmentOptions): Promise<AugmentSheet>
   predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
   embedRows(model: string, inputs: Inputs, options: Omit<EmbedOptions, 'out'>): AsyncIterable<EmbedRow>
@@ -79,6 +82,7 @@ export interface Verbs {
 export const verbs: Verbs = {
   train: async (options) => (await import('../transfer/train.ts')).train(options),
   dryRun: async (options) => (await import('../transfer/train.ts')).dryRun(options),
+  showAugment: async (options) => (await import('../transfer/show-augment.ts')).showAugment(options),
   async *predict(model, inputs, options) {
     yield* (await import('../transfer/predict.ts')).predict(model, inputs, options)
   },

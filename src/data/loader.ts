@@ -4,6 +4,7 @@ import { inertName } from '../inert-text.ts'
 import { randomStream } from '../random.ts'
 import type { Augmentation } from './augmentations/augmentation.ts'
 import type { Outcome } from './bad-file.ts'
+import { type Change, changePixels } from './change-pixels.ts'
 import type { ContentDigest } from './content-digest.ts'
 import { type KeptImages, tryDecode } from './decode.ts'
 import type { FrameChoice } from './frame.ts'
@@ -145,11 +146,19 @@ async function decodeSample(options: LoadOptions, index: number): Promise<Outcom
   const { samples, preprocessing, augment, seed = 0, epoch = 0 } = options
   const sample = samples[index]
   if (sample === undefined) throw new RangeError(`The order names sample ${index}, but there are ${samples.length}.`)
-  const choose: FrameChoice | undefined =
-    augment &&
-    ((width, height) =>
-      augment.frame(width, height, (purpose) => randomStream({ seed, epoch, sample: index, purpose })))
-  return await tryDecode(sample.file, preprocessing, choose, options.kept, sample.contents ?? undefined)
+  if (augment === undefined)
+    return await tryDecode(sample.file, preprocessing, undefined, options.kept, sample.contents ?? undefined)
+  const { width, height, mean } = preprocessing
+  const draws = (purpose: string) => randomStream({ seed, epoch, sample: index, purpose })
+  let changes: readonly Change[] = []
+  const choose: FrameChoice = (imageWidth, imageHeight) => {
+    const plan = augment.plan({ imageWidth, imageHeight, width, height, mean }, draws)
+    changes = plan.changes
+    return plan.frame
+  }
+  const decoded = await tryDecode(sample.file, preprocessing, choose, options.kept, sample.contents ?? undefined)
+  if (decoded.value === undefined || changes.length === 0) return decoded
+  return { value: await changePixels(decoded.value, width, height, changes) }
 }
 
 function leaveOut(

@@ -1,7 +1,7 @@
 // Pictures of a step mixed in pairs, and their labels with them: mixup blends two, cutmix puts a box of one into the other. Pairs and
 // shares are drawn for the step, so they do not depend on the parts in which it is computed.
-import { log, pow } from '../exact-math.ts'
 import { type RandomStream, randomStream } from '../random.ts'
+import { gamma } from './gamma.ts'
 import type { Batch } from './loader.ts'
 import type { Box } from './pixels.ts'
 
@@ -133,21 +133,4 @@ function betaShare(alpha: number, random: RandomStream): number {
   const [a, b] = [gamma(alpha, random), gamma(alpha, random)]
   // Both too small for a number: the limit for small alphas is one or the other.
   return a + b > 0 ? a / (a + b) : random.integer(2)
-}
-
-/** Gamma(shape, 1). @see Marsaglia & Tsang 2000, "A simple method for generating gamma variables" */
-function gamma(shape: number, random: RandomStream): number {
-  if (shape < 1) {
-    const larger = gamma(shape + 1, random)
-    return larger * pow(1 - random.uniform(), 1 / shape)
-  }
-  const d = shape - 1 / 3
-  const c = 1 / Math.sqrt(9 * d)
-  for (;;) {
-    const x = random.normal()
-    const root = 1 + c * x
-    const v = root * root * root
-    if (v <= 0) continue
-    if (log(1 - random.uniform()) < (x * x) / 2 + d * (1 - v + log(v))) return d * v
-  }
 }

@@ -39,8 +39,7 @@ export interface ActivationRequest {
 
 /** How pictures are changed, with the address of its draws. */
 export interface Variant {
-  readonly name: string
-  readonly augmentation: Augmentation
+  readonly augmentation: Augmentation | undefined
   /** Probability of random erasing. */
   readonly erase: number
   readonly seed: number
@@ -167,7 +166,10 @@ function keyFor(
   const digest = digests.get(samples[index]?.file ?? '')
   if (digest === undefined) return undefined
   return sha256(
-    JSON.stringify([digest, variant ? [variant.name, variant.erase, variant.seed, variant.epoch, index] : null]),
+    JSON.stringify([
+      digest,
+      variant ? [variant.augmentation?.key ?? null, variant.erase, variant.seed, variant.epoch, index] : null,
+    ]),
   )
 }
 

@@ -3,6 +3,7 @@ import { RegraftError } from '../errors.ts'
 import { optimisers } from '../optim/optimisers.ts'
 import { scheduleNames } from '../optim/schedule.ts'
 import { lossNames } from '../runtime/loss.ts'
+import { augmentNames, completeAugment } from './augment-option.ts'
 import { normalisations } from './normalise.ts'
 import { parseRates } from './rates.ts'
 import { solvers } from './solver-names.ts'
@@ -40,6 +41,17 @@ const rates: Check = (value) => {
     else return 'a rate'
   } catch {
     return 'a rate above 0, or two as in 1e-5:1e-3'
+  }
+  return undefined
+}
+
+/** As `completeAugment` takes it. */
+const augment: Check = (value) => {
+  try {
+    if (typeof value === 'string' || Array.isArray(value)) completeAugment(value)
+    else return `one of ${augmentNames.join(', ')} or a list`
+  } catch (error) {
+    return `valid (${error instanceof Error ? error.message : String(error)})`
   }
   return undefined
 }
@@ -93,7 +105,7 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   mixup: between(0),
   cutmix: between(0),
   reprob: between(0, 1),
-  augment: oneOf('none', 'light'),
+  augment,
   cache: orNull(text),
   cacheSize: orNull(whole(0)),
   cacheVariants: orNull(whole(1)),
@@ -137,5 +149,6 @@ export function checkConfig(value: unknown, file: string): TrainConfig {
     })
   }
   // Every field was checked above.
-  return value as TrainConfig
+  const config = value as TrainConfig
+  return { ...config, augment: completeAugment(config.augment) }
 }

@@ -1,7 +1,7 @@
 // Fine-tuning cut at the boundary of the frozen part: below it each picture is computed once and its activations are kept; only what
 // lies above is computed in each step. The bits are those of the whole network.
 import * as os from 'node:os'
-import { augmentations } from '../data/augmentations/index.ts'
+import { compileAugmentation } from '../data/augmentations/index.ts'
 import { decoderVersion } from '../data/decoder-version.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
 import type { Sample } from '../data/sample.ts'
@@ -86,7 +86,7 @@ export async function openCutNetwork(
   // Whoever asked for nothing need not hear why it does little.
   if (variants === null && wanted !== null)
     note(
-      `${config.augment === 'none' ? '--reprob' : `--augment ${config.augment}`} makes each training picture anew in each epoch, so only those for validation are kept; --cache-variants 8 would make 8 of each, and keep them.`,
+      `${config.augment === 'none' ? '--reprob' : '--augment'} makes each training picture anew in each epoch, so only those for validation are kept; --cache-variants 8 would make 8 of each, and keep them.`,
     )
   if (entries * floats * 4 > mostBytes)
     note(
@@ -130,6 +130,7 @@ export async function openCutNetwork(
     kept: work.kept,
     timing,
   }
+  const augmentation = config.augment === 'none' ? undefined : compileAugmentation(config.augment)
   const inference = { batchAt: () => INFERENCE_BATCH, signal } as const
 
   return {
@@ -176,15 +177,7 @@ export async function openCutNetwork(
         samples: data.train,
         order: order.subarray(from),
         batchAt: (given) => pieces.get(given) ?? 0,
-        ...(changing && {
-          variant: {
-            name: config.augment,
-            augmentation: augmentations[config.augment],
-            erase: config.reprob,
-            seed: config.seed,
-            epoch: draws,
-          },
-        }),
+        ...(changing && { variant: { augmentation, erase: config.reprob, seed: config.seed, epoch: draws } }),
         keep: variants !== null,
         signal: stop,
         knownBad: badTrain,

@@ -10,6 +10,7 @@ import * as costing from './inspect-cost.ts'
 import * as finding from './lr-find.ts'
 import * as merging from './merge.ts'
 import type {
+  AugmentSheet,
   DedupeOptions,
   DedupeResult,
   EmbedOptions,
@@ -27,11 +28,13 @@ import type {
   PredictOptions,
   SearchOptions,
   SearchResult,
+  ShowAugmentOptions,
   TrainOptions,
   TrainResult,
 } from './options.ts'
 import * as prediction from './predict.ts'
 import * as searching from './search.ts'
+import * as showing from './show-augment.ts'
 import * as training from './train.ts'
 import * as comparing from './tune/compare-models.ts'
 import * as curves from './tune/learning-curve.ts'
@@ -64,6 +67,11 @@ export function train(options: EngineOptional<TrainOptions>): Promise<TrainResul
 /** Looks ahead at what `train` would do and cost, and leaves nothing behind. */
 export function dryRun(options: EngineOptional<TrainOptions>): Promise<Outlook> {
   return training.dryRun(withEngine(options))
+}
+
+/** Draws a sheet of training pictures as augmentation changes them; see `ShowAugmentOptions`. */
+export function showAugment(options: EngineOptional<ShowAugmentOptions>): Promise<AugmentSheet> {
+  return showing.showAugment(withEngine(options))
 }
 
 /** Classifies files, folders and lists of paths: one row per input, in their order. */

@@ -1,4 +1,5 @@
 // The options that the verbs take. Names are those of the command line in camel case; defaults stand in `train-defaults.ts`.
+import type { AugmentInput } from '../data/augmentations/index.ts'
 import type { Engine } from '../kernels/engine.ts'
 import type { OptimiserName } from '../optim/optimisers.ts'
 import type { ScheduleName } from '../optim/schedule.ts'
@@ -41,6 +42,9 @@ export type Sampler = 'all' | 'balanced'
 
 /** What is watched of a network in training: nothing, the size of updates, or activations and gradients too. */
 export type Monitoring = 'off' | 'light' | 'full'
+
+/** 'none', 'light', 'medium', 'strong', the path of a YAML file, or what stands in one. */
+export type Augment = string | readonly AugmentInput[]
 
 export type TrainMode = 'features' | 'head' | 'finetune'
 
@@ -140,7 +144,8 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly pca?: number
   /** Divide each component by its standard deviation. */
   readonly whiten?: boolean
-  readonly augment?: 'none' | 'light'
+  /** Random changes of training pictures: a preset, a YAML file, or a list of them; see docs/augmentation.md. */
+  readonly augment?: Augment
   /** Blends pairs of pictures, by shares from Beta(mixup, mixup); 0 switches it off. */
   readonly mixup?: number
   /** Puts boxes of pictures into others, by shares from Beta(cutmix, cutmix); 0 switches it off. */
@@ -185,6 +190,24 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly monitor?: Monitoring
   /** An event file for TensorBoard in `tensorboard/` of the run. */
   readonly tensorboard?: boolean
+}
+
+/** As for `train`; the mode is 'finetune' when left out. */
+export interface ShowAugmentOptions extends Omit<TrainOptions, 'out' | 'overwrite' | 'resume'> {
+  /** The sheet to write: .jpg, .png or .webp. */
+  readonly file: string
+}
+
+/** A contact sheet that was written. */
+export interface AugmentSheet {
+  readonly file: string
+  /** Pixels. */
+  readonly width: number
+  readonly height: number
+  /** Pictures in a row: as for validation, then as in epochs 1, 2, … */
+  readonly columns: number
+  /** One for each row. */
+  readonly pictures: readonly { readonly path: string; readonly label: number }[]
 }
 
 export interface TrainResult {

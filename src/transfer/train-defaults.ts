@@ -1,7 +1,9 @@
 // The defaults of `train`, in one place; `--help` prints them. They are the product: first tries are made with them.
+import type { AugmentEntry } from '../data/augmentations/index.ts'
 import { RegraftError } from '../errors.ts'
 import type { LossName } from '../runtime/loss.ts'
 import type { OnNan } from '../train/divergence.ts'
+import { completeAugment } from './augment-option.ts'
 import { parseHead } from './head-options.ts'
 import { chosenInitialiser } from './initialiser-option.ts'
 import { checkLoss, isSolvable, usualSmoothing } from './loss-options.ts'
@@ -66,7 +68,8 @@ export interface TrainConfig {
   readonly dropPath: number
   readonly classWeights: string | null
   readonly sampler: Sampler
-  readonly augment: NonNullable<TrainOptions['augment']>
+  /** Complete, whatever it was asked by. */
+  readonly augment: 'none' | readonly AugmentEntry[]
   readonly mixup: number
   readonly cutmix: number
   readonly reprob: number
@@ -217,7 +220,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     dropPath: options.dropPath ?? trainDefaults.dropPath,
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
-    augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
+    augment: completeAugment(options.augment ?? (mode === 'finetune' ? 'light' : 'none')),
     mixup: options.mixup ?? trainDefaults.mixup,
     cutmix: options.cutmix ?? trainDefaults.cutmix,
     reprob: options.reprob ?? trainDefaults.reprob,
@@ -287,7 +290,7 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     if (options.augment !== undefined && options.augment !== 'none') {
       throw new RegraftError(
         'usage',
-        `--augment ${options.augment} has no effect in --mode ${mode}, where each picture passes the network once. Use --mode finetune.`,
+        `--augment has no effect in --mode ${mode}, where each picture passes the network once. Use --mode finetune.`,
       )
     }
   }

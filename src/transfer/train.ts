@@ -16,6 +16,7 @@ import { numberErrors, targetMetrics } from '../train/target-metrics.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { version } from '../version.ts'
 import { withAbsolutePaths } from './absolute-paths.ts'
+import { readAugment } from './augment-option.ts'
 import { classWeightsOf } from './class-weights.ts'
 import { recordData } from './data-record.ts'
 import { writeEvaluation } from './evaluation-files.ts'
@@ -81,6 +82,11 @@ export async function dryRun(options: TrainOptions): Promise<Outlook> {
   }
 }
 
+/** What stands in the file of `--augment`, in the place of its path. */
+async function withAugmentRead(options: TrainOptions): Promise<TrainOptions> {
+  return options.augment === undefined ? options : { ...options, augment: await readAugment(options.augment) }
+}
+
 function tell({ checks }: Outlook, listener: TrainOptions['listener']): void {
   for (const check of checks) listener?.({ type: 'check', ...check })
 }
@@ -92,7 +98,7 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
   const out = options.resume ?? options.out
   const asked =
     options.resume === undefined
-      ? await withAbsolutePaths(completeConfig(options))
+      ? await withAbsolutePaths(completeConfig(await withAugmentRead(options)))
       : await readRunConfig(options.resume)
   // What a run that goes on is told anew has to have an effect on it, too.
   if (options.resume !== undefined)

@@ -1,5 +1,5 @@
 // Fine-tuning with every picture through the whole network in each epoch.
-import { augmentations } from '../data/augmentations/index.ts'
+import { compileAugmentation } from '../data/augmentations/index.ts'
 import { type Batch, loadBatches } from '../data/loader.ts'
 import { type MixedBatch, mixedBatches } from '../data/mixing.ts'
 import { withDropping } from '../graph/dropping.ts'
@@ -41,6 +41,7 @@ export async function openWholeNetwork(
     }
   }
   const runner = openTraining()
+  const augment = config.augment === 'none' ? undefined : compileAugmentation(config.augment)
   const kept = keptPictures(data.validation.length * model.preprocessing.height * model.preprocessing.width * 3)
   return {
     training: runner,
@@ -53,7 +54,7 @@ export async function openWholeNetwork(
         preprocessing: model.preprocessing,
         batchSize: config.microBatch ?? config.batchSize,
         endEvery: config.batchSize,
-        augment: augmentations[config.augment],
+        augment,
         erase: config.reprob,
         seed: config.seed,
         epoch: drawEpoch(config, epoch),

@@ -58,7 +58,7 @@ const ways: readonly (readonly [string, Partial<TrainOptions>])[] = [
   ['without augmentation', {}],
   ['with variants', { augment: 'light', cacheVariants: 2 }],
   ['with pictures that come several times in an epoch', { sampler: 'balanced', trainList: uneven }],
-  ['with augmentation without end', { augment: 'light' }],
+  ['with augmentation without end', { augment: 'strong' }],
   ['with dropout, DropConnect and stochastic depth', { dropout: 0.4, dropconnect: 0.4, dropPath: 0.5 }],
   ['with random erasing', { reprob: 0.6, cacheVariants: 2 }],
   ['with random erasing without end', { augment: 'light', reprob: 0.6 }],

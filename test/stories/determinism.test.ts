@@ -1,9 +1,10 @@
 // The same words give the same bytes: for any number of threads, again and again, on fast disks and slow ones.
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { beforeAll, expect, test } from 'vitest'
+import { augmentationKinds } from '../../src/data/augmentations/index.ts'
 import { diskFileSystem, type FileSystem, withFileSystem } from '../../src/files/file-system.ts'
 import { randomStream } from '../../src/random.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
@@ -15,6 +16,7 @@ import { resultOf } from './run-result.ts'
 const folder = temporaryFolder()
 const data = join(folder, 'data')
 const trunk = join(folder, 'trunk')
+const everything = join(folder, 'everything.yaml')
 const residual = join(folder, 'residual')
 let pictures: readonly string[]
 
@@ -22,6 +24,7 @@ beforeAll(async () => {
   // Seven in a class: the batches and the work of the threads do not come out even.
   pictures = await drawFolder(data, 7)
   await savedModel(trunk, 'mobilenetv1_025')
+  writeFileSync(everything, augmentationKinds.map(({ name }) => `- ${name}: {p: 0.5}\n`).join(''))
   await savedModel(residual, 'mobilenetv2_035')
 })
 
@@ -34,6 +37,7 @@ const ways: readonly [string, readonly string[]][] = [
   ['features with sigmoids', ['--mode', 'features', '--loss', 'bce', '--class-weights', 'auto']],
   ['fine-tuning with a focal loss', [...finetune, '--loss', 'focal', '--augment', 'none']],
   ['fine-tuning with augmentation', [...finetune, '--augment', 'light']],
+  ['fine-tuning with every augmentation there is', [...finetune, '--augment', everything]],
   ['fine-tuning with accumulated gradients', [...finetune, '--accum', '2', '--micro-batch', '3']],
   ['fine-tuning for uneven classes', [...finetune, '--class-weights', 'auto', '--sampler', 'balanced']],
   ['fine-tuning with kept variants', [...finetune, '--augment', 'light', '--cache-variants', '2']],

@@ -7,7 +7,7 @@ const fineTune: Way = { mode: 'finetune', unfreeze: 'last:1', patience: 0, augme
 const variants: Way = { augment: 'light', cacheVariants: 2 }
 
 const options: readonly (readonly [string, Way])[] = [
-  ['augmentation', { augment: 'light' }],
+  ['augmentation', { augment: 'strong' }],
   ['accumulation', { batchSize: 4, accum: 2, microBatch: 3 }],
   ['an average of the weights', { ema: 0.9 }],
   ['plateau', { sched: 'plateau', warmupEpochs: 0 }],

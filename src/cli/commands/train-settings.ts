@@ -8,7 +8,19 @@ import { defaultFocalGamma } from '../../transfer/loss-options.ts'
 import { normalisations } from '../../transfer/normalise.ts'
 import { cacheDefaults, trainDefaults } from '../../transfer/train-defaults.ts'
 import { dedupe, groupBy, json, onError, overwrite, preprocessing } from '../shared-settings.ts'
-import { choice, number, numberOr, onOff, rates, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
+import {
+  augmentation,
+  choice,
+  number,
+  numberOr,
+  onOff,
+  rates,
+  size,
+  stepsOrTime,
+  text,
+  timeSpan,
+  wholeNumber,
+} from '../values.ts'
 
 /** Defaults that depend on what is trained: a head, layers of a trained network, a fresh network. */
 function byMode(name: keyof typeof trainDefaults.head_): string {
@@ -286,9 +298,9 @@ export const trainSettings = {
     help: 'pictures of an epoch: each once, or all classes equally often',
     fallback: trainDefaults.sampler,
   }),
-  augment: choice(['none', 'light'], {
+  augment: augmentation({
     group: 'Training',
-    help: 'random changes of the pictures',
+    help: 'random changes of the pictures: none, light, medium, strong, or a YAML file that lists them',
     fallback: 'light in finetune, else none',
   }),
   mixup: number(
@@ -361,6 +373,10 @@ export const trainSettings = {
     shownNegated: true,
   }),
   dryRun: onOff({ group: 'Output', help: 'look ahead, say what training would take, and stop there' }),
+  showAugment: text('<file>', {
+    group: 'Output',
+    help: 'draw training pictures as --augment changes them into a .jpg, .png or .webp file, and stop there',
+  }),
   out: text('<dir>', { group: 'Output', help: 'run folder', fallback: 'runs/<data>-<n>' }),
   overwrite,
   saveEvery: stepsOrTime({
