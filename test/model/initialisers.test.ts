@@ -95,6 +95,25 @@ test.each([
   else expect(biases.most).toBe(0)
 })
 
+test.each([
+  ['lecun-normal', 1 / 300, false],
+  ['xavier-normal', 2 / 500, false],
+  ['xavier-uniform', 2 / 500, true],
+  ['he-normal', 2 / 300, false],
+  ['he-uniform', 2 / 300, true],
+  ['he-normal-fan-out', 2 / 200, false],
+  ['he-uniform-fan-out', 2 / 200, true],
+] as const)('%s has the variance of its formula', async (name, variance, uniform) => {
+  // 300 inputs, 200 outputs.
+  const { mean, std, most } = statistics((await drawn(name, [200, 300])).weight)
+  const size = Math.sqrt(variance)
+  expect(Math.abs(mean)).toBeLessThan(0.02 * size)
+  expect(std / size).toBeGreaterThan(0.98)
+  expect(std / size).toBeLessThan(1.02)
+  if (uniform) expect(most).toBeLessThanOrEqual(Math.sqrt(3) * size)
+  else expect(most).toBeGreaterThan(3 * size)
+})
+
 test('biases begin as they are told, and as PyTorch has them', async () => {
   const { bias } = await drawn('he-normal,constant:0.1', [50, 20])
   expect([...bias.data]).toEqual(new Array(50).fill(Math.fround(0.1)))

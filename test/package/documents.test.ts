@@ -15,7 +15,14 @@ import { optionsInWords } from './augmentation-table.ts'
 const root = join(import.meta.dirname, '..', '..')
 const read = (...path: string[]) => readFileSync(join(root, ...path), 'utf8')
 const manifest = JSON.parse(read('package.json'))
-const documents = ['README.md', 'CONTRIBUTING.md', 'docs/augmentation.md', 'models/README.md', 'src/README.md']
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'docs/augmentation.md',
+  'docs/techniques.md',
+  'models/README.md',
+  'src/README.md',
+]
 const known = commands.map(({ name }) => name)
 
 test('the version in the sources is that of package.json and heads the changelog', () => {

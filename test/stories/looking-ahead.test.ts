@@ -74,6 +74,30 @@ test('a dry run says what it would take, and leaves nothing', async () => {
   expect(outlook.checks.map(({ name }) => name)).toEqual(names)
 })
 
+test('the first loss is that of guessing, regularisation adds to it, and a few pictures are learnt by heart', async () => {
+  const way = { mode: 'head', head: 'linear', lr: 0.01 } as const
+  const saidWith = async (l2: number) => {
+    const outlook = await dryRun({ data, model: trunk, out: join(folder, 'never'), engine, ...way, l2 })
+    const said = (name: string) => outlook.checks.find((check) => check.name === name)?.message ?? ''
+    const numbers = (name: string) =>
+      said(name)
+        .match(/\d+(\.\d+)?(e-\d+)?/g)
+        ?.map(Number) ?? []
+    return { first: numbers('first loss'), raised: numbers('regularisation'), learnt: numbers('overfitting') }
+  }
+  const { first, raised, learnt } = await saidWith(5)
+  // "first loss 1.1; guessing among 3 classes gives 1.1"
+  expect(first[0]).toBeGreaterThan(0.8 * Math.log(3))
+  expect(first[0]).toBeLessThan(1.25 * Math.log(3))
+  // "raises the loss from 1.1 to 1.2"
+  expect(raised[0]).toBe(first[0])
+  expect(raised[1]).toBeGreaterThan(raised[0] ?? Number.NaN)
+  const [, more] = (await saidWith(50)).raised
+  expect(more).toBeGreaterThan(raised[1] ?? Number.NaN)
+  // "the loss of 6 pictures falls from 1.1 to 0.01 in 80 steps"
+  expect(learnt[2]).toBeLessThan(0.1 * (learnt[1] ?? 0))
+})
+
 test('--dry-run prints a line for each, and a document with --json', async () => {
   const words = ['train', data, '--model', trunk, '--out', join(folder, 'never'), '--dry-run']
   const ran = await regraft(words)
