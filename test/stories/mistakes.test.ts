@@ -140,6 +140,15 @@ describe('models', () => {
     )
   })
 
+  test('so is a path with something like it beside it', async () => {
+    const meant = new RegExp(`Did you mean '${trunk}'\\?`)
+    await fails(['train', data, '--model', `${trunk}k`, '--out', out], 4, meant)
+  })
+
+  test('and the name of a network', async () => {
+    await fails(['train', data, '--model', 'mobilenetv2_10', '--out', out], 4, /Did you mean 'mobilenetv2_100'\?/)
+  })
+
   test('an architecture without weights is explained', async () => {
     await fails(['train', data, '--model', 'mobilenetv1_025', '--out', out], 4, /is an architecture/, /--no-pretrained/)
   })
