@@ -10,10 +10,10 @@ export interface Dropped {
 
 /** The same training with nothing, and with half of the hidden units left out in each step. */
 export async function dropout(): Promise<readonly Dropped[]> {
-  const [train, validation] = [drawDigits(150, 1, NOISE), drawDigits(600, 2, NOISE)]
+  const [train, validation] = [drawDigits(300, 1, NOISE), drawDigits(600, 2, NOISE)]
   const trainings: Dropped[] = []
   for (const rate of [0, 0.5]) {
-    const way = { train, validation, hidden: [200], rate: 0.1, epochs: 60, dropout: rate }
+    const way = { train, validation, hidden: [400], rate: 0.05, epochs: 100, dropout: rate }
     trainings.push({ rate, training: await trainDigits(way) })
   }
   return trainings
@@ -30,7 +30,7 @@ await whenRun(import.meta.url, async () => {
     [
       {
         ...shared,
-        title: 'Validation accuracy, 150 pictures to learn from',
+        title: 'Validation accuracy, 300 pictures to learn from',
         series: trainings.map(({ rate, training }) =>
           overEpochs(
             name(rate),
