@@ -1,4 +1,5 @@
 // Few pictures and a wide layer, with dropout and without.
+import type { EpochRecord } from '../../src/train/events.ts'
 import { type DigitTraining, trainDigits } from './digit-network.ts'
 import { drawDigits } from './digits.ts'
 import { overEpochs, panelsSvg, whenRun } from './picture.ts'
@@ -23,39 +24,17 @@ const NOISE = 0.5
 
 await whenRun(import.meta.url, async () => {
   const trainings = await dropout()
-  const name = (rate: number) => (rate === 0 ? 'all units' : 'half left out')
-  const shared = { xLabel: 'epoch' } as const
-  return panelsSvg(
-    'Dropout',
-    [
-      {
-        ...shared,
-        title: 'Validation accuracy, 300 pictures to learn from',
-        series: trainings.map(({ rate, training }) =>
-          overEpochs(
-            name(rate),
-            training.history.map((epoch) => epoch.validationAccuracy),
-          ),
-        ),
-        reach: [0, 1],
-      },
-      {
-        ...shared,
-        title: 'Loss',
-        series: trainings.flatMap(({ rate, training: { history } }) => [
-          overEpochs(
-            `validation, ${name(rate)}`,
-            history.map((epoch) => epoch.validationLoss),
-          ),
-          overEpochs(
-            'training',
-            history.map((epoch) => epoch.trainLoss),
-            true,
-          ),
-        ]),
-        reach: [0, 0],
-      },
-    ],
-    600,
-  )
+  const panel = (title: string, of: (epoch: EpochRecord) => number, reach: readonly [number, number]) => ({
+    title,
+    xLabel: 'epoch',
+    series: trainings.map(({ rate, training: { history } }) =>
+      overEpochs(rate === 0 ? 'all units' : 'half left out', history.map(of)),
+    ),
+    reach,
+  })
+  return panelsSvg('Dropout', [
+    panel('Validation accuracy, 300 pictures to learn from', (epoch) => epoch.validationAccuracy, [0, 1]),
+    panel('Validation loss', (epoch) => epoch.validationLoss, [0, 0]),
+    panel('Training loss', (epoch) => epoch.trainLoss, [0, 0]),
+  ])
 })
