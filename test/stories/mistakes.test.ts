@@ -241,7 +241,11 @@ describe('the folder to write', () => {
     const full = join(folder, 'full')
     mkdirSync(full)
     writeFileSync(join(full, 'thesis.txt'), 'years of work')
-    await fails(['train', data, '--model', trunk, '--out', full], 2, /is not empty/, /--resume|--overwrite/)
+    await fails(
+      ['train', data, '--model', trunk, '--out', full],
+      2,
+      /is not empty, and holds files that are not a run.s/,
+    )
     await fails(['train', data, '--model', trunk, '--out', full, '--overwrite'], 2, /thesis\.txt/, /another folder/)
     await fails(['embed', data, '--model', trunk, '--out', full, '--overwrite'], 2, /is not empty/)
     expect(readFileSync(join(full, 'thesis.txt'), 'utf8')).toBe('years of work')
