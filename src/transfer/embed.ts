@@ -10,6 +10,7 @@ import type { VectorBlock, VectorRow } from '../vectors/vector-table.ts'
 import { checkType, writeTable } from '../vectors/write-table.ts'
 import { version } from '../version.ts'
 import { arraysOf, embeddedRows, layersOf, type Shard, shardImages, shardTotal } from './embed-rows.ts'
+import { type EmbedSpeed, measureSpeed } from './embed-speed.ts'
 import { checkFinishing, describeFinishing, finishVectors, normalisedBlock } from './finish-vectors.ts'
 import type { EmbedOptions, EmbedResult, EmbedRow, Inputs } from './options.ts'
 import { checkTaken } from './taken-folder.ts'
@@ -69,11 +70,20 @@ export async function embed(model: string, inputs: Inputs, options: EmbedOptions
     listener?.({ type: 'note', message: `Going on after ${startedWith} rows that are there already.` })
   const former = formerInputs(store, out)
   const images = shardImages(inputs, shard, startedWith, signal, former.compare)
-  const rows = embeddedRows(loaded, wanted, images, { ...options, total, done: startedWith })
+  let seconds = 0
+  let speed: EmbedSpeed | undefined
+  const rows = embeddedRows(loaded, wanted, images, {
+    ...options,
+    total,
+    done: startedWith,
+    async afterwards(runner, sample) {
+      seconds = (performance.now() - startedAt) / 1000
+      listener?.({ type: 'phaseEnd', phase: 'embed' })
+      if (options.speed) speed = await measureSpeed(runner, sample, { preprocessing: loaded.preprocessing, signal })
+    },
+  })
   for await (const block of inChunks(rows, chunkRows(arrays))) await store.append(block)
   former.checkAllCame()
-  listener?.({ type: 'phaseEnd', phase: 'embed' })
-  const seconds = (performance.now() - startedAt) / 1000
   await checkRows(store, shard)
   const table = await finishVectors(engine, store, options, out, signal)
   await writeTable(out, table, { format, type: dtype, signal })
@@ -87,7 +97,8 @@ export async function embed(model: string, inputs: Inputs, options: EmbedOptions
   })
   await store.remove()
   listener?.({ type: 'saved', path: out })
-  return { ...result, out, imagesPerSecond: (store.rows - startedWith) / seconds }
+  const imagesPerSecond = (store.rows - startedWith) / seconds
+  return { ...result, out, imagesPerSecond, ...(speed === undefined ? {} : { speed }) }
 }
 
 /** @throws RegraftError 'data' when there are no rows, or none with a vector; then nothing is left to go on with */
