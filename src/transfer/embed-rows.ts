@@ -1,5 +1,6 @@
 // Vectors as they are computed: one row per input, in their order.
 import { countInputs, type InputImage, inputImages } from '../data/expand-inputs.ts'
+import { oneAhead } from '../data/one-ahead.ts'
 import { pictureBatches } from '../data/picture-batches.ts'
 import { graphOf, type Model } from '../model/model.ts'
 import type { Runner } from '../runtime/runner.ts'
@@ -62,7 +63,7 @@ export async function* embeddedRows(
         signal,
         onError: options.onError,
       })
-      for await (const { rows, count, bytes } of batches) {
+      for await (const { rows, count, bytes } of oneAhead(batches)) {
         if (count > 0) {
           runner.writeBytes(bytes)
           await runner.run(count, { signal })

@@ -1,5 +1,6 @@
 // The verb `embed`: pictures to feature vectors in files. One row per input, always.
 import * as path from 'node:path'
+import { oneAhead } from '../data/one-ahead.ts'
 import { RegraftError } from '../errors.ts'
 import { createFolder, removeFile, removeFolder } from '../files/folder.ts'
 import { type JsonObject, writeJson } from '../files/strict-json.ts'
@@ -82,7 +83,7 @@ export async function embed(model: string, inputs: Inputs, options: EmbedOptions
       if (options.speed) speed = await measureSpeed(runner, sample, { preprocessing: loaded.preprocessing, signal })
     },
   })
-  for await (const block of inChunks(rows, chunkRows(arrays))) await store.append(block)
+  for await (const block of inChunks(oneAhead(rows), chunkRows(arrays))) await store.append(block)
   former.checkAllCame()
   await checkRows(store, shard)
   const table = await finishVectors(engine, store, options, out, signal)
