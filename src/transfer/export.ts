@@ -3,7 +3,7 @@ import * as path from 'node:path'
 import type { Preprocessing } from '../data/preprocessing.ts'
 import { RegraftError } from '../errors.ts'
 import { writeFolderAtomic } from '../files/atomic-folder.ts'
-import { writeFileAtomic } from '../files/atomic-write.ts'
+import { type FileContent, writeFileAtomic } from '../files/atomic-write.ts'
 import { createFolder, listFolder, pathFacts } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
@@ -23,6 +23,7 @@ const WITHIN = 1e-4
 /** Files of an export, by format. */
 const files: Readonly<Record<ExportFormat, readonly string[]>> = {
   onnx: ['model.onnx', 'config.json', 'golden.safetensors'],
+  tfjs: ['model.json', 'weights.bin', 'config.json', 'golden.safetensors'],
   safetensors: ['model.safetensors', 'config.json', 'regraft.json', 'head.safetensors'],
 }
 
@@ -37,17 +38,19 @@ export async function exportModel(name: string, options: ExportOptions): Promise
   await checkPlace(out, format, options.overwrite ?? false)
   const pictures = goldenPictures(PICTURES, model.preprocessing.height, model.preprocessing.width)
   const expected = await outputsOf(engine, model, pictures, PICTURES, signal)
-  const content = format === 'onnx' ? await onnxFile(model) : undefined
+  const content = format === 'safetensors' ? undefined : await (format === 'onnx' ? onnxFiles(model) : tfjsFiles(model))
   let difference = Number.NaN
   await createFolder(path.dirname(path.resolve(out)))
   await writeFolderAtomic(out, async (folder) => {
-    const file = path.join(folder, content ? 'model.onnx' : 'model.safetensors')
     if (content) {
-      await writeFileAtomic(file, content, { signal, inFreshFolder: true })
+      for (const [name, bytes] of content)
+        await writeFileAtomic(path.join(folder, name), bytes, { signal, inFreshFolder: true })
       await writeJson(path.join(folder, 'config.json'), configOf(model), { inFreshFolder: true })
-      await writeGolden(path.join(folder, 'golden.safetensors'), model.preprocessing, pictures, expected)
+      const channelsLast = format === 'tfjs'
+      await writeGolden(path.join(folder, 'golden.safetensors'), model.preprocessing, pictures, expected, channelsLast)
     } else await saveModel(model, folder, { dtype: options.dtype === 'float16' ? 'F16' : 'F32' })
-    const { model: read } = await loadModel(content ? file : folder)
+    const [file] = content?.keys() ?? []
+    const { model: read } = await loadModel(file === undefined ? folder : path.join(folder, file))
     const actual = await outputsOf(engine, { ...read, preprocessing: model.preprocessing }, pictures, PICTURES, signal)
     difference = relativeDifference(actual, expected)
     // Half the bits of the weights give a tenth of a percent at least.
@@ -61,14 +64,31 @@ export async function exportModel(name: string, options: ExportOptions): Promise
   return { out, format, files: (await listFolder(out)).map((entry) => entry.name), difference }
 }
 
-async function onnxFile(model: Model): Promise<Uint8Array> {
+/** The files of a format by name, the one to open first. */
+type Files = ReadonlyMap<string, FileContent>
+
+async function onnxFiles(model: Model): Promise<Files> {
   const { onnxModel } = await import('../formats/write-onnx.ts')
-  const metadata = new Map([
-    ['preprocessing', JSON.stringify(model.preprocessing)],
-    ['output', model.head.kind === 'none' ? 'features' : 'logits'],
-    ['labels', JSON.stringify(model.labels)],
+  const metadata = new Map(Object.entries(metadataOf(model)).map(([name, value]) => [name, textOf(value)]))
+  return new Map([['model.onnx', onnxModel(graphOf(model), model.tensors, { producerVersion: version, metadata })]])
+}
+
+async function tfjsFiles(model: Model): Promise<Files> {
+  const { TFJS_WEIGHTS, tfjsModel } = await import('../formats/write-tfjs.ts')
+  const options = { producerVersion: version, metadata: metadataOf(model) }
+  const { json, pieces } = tfjsModel(graphOf(model), model.tensors, options)
+  return new Map<string, FileContent>([
+    ['model.json', `${JSON.stringify(json)}\n`],
+    [TFJS_WEIGHTS, pieces()],
   ])
-  return onnxModel(graphOf(model), model.tensors, { producerVersion: version, metadata })
+}
+
+function metadataOf({ preprocessing, head, labels }: Model) {
+  return { preprocessing, output: head.kind === 'none' ? 'features' : 'logits', labels }
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 function configOf(model: Model): unknown {
@@ -87,12 +107,13 @@ function configOf(model: Model): unknown {
   })
 }
 
-/** Inputs and outputs as another runtime takes and gives them: [N, 3, H, W], normalised, and [N, classes]. */
+/** Inputs and outputs as another runtime takes and gives them: [N, 3, H, W] or [N, H, W, 3], normalised, and [N, classes]. */
 async function writeGolden(
   file: string,
   { height, width, mean, std }: Preprocessing,
   pictures: Uint8Array,
   outputs: Float32Array,
+  channelsLast: boolean,
 ): Promise<void> {
   const plane = height * width
   const input = new Float32Array(PICTURES * 3 * plane)
@@ -100,12 +121,18 @@ async function writeGolden(
     for (let channel = 0; channel < 3; channel++) {
       for (let pixel = 0; pixel < plane; pixel++) {
         const byte = pictures[(picture * plane + pixel) * 3 + channel] ?? 0
-        input[(picture * 3 + channel) * plane + pixel] = (byte / 255 - (mean[channel] ?? 0)) / (std[channel] ?? 1)
+        const at = channelsLast ? (picture * plane + pixel) * 3 + channel : (picture * 3 + channel) * plane + pixel
+        input[at] = (byte / 255 - (mean[channel] ?? 0)) / (std[channel] ?? 1)
       }
     }
   }
   await writeSafetensors(file, [
-    { name: 'input', dtype: 'F32', shape: [PICTURES, 3, height, width], data: input },
+    {
+      name: 'input',
+      dtype: 'F32',
+      shape: [PICTURES, ...(channelsLast ? [height, width, 3] : [3, height, width])],
+      data: input,
+    },
     { name: 'output', dtype: 'F32', shape: [PICTURES, outputs.length / PICTURES], data: outputs },
   ])
 }

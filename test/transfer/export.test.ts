@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { importOnnx } from '../../src/formats/onnx-network.ts'
 import { onnxModel } from '../../src/formats/write-onnx.ts'
+import { tfjsModel } from '../../src/formats/write-tfjs.ts'
 import { graphBuilder } from '../../src/graph/builder.ts'
 import { createEngine } from '../../src/kernels/engine.ts'
 import type { Head } from '../../src/model/model.ts'
@@ -47,6 +48,27 @@ describe.each([
     expect(again.difference).toBeLessThanOrEqual(1e-5)
   })
 
+  test('goes to a layers model of TensorFlow.js, comes back, and goes there again', async () => {
+    const out = join(folder, `${name}-tfjs`)
+    const result = await exportModel(source, { engine, format: 'tfjs', out })
+    expect(result.difference).toBeLessThanOrEqual(1e-5)
+    expect([...result.files].sort()).toEqual(['config.json', 'golden.safetensors', 'model.json', 'weights.bin'])
+    const model = JSON.parse(readFileSync(join(out, 'model.json'), 'utf8'))
+    expect(model).toMatchObject({
+      format: 'layers-model',
+      userDefinedMetadata: { labels: head.kind === 'none' ? [] : labels },
+    })
+    const again = await exportModel(join(out, 'model.json'), {
+      engine,
+      format: 'tfjs',
+      out: join(folder, `${name}-tfjs-2`),
+    })
+    expect(again.difference).toBeLessThanOrEqual(1e-5)
+    expect(
+      readFileSync(join(folder, `${name}-tfjs-2`, 'weights.bin')).equals(readFileSync(join(out, 'weights.bin'))),
+    ).toBe(true)
+  })
+
   test('goes to a folder of safetensors, in half the bytes too', async () => {
     for (const [dtype, within] of [
       ['float32', 0],
@@ -74,6 +96,67 @@ const activations: readonly ActivationAttributes[] = [
   { kind: 'hard-swish' },
   { kind: 'silu' },
 ]
+
+describe('a layers model of TensorFlow.js', () => {
+  const input = { height: 8, width: 8, mean: [0, 0, 0], std: [1, 1, 1] } as const
+  const common = { kernel: [3, 3], stride: [1, 1], padding: [1, 1, 1, 1], bias: false } as const
+
+  test('has no layers that tfjs-layers lacks: all of them are named', () => {
+    const net = graphBuilder()
+    net.at('stem')
+    let at = net.layer('imageInput', 'picture', input, [])
+    at = net.layer('conv2d', 'first', { ...common, outChannels: 4 }, [at])
+    at = net.layer('activation', 'bent', { kind: 'hard-swish' }, [at])
+    at = net.layer('conv2d', 'grouped', { ...common, outChannels: 4, groups: 2 }, [at])
+    at = net.layer('maxPool', 'pool', { kernel: [3, 3], stride: [2, 2], padding: [1, 1, 1, 1] }, [at])
+    at = net.layer('activation', 'leaking', { kind: 'leaky-relu' }, [at])
+    const graph = net.finish({ output: at, features: at })
+    const write = () => tfjsModel(graph, randomParameters(graph, 1), { producerVersion: '0', metadata: {} })
+    expect(write).toThrow(
+      /nothing for bent \(hard-swish\), grouped \(conv2d in groups\), pool \(maxPool\), leaking \(leaky-relu\)\.\nUse --format onnx/,
+    )
+  })
+
+  test('has kernels in the order of TensorFlow', () => {
+    const net = graphBuilder()
+    net.at('stem')
+    const picture = net.layer('imageInput', 'picture', input, [])
+    const first = net.layer('conv2d', 'first', { ...common, outChannels: 4 }, [picture])
+    const graph = net.finish({ output: first, features: first })
+    const data = Float32Array.from({ length: 4 * 3 * 9 }, (_, index) => index)
+    const tensors = new Map([['first.weight', { shape: [4, 3, 3, 3], data }]])
+    const { json, bytes, pieces } = tfjsModel(graph, tensors, { producerVersion: '0', metadata: {} })
+    expect(json).toMatchObject({
+      weightsManifest: [
+        { paths: ['weights.bin'], weights: [{ name: 'first/kernel', shape: [3, 3, 3, 4], dtype: 'float32' }] },
+      ],
+      modelTopology: {
+        model_config: {
+          config: {
+            layers: [
+              { class_name: 'InputLayer' },
+              {
+                class_name: 'ZeroPadding2D',
+                config: {
+                  padding: [
+                    [1, 1],
+                    [1, 1],
+                  ],
+                },
+              },
+              { class_name: 'Conv2D', inbound_nodes: [[['first.padding', 0, 0, {}]]] },
+            ],
+          },
+        },
+      },
+    })
+    const written = new Float32Array(Buffer.concat([...pieces()]).buffer.slice(0))
+    expect(bytes).toBe(4 * written.length)
+    // Row 1, column 2, input 0, output 3.
+    const at = (row: number, column: number, from: number, to: number) => ((row * 3 + column) * 3 + from) * 4 + to
+    expect(written[at(1, 2, 0, 3)]).toBe(data[(3 * 3 + 0) * 9 + 1 * 3 + 2])
+  })
+})
 
 test('every other layer comes back as the same function', async () => {
   const net = graphBuilder()
