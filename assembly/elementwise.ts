@@ -33,3 +33,15 @@ export function clearPadding(y: usize, C: i32, S: i32, from: i32, to: i32): void
     v128.store(last, v128.and(v128.load(last), kept))
   }
 }
+
+/** y = x - image, the same image for every picture.  x, y: f32[N, V, 4], image: f32[V, 4]; units are vectors of 4; y may be x. */
+export function subtractImage(x: usize, image: usize, y: usize, V: i32, from: i32, to: i32): void {
+  const last = image + ((<usize>V) << 4)
+  const end = (<usize>to) << 4
+  let at = image + ((<usize>(from % V)) << 4)
+  for (let i = (<usize>from) << 4; i < end; i += 16) {
+    v128.store(y + i, f32x4.sub(v128.load(x + i), v128.load(at)))
+    at += 16
+    if (at == last) at = image
+  }
+}

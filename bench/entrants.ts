@@ -44,7 +44,7 @@ export const jaxJs: Entrant = { label: 'jax-js', command: script('peers/jax-js.t
 export function pytorch(threads: number, variant = ''): Entrant[] {
   return pythons().map(({ program, version }) => ({
     label: `PyTorch ${version} ${variant}`.trim(),
-    command: [program, script('peers/pytorch.py')[3] ?? ''],
+    command: [program, script('peers/contestant.py')[3] ?? ''],
     threads,
     ...rest(threads),
   }))

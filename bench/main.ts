@@ -28,8 +28,17 @@ const { values: options } = parseArgs({
     json: { type: 'string' },
     repeats: { type: 'string', default: '9' },
     record: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 })
+if (options.help) {
+  console.log(`npm run bench -- [--only PATTERN] [--repeats N] [--json FILE] [--record]
+  --only PATTERN  lines whose names match this expression
+  --repeats N     rounds of each line, ours and theirs in turns (9)
+  --json FILE     writes everything measured
+  --record        writes bench/results.md`)
+  process.exit()
+}
 const rounds = Number(options.repeats)
 if (!Number.isInteger(rounds) || rounds < 1)
   throw new Error(`--repeats must be a whole number from 1, not ${options.repeats}`)

@@ -28,6 +28,7 @@ const allowed = [
   /^dist\/[\w/-]+\.(js|d\.ts)$/,
   /^wasm\/(kernels\.(baseline|relaxed|relaxed-6x8|relaxed-256)|pixels)\.wasm$/,
   /^wasm\/kernels\.relaxed\.d\.ts$/,
+  /^docs\/[\w-]+\.md$/,
   /^models\/README\.md$/,
   /^models\/[\w.-]+\/(README\.md|LICENSE|[\w-]+\.json|[\w-]+\.safetensors)$/,
 ]

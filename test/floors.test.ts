@@ -25,7 +25,8 @@ const floors: Readonly<Record<string, readonly string[]>> = {
   runtime: ['tensor', 'kernels', 'ops', 'graph'],
   // It knows the losses by their names.
   reference: ['tensor', 'ops', 'graph', 'runtime'],
-  model: ['tensor', 'files', 'hub', 'graph', 'architectures', 'formats', 'data'],
+  // How outputs are read depends on the loss that a model was trained with.
+  model: ['tensor', 'files', 'hub', 'ops', 'graph', 'architectures', 'formats', 'data', 'runtime'],
   optim: ['tensor', 'kernels', 'graph', 'runtime'],
   solve: ['tensor', 'kernels'],
   // A training that was interrupted is kept as safetensors.

@@ -9,8 +9,15 @@ export interface NetworkArguments {
   readonly momentum: number
 }
 
-/** @throws RegraftError 'weights' for an argument that is not understood: ignoring it would give another network */
-export function networkArguments(name: string, args: Readonly<Record<string, unknown>> = {}): NetworkArguments {
+/**
+ * @param usual  what the network has where nothing else is said, beside PyTorch's defaults
+ * @throws RegraftError 'weights' for an argument that is not understood: ignoring it would give another network
+ */
+export function networkArguments(
+  name: string,
+  args: Readonly<Record<string, unknown>> = {},
+  usual: Partial<NetworkArguments> = {},
+): NetworkArguments {
   const unknown = Object.keys(args).filter((key) => !['pad_type', 'bn_eps', 'bn_momentum'].includes(key))
   if (unknown.length > 0) {
     throw new RegraftError(
@@ -18,9 +25,9 @@ export function networkArguments(name: string, args: Readonly<Record<string, unk
       `${name}: model_args ${unknown.join(', ')} are not supported. Supported: pad_type, bn_eps, bn_momentum.`,
     )
   }
-  const padType = args['pad_type'] ?? ''
-  const epsilon = args['bn_eps'] ?? 1e-5
-  const momentum = args['bn_momentum'] ?? 0.1
+  const padType = args['pad_type'] ?? usual.padType ?? ''
+  const epsilon = args['bn_eps'] ?? usual.epsilon ?? 1e-5
+  const momentum = args['bn_momentum'] ?? usual.momentum ?? 0.1
   if (padType !== '' && padType !== 'same')
     throw new RegraftError('weights', `${name}: pad_type must be "same" or "", not ${JSON.stringify(padType)}.`)
   for (const [key, value] of Object.entries({ bn_eps: epsilon, bn_momentum: momentum })) {
@@ -31,6 +38,13 @@ export function networkArguments(name: string, args: Readonly<Record<string, unk
       )
   }
   return { padType, epsilon: Number(epsilon), momentum: Number(momentum) }
+}
+
+/** For networks that nothing can be chosen about. @throws RegraftError 'weights' for any argument */
+export function refuseArguments(name: string, args: Readonly<Record<string, unknown>> = {}): void {
+  const [first] = Object.keys(args)
+  if (first === undefined) return
+  throw new RegraftError('weights', `${name}: model_args ${Object.keys(args).join(', ')} are not supported.`)
 }
 
 export function paddingFor(padType: '' | 'same', kernel: number, stride: number): Padding {

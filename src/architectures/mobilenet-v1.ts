@@ -1,7 +1,8 @@
 import { type GraphBuilder, graphBuilder } from '../graph/builder.ts'
 import type { Graph } from '../graph/graph.ts'
-import type { ArchitectureOptions } from './architecture.ts'
+import type { ArchitectureOptions, Family } from './architecture.ts'
 import { networkArguments, paddingFor, roundChannels } from './build-options.ts'
+import { everyWidth } from './widths.ts'
 
 // Repeats, stride of the first, width at multiplier 1: timm's `_gen_mobilenet_v1`.
 const STAGES = [
@@ -12,11 +13,23 @@ const STAGES = [
   [2, 2, 1024],
 ] as const
 
+export const mobilenetV1: Family = everyWidth(
+  'mobilenetv1',
+  ['025', '050', '075', '100', '125'],
+  (name, multiplier) => ({
+    name,
+    classifier: 'classifier',
+    firstConvolution: 'conv_stem',
+    features: roundChannels(1024, multiplier),
+    build: (options) => mobilenetV1Graph(name, multiplier, options),
+  }),
+)
+
 /**
  * MobileNetV1: depthwise and pointwise convolutions, each with batch norm and ReLU6.
  * @see Howard et al. 2017, https://arxiv.org/abs/1704.04861
  */
-export function mobilenetV1(name: string, multiplier: number, options: ArchitectureOptions): Graph {
+export function mobilenetV1Graph(name: string, multiplier: number, options: ArchitectureOptions): Graph {
   const { padType, epsilon, momentum } = networkArguments(name, options.args)
   const norm = { epsilon, momentum, activation: 'relu6' } as const
   const net: GraphBuilder = graphBuilder()

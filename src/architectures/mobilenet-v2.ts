@@ -1,7 +1,8 @@
 import { graphBuilder } from '../graph/builder.ts'
 import type { Graph } from '../graph/graph.ts'
-import type { ArchitectureOptions } from './architecture.ts'
+import type { ArchitectureOptions, Family } from './architecture.ts'
 import { networkArguments, paddingFor, roundChannels } from './build-options.ts'
+import { everyWidth } from './widths.ts'
 
 // Expansion, repeats, stride of the first, width at multiplier 1: table 2 of the paper.
 const STAGES = [
@@ -14,12 +15,47 @@ const STAGES = [
   [6, 1, 1, 320],
 ] as const
 
+// torchvision numbers the blocks 1 … 17 through all stages; timm counts them within each of these.
+const torchvisionNames: ReadonlyMap<string, string> = new Map([
+  ['features.0.0', 'conv_stem'],
+  ['features.0.1', 'bn1'],
+  ...STAGES.flatMap(([expansion, repeats], stage) => {
+    const before = STAGES.slice(0, stage).reduce((sum, [, count]) => sum + count, 1)
+    const layers =
+      expansion === 1
+        ? { '0.0': 'conv_dw', '0.1': 'bn1', '1': 'conv_pw', '2': 'bn2' }
+        : { '0.0': 'conv_pw', '0.1': 'bn1', '1.0': 'conv_dw', '1.1': 'bn2', '2': 'conv_pwl', '3': 'bn3' }
+    return Array.from({ length: repeats }, (_, index) => index).flatMap((index) =>
+      Object.entries(layers).map(
+        ([theirs, ours]) => [`features.${before + index}.conv.${theirs}`, `blocks.${stage}.${index}.${ours}`] as const,
+      ),
+    )
+  }),
+  ['features.18.0', 'conv_head'],
+  ['features.18.1', 'bn2'],
+  ['classifier.1', 'classifier'],
+])
+
+export const mobilenetV2: Family = everyWidth(
+  'mobilenetv2',
+  ['035', '050', '075', '100', '140'],
+  (name, multiplier) => ({
+    name,
+    classifier: 'classifier',
+    firstConvolution: 'conv_stem',
+    features: multiplier > 1 ? roundChannels(1280, multiplier) : 1280,
+    build: (options) => mobilenetV2Graph(name, multiplier, options),
+    torchvision: { names: torchvisionNames },
+  }),
+  { mobilenet_v2: 'mobilenetv2_100' },
+)
+
 /**
  * MobileNetV2: inverted residuals with linear bottlenecks.
  * The last convolution keeps 1280 channels below multiplier 1 (timm's and the paper's rule).
  * @see Sandler et al. 2018, https://arxiv.org/abs/1801.04381
  */
-export function mobilenetV2(name: string, multiplier: number, options: ArchitectureOptions): Graph {
+export function mobilenetV2Graph(name: string, multiplier: number, options: ArchitectureOptions): Graph {
   const { padType, epsilon, momentum } = networkArguments(name, options.args)
   const linearNorm = { epsilon, momentum } as const
   const norm = { ...linearNorm, activation: 'relu6' } as const

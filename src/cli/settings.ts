@@ -88,6 +88,8 @@ async function readConfiguration(
     } else if (entries.has(name)) problems.push(`${place}: this option is given twice.`)
     // The configuration that a run writes says null where the default of the model holds.
     else if (value === null) continue
+    else if (Array.isArray(value) && settings[name]?.takesLists)
+      entries.set(name, { text: JSON.stringify(value), place })
     else if (typeof value === 'object') problems.push(`${place}: expected one value, not several.`)
     else entries.set(name, { text: String(value), place })
   }

@@ -73,3 +73,9 @@ export const finishing = {
   whiten: onOff({ group: 'Output', help: 'divide each component by its standard deviation (with --pca)' }),
   l2Normalize: onOff({ group: 'Output', help: 'scale each vector to length 1, after all else' }),
 }
+
+/** Where the network of a lone head is. */
+export const backbone = text('<model>', {
+  group: 'Model',
+  help: 'the network of a head that was trained on vectors alone (regraft head)',
+})

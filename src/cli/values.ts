@@ -1,4 +1,5 @@
 // What may stand behind an option. A reader gives the value, or a `Misuse` that says what is allowed.
+import { type AugmentInput, completeEntries } from '../data/augmentations/index.ts'
 import { inertName } from '../inert-text.ts'
 import { nearestName } from '../nearest-name.ts'
 import { parseRates } from '../transfer/rates.ts'
@@ -32,6 +33,8 @@ export interface Setting<T> extends Shown {
   read(text: string): T | Misuse
   /** Whether the help shows `--no-name` in the place of `--name`. */
   readonly shownNegated?: boolean
+  /** In a configuration file it may be a list, which is read as JSON. */
+  readonly takesLists?: boolean
 }
 
 /** Headings of the options in the help, in their order. */
@@ -50,6 +53,22 @@ interface Range {
 /** A number in a range. */
 export function number(range: Range, shown: Shown): Setting<number> {
   return numeric('a number', range, (value) => Number.isFinite(value), { placeholder: '<number>', ...shown })
+}
+
+/** A number in a range, or a word. */
+export function numberOr<const T extends string>(word: T, range: Range, shown: Shown): Setting<number | T> {
+  const numbers = number(range, shown)
+  return {
+    ...shown,
+    placeholder: `<number|${word}>`,
+    read(text) {
+      if (text === word) return word
+      const value = numbers.read(text)
+      return value instanceof Misuse
+        ? new Misuse(value.problem.replace(/is allowed\.$/, `or '${word}' is allowed.`))
+        : value
+    },
+  }
 }
 
 /** A whole number in a range. */
@@ -101,6 +120,24 @@ export function text(placeholder: string, shown: Shown): Setting<string> {
     placeholder,
     ...shown,
     read: (given) => (given === '' ? new Misuse('is empty; leave the option out or give it a value.') : given),
+  }
+}
+
+/** A preset's name, a file, or in a configuration file the list that stands in such a file. */
+export function augmentation(shown: Shown): Setting<string | readonly AugmentInput[]> {
+  return {
+    placeholder: '<word|file>',
+    ...shown,
+    takesLists: true,
+    read(given) {
+      if (!given.startsWith('[')) return text('', shown).read(given)
+      try {
+        // What `readConfiguration` made of a list.
+        return completeEntries(JSON.parse(given), 'the list')
+      } catch (error) {
+        return new Misuse(`cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    },
   }
 }
 

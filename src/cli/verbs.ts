@@ -10,10 +10,13 @@ import type {
 import type { DemoResult } from '../transfer/demo.ts'
 import type { DoctorReport } from '../transfer/doctor.ts'
 import type { GradcheckOptions, GradcheckResult } from '../transfer/gradcheck.ts'
+import type { HeadOptions } from '../transfer/head.ts'
 import type { Inspection, InspectOptions } from '../transfer/inspect.ts'
+import type { CostOptions, ModelCost } from '../transfer/inspect-cost.ts'
 import type { LrFindOptions, LrFindResult } from '../transfer/lr-find.ts'
 import type { ModelEntry, PulledModel, RemovedModel, VerifiedFile } from '../transfer/models.ts'
 import type {
+  AugmentSheet,
   DedupeOptions,
   DedupeResult,
   EmbedOptions,
@@ -31,18 +34,25 @@ import type {
   PredictOptions,
   SearchOptions,
   SearchResult,
+  ShowAugmentOptions,
   TrainOptions,
   TrainResult,
   WorkOptions,
 } from '../transfer/options.ts'
+import type { CompareOptions, Comparison } from '../transfer/tune/compare-models.ts'
+import type { LearningCurve, LearningCurveOptions } from '../transfer/tune/learning-curve.ts'
+import type { TuneResult } from '../transfer/tune/results.ts'
+import type { TuneOptions } from '../transfer/tune/tune.ts'
 
 /** What the commands call. */
 export interface Verbs {
   train(options: TrainOptions): Promise<TrainResult>
   dryRun(options: TrainOptions): Promise<Outlook>
+  showAugment(options: ShowAugmentOptions): Promise<AugmentSheet>
   predict(model: string, inputs: Inputs, options: PredictOptions): AsyncIterable<Prediction>
   embed(model: string, inputs: Inputs, options: EmbedOptions): Promise<EmbedResult>
   embedRows(model: string, inputs: Inputs, options: Omit<EmbedOptions, 'out'>): AsyncIterable<EmbedRow>
+  trainHead(options: HeadOptions): Promise<TrainResult>
   merge(shards: readonly string[], options: MergeOptions): Promise<MergeResult>
   search(vectors: string, inputs: Inputs, options: SearchOptions): Promise<SearchResult>
   dedupe(vectors: string, options: DedupeOptions): Promise<DedupeResult>
@@ -54,7 +64,11 @@ export interface Verbs {
   fileStats(inputs: readonly string[], options: DataOptions): AsyncIterable<FileStats>
   splitData(data: readonly string[], options: DataSplitOptions): Promise<DataSplitResult>
   inspect(file: string, options: InspectOptions): Promise<Inspection>
+  modelCost(model: string, options: CostOptions): Promise<ModelCost>
   lrFind(options: LrFindOptions): Promise<LrFindResult>
+  tune(options: TuneOptions): Promise<TuneResult>
+  compareModels(options: CompareOptions): Promise<Comparison>
+  learningCurve(options: LearningCurveOptions): Promise<LearningCurve>
   exportModel(model: string, options: ExportOptions): Promise<ExportResult>
   gradcheck(options: GradcheckOptions): Promise<GradcheckResult>
   listModels(): Promise<readonly ModelEntry[]>
@@ -68,6 +82,7 @@ export interface Verbs {
 export const verbs: Verbs = {
   train: async (options) => (await import('../transfer/train.ts')).train(options),
   dryRun: async (options) => (await import('../transfer/train.ts')).dryRun(options),
+  showAugment: async (options) => (await import('../transfer/show-augment.ts')).showAugment(options),
   async *predict(model, inputs, options) {
     yield* (await import('../transfer/predict.ts')).predict(model, inputs, options)
   },
@@ -75,6 +90,7 @@ export const verbs: Verbs = {
   async *embedRows(model, inputs, options) {
     yield* (await import('../transfer/embed.ts')).embedRows(model, inputs, options)
   },
+  trainHead: async (options) => (await import('../transfer/head.ts')).trainHead(options),
   merge: async (shards, options) => (await import('../transfer/merge.ts')).merge(shards, options),
   search: async (vectors, inputs, options) => (await import('../transfer/search.ts')).search(vectors, inputs, options),
   dedupe: async (vectors, options) => (await import('../transfer/dedupe.ts')).dedupe(vectors, options),
@@ -88,7 +104,11 @@ export const verbs: Verbs = {
   },
   splitData: async (data, options) => (await import('../transfer/data-split.ts')).splitData(data, options),
   inspect: async (file, options) => (await import('../transfer/inspect.ts')).inspect(file, options),
+  modelCost: async (model, options) => (await import('../transfer/inspect-cost.ts')).modelCost(model, options),
   lrFind: async (options) => (await import('../transfer/lr-find.ts')).lrFind(options),
+  tune: async (options) => (await import('../transfer/tune/tune.ts')).tune(options),
+  compareModels: async (options) => (await import('../transfer/tune/compare-models.ts')).compareModels(options),
+  learningCurve: async (options) => (await import('../transfer/tune/learning-curve.ts')).learningCurve(options),
   exportModel: async (model, options) => (await import('../transfer/export.ts')).exportModel(model, options),
   gradcheck: async (options) => (await import('../transfer/gradcheck.ts')).gradcheck(options),
   listModels: async () => (await import('../transfer/models.ts')).listModels(),

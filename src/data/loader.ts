@@ -4,12 +4,14 @@ import { inertName } from '../inert-text.ts'
 import { randomStream } from '../random.ts'
 import type { Augmentation } from './augmentations/augmentation.ts'
 import type { Outcome } from './bad-file.ts'
+import { type Change, changePixels } from './change-pixels.ts'
 import type { ContentDigest } from './content-digest.ts'
 import { type KeptImages, tryDecode } from './decode.ts'
 import type { FrameChoice } from './frame.ts'
 import { inOrder } from './in-order.ts'
 import { type LoadStatistics, noLoadStatistics } from './load-statistics.ts'
 import { checkPreprocessing, type Preprocessing } from './preprocessing.ts'
+import { randomErasing } from './random-erasing.ts'
 
 /** A picture to load; without a label it gets -1. */
 export interface Loadable {
@@ -51,6 +53,8 @@ export interface LoadOptions {
   readonly endEvery?: number | undefined
   /** Changes each picture by draws from (seed, epoch, index of the sample). */
   readonly augment?: Augmentation | undefined
+  /** Probability with which a box of a picture is erased after that, by draws with the same address; 0 when left out. */
+  readonly erase?: number | undefined
   readonly seed?: number | undefined
   readonly epoch?: number | undefined
   /** Pictures decoded at a time; one more than there are cores when left out. Changes no result. */
@@ -86,7 +90,7 @@ export async function* loadBatches(options: LoadOptions): AsyncGenerator<Batch, 
   const prefetchBytes = options.prefetchBytes ?? Math.min(256 * 2 ** 20, 2 * batchSize * imageBytes)
   const ahead = Math.max(concurrency, Math.floor(prefetchBytes / imageBytes))
   const wanted = Array.from(options.order ?? samples.keys()).filter((index) => !knownBad.has(index))
-  const decode = timed(statistics, (position) => decodeSample(options, wanted[position] ?? 0))
+  const decode = timed(statistics, (position) => erasedSample(options, wanted[position] ?? 0))
 
   let batch = emptyBatch(Math.min(batchSize, wanted.length), imageBytes)
   let position = 0
@@ -130,15 +134,31 @@ function finished({ indices, bytes, labels }: OpenBatch, imageBytes: number): Ba
   return { count, indices, bytes: bytes.subarray(0, count * imageBytes), labels: labels.subarray(0, count) }
 }
 
+async function erasedSample(options: LoadOptions, index: number): Promise<Outcome<Uint8Array>> {
+  const outcome = await decodeSample(options, index)
+  const { preprocessing, erase = 0, seed = 0, epoch = 0 } = options
+  if (erase === 0 || outcome.value === undefined) return outcome
+  const random = randomStream({ seed, epoch, sample: index, purpose: 'random erasing' })
+  return { ...outcome, value: randomErasing(outcome.value, preprocessing, erase, random) }
+}
+
 async function decodeSample(options: LoadOptions, index: number): Promise<Outcome<Uint8Array>> {
   const { samples, preprocessing, augment, seed = 0, epoch = 0 } = options
   const sample = samples[index]
   if (sample === undefined) throw new RangeError(`The order names sample ${index}, but there are ${samples.length}.`)
-  const choose: FrameChoice | undefined =
-    augment &&
-    ((width, height) =>
-      augment.frame(width, height, (purpose) => randomStream({ seed, epoch, sample: index, purpose })))
-  return await tryDecode(sample.file, preprocessing, choose, options.kept, sample.contents ?? undefined)
+  if (augment === undefined)
+    return await tryDecode(sample.file, preprocessing, undefined, options.kept, sample.contents ?? undefined)
+  const { width, height, mean } = preprocessing
+  const draws = (purpose: string) => randomStream({ seed, epoch, sample: index, purpose })
+  let changes: readonly Change[] = []
+  const choose: FrameChoice = (imageWidth, imageHeight) => {
+    const plan = augment.plan({ imageWidth, imageHeight, width, height, mean }, draws)
+    changes = plan.changes
+    return plan.frame
+  }
+  const decoded = await tryDecode(sample.file, preprocessing, choose, options.kept, sample.contents ?? undefined)
+  if (decoded.value === undefined || changes.length === 0) return decoded
+  return { value: await changePixels(decoded.value, width, height, changes) }
 }
 
 function leaveOut(

@@ -1,4 +1,4 @@
-// The whole program of a worker that resizes pictures, kept as a string so that it starts the same way under tsx, vitest, npm and
+// The whole program of a worker that resizes and changes pictures, kept as a string so that it starts the same way under tsx, vitest, npm and
 // bundlers; `eval` workers run CommonJS. Rows come through memory that it shares with the main thread, strip by strip.
 
 export const pixelWorkerSource = `'use strict'
@@ -51,8 +51,22 @@ function finish() {
   port.postMessage({ bytes }, [bytes.buffer])
 }
 
+function change({ bytes, width, height, changes }) {
+  let radius = 0
+  for (const [name, , sigma] of changes) if (name === 'elastic') radius = Math.max(radius, kernels.radiusOf(sigma))
+  reserve(kernels.changeBytes(width, height, radius))
+  new Uint8Array(memory.buffer, place, bytes.length).set(bytes)
+  for (const [name, ...numbers] of changes) kernels[name](place, width, height, ...numbers)
+  const changed = new Uint8Array(memory.buffer, place, bytes.length).slice()
+  port.postMessage({ bytes: changed }, [changed.buffer])
+}
+
 port.on('message', (message) => {
   try {
+    if (message.change) {
+      change(message.change)
+      return
+    }
     if (message.begin) begin(message.begin)
     take(message.rows)
   } catch (problem) {

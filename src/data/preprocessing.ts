@@ -13,6 +13,8 @@ export interface Preprocessing {
   /** Per channel R, G, B on the scale 0..1: the input is (byte / 255 - mean) / std. */
   readonly mean: readonly [number, number, number]
   readonly std: readonly [number, number, number]
+  /** SHA-256 of the picture that is taken away after that, whose values are among the model's weights; none when absent. */
+  readonly meanImage?: string
   /** exact: Pillow's bytes. fast: shrunk by libvips, on photos within 4 of 255 of Pillow, 0.2 to 0.5 in the mean. */
   readonly resize?: Resize
   /** default (also when left out): EXIF upright, ICC to sRGB, alpha over white. timm: alpha dropped, EXIF and ICC ignored. */
@@ -48,7 +50,7 @@ export interface EvalGeometry {
 
 /** Refuses a preprocessing that cannot be meant, naming every wrong field. Throws 'usage'. */
 export function checkPreprocessing(preprocessing: Preprocessing): void {
-  const { width, height, cropPct, interpolation, cropMode, mean, std, resize, reading } = preprocessing
+  const { width, height, cropPct, interpolation, cropMode, mean, std, meanImage, resize, reading } = preprocessing
   const problems: string[] = []
   const sizeFits = (size: number) => Number.isInteger(size) && size >= 1 && size <= 4096
   if (!sizeFits(width) || !sizeFits(height)) problems.push(`size ${width}x${height}: whole numbers from 1 to 4096`)
@@ -61,6 +63,7 @@ export function checkPreprocessing(preprocessing: Preprocessing): void {
   if (std.length !== 3 || !std.every((value) => Number.isFinite(value) && value > 0)) {
     problems.push(`std [${std}]: three numbers above zero`)
   }
+  if (meanImage !== undefined && !/^[0-9a-f]{64}$/.test(meanImage)) problems.push('meanImage: a SHA-256')
   if (resize !== undefined && !resizes.includes(resize))
     problems.push(`resize '${resize}': one of ${resizes.join(', ')}`)
   if (reading !== undefined && !readings.includes(reading)) {

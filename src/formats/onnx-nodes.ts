@@ -1,4 +1,5 @@
 // What each layer becomes in ONNX, opset 17: https://onnx.ai/onnx/operators/
+import { upTo } from '../graph/edit.ts'
 import { type Graph, type Layer, layerNamed } from '../graph/graph.ts'
 import type { ActivationAttributes } from '../ops/activation.ts'
 import { slide, type Window } from '../ops/window.ts'
@@ -30,8 +31,14 @@ export const limits: ReadonlyMap<string, number> = new Map([
 export function onnxNodes(graph: Graph): readonly OutgoingNode[] {
   const missing: string[] = []
   const output = layerNamed(graph, graph.output)
-  const nodes = graph.layers.flatMap((layer) => {
-    const made = nodesOf(layer)
+  // Without what only the features need.
+  const { layers } = upTo(graph, graph.output)
+  const convolved = convolvedLayers(graph)
+  const pooled = new Set(
+    layers.filter((layer) => layer.shape.length === 1 && !isRow(graph, layer, convolved)).map(({ name }) => name),
+  )
+  const nodes = layers.flatMap((layer) => {
+    const made = convolved.has(layer.name) ? convolvedNode(layer) : nodesOf(layer, pooled)
     if (made === undefined) missing.push(`${layer.name} (${layer.op})`)
     return made ?? []
   })
@@ -43,16 +50,39 @@ export function onnxNodes(graph: Graph): readonly OutgoingNode[] {
   }
   // A vector leaves as a row for each picture, also where it comes from a pool.
   const isVector = elementCount(output.shape) === output.shape.at(-1)
-  return isVector && !isRow(graph, output)
+  return isVector && !isRow(graph, output, convolved)
     ? [...nodes, node('Flatten', `${output.name}.row`, [output.name], `${output.name}.row`, { axis: 1 })]
     : nodes
 }
 
+/**
+ * Linear layers between a pooling and what it scales: the pictures of one pixel go through convolutions there, for a row would be
+ * spread over columns, not over channels. Their weights get rows and columns behind.
+ */
+export function convolvedLayers(graph: Graph): ReadonlySet<string> {
+  const convolved = new Set<string>()
+  for (const { op, inputs } of graph.layers) {
+    let at = op === 'scale' ? inputs[1] : undefined
+    while (at !== undefined) {
+      const layer = layerNamed(graph, at)
+      if (layer.op === 'linear') convolved.add(layer.name)
+      at = layer.op === 'linear' || layer.op === 'activation' ? layer.inputs[0] : undefined
+    }
+  }
+  return convolved
+}
+
+function convolvedNode({ name, inputs, op, attrs }: Layer): readonly OutgoingNode[] {
+  const bias = op === 'linear' && attrs.bias ? [`${name}.bias`] : []
+  return [node('Conv', name, [...inputs, `${name}.weight`, ...bias], name, { kernel_shape: [1, 1] })]
+}
+
 /** Whether a value is a row already, and no picture of one pixel. */
-function isRow(graph: Graph, layer: Layer): boolean {
+function isRow(graph: Graph, layer: Layer, convolved: ReadonlySet<string>): boolean {
+  if (convolved.has(layer.name)) return false
   const [input] = layer.inputs
   const keeps = layer.op === 'activation' || layer.op === 'prelu' || layer.op === 'softmax' || layer.op === 'logSoftmax'
-  return layer.op === 'linear' || (keeps && input !== undefined && isRow(graph, layerNamed(graph, input)))
+  return layer.op === 'linear' || (keeps && input !== undefined && isRow(graph, layerNamed(graph, input), convolved))
 }
 
 /** What the last node gives. */
@@ -60,7 +90,8 @@ export function outputOf(nodes: readonly OutgoingNode[]): string {
   return nodes[nodes.length - 1]?.output ?? ''
 }
 
-function nodesOf(layer: Layer): readonly OutgoingNode[] | undefined {
+/** @param pooled  layers whose vectors are pictures of one pixel in ONNX */
+function nodesOf(layer: Layer, pooled: ReadonlySet<string>): readonly OutgoingNode[] | undefined {
   const { name, inputs, inputShapes } = layer
   const [input = []] = inputShapes
   const weights = (...names: readonly string[]) => names.map((each) => `${name}.${each}`)
@@ -121,7 +152,27 @@ function nodesOf(layer: Layer): readonly OutgoingNode[] | undefined {
       const kernel_shape = [height / rows, width / columns]
       return [node('AveragePool', name, inputs, name, { kernel_shape, strides: kernel_shape })]
     }
+    case 'concat':
+      return [node('Concat', name, inputs, name, { axis: 1 })]
+    case 'scale': {
+      // A row would be spread over columns, not over channels.
+      const [, factors] = inputShapes
+      const [, by = ''] = inputs
+      return factors?.length === 3 || pooled.has(by) ? [node('Mul', name, inputs, name)] : undefined
+    }
+    case 'meanImage':
+      return [node('Sub', name, [...inputs, `${name}.mean`], name)]
     case 'maxout':
+    case 'slice':
+    case 'channelShuffle':
+    case 'layerScale':
+    case 'layerNorm':
+    case 'classToken':
+    case 'positions':
+    case 'attention':
+    case 'firstToken':
+    case 'dropout':
+    case 'dropPath':
       return undefined
   }
 }

@@ -49,7 +49,9 @@ const translations: readonly (readonly [string, Operator])[] = [
   ['Clip', clip],
   ['PRelu', prelu],
   ['Add', add],
+  ['Sub', subtract],
   ['Mul', multiply],
+  ['Concat', concat],
   ['MaxPool', maxPool],
   ['AveragePool', averagePool],
   ['GlobalAveragePool', globalAveragePool],
@@ -289,7 +291,7 @@ function prelu({ node, inputs, net }: Context): OnnxValue {
   return { ...value, layer: net.layer('prelu', shared ? { shared } : {}, [value.layer], hint, { weight }) }
 }
 
-/** x·sigmoid(x) and its like are activations; other products have no layer. */
+/** x·sigmoid(x) and its like are activations, channels times numbers that are the same for all pixels are scaled; other products have no layer. */
 function multiply({ node, inputs, net }: Context): OnnxValue {
   const [a, b] = [networkInput(inputs, 0), networkInput(inputs, 1)]
   for (const [value, gate] of [
@@ -302,7 +304,41 @@ function multiply({ node, inputs, net }: Context): OnnxValue {
       return { ...value, layer: net.layer('activation', attrs, [value.layer], nameOf(node)) }
     }
   }
+  for (const [value, factors] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    const shape = net.shapeOf(value.layer)
+    const byShape = net.shapeOf(factors.layer)
+    const spread = value.dims.map((size, at) => (value.axes[at] === shape.length - 1 ? size : 1))
+    const fits = factors.flattened === undefined && factors.dims.join() === spread.join()
+    if (isPicture(value, shape) && fits && elementCount(byShape) === shape.at(-1)) {
+      return { ...value, layer: net.layer('scale', {}, [value.layer, factors.layer], nameOf(node)) }
+    }
+  }
   throw new Unsupported('Mul')
+}
+
+function concat({ node, inputs, net, attributes }: Context): OnnxValue {
+  const values = inputs.map((_, at) => networkInput(inputs, at))
+  const [first] = values
+  if (first === undefined) throw new Error('it has too few inputs')
+  const axis = axisOf(attributes.int('axis', 1), first.dims.length + 1) - 1
+  const overChannels = values.every(
+    (value) =>
+      value.flattened === undefined &&
+      value.axes.join() === first.axes.join() &&
+      value.axes[axis] === net.shapeOf(value.layer).length - 1,
+  )
+  if (!overChannels) throw new Unsupported('Concat over something else than channels')
+  const sources = values.map(({ layer }) => layer)
+  const layer = net.layer('concat', {}, sources, nameOf(node))
+  const total = values.reduce((sum, value) => sum + (value.dims[axis] ?? 0), 0)
+  return networkValue(
+    layer,
+    first.dims.map((size, at) => (at === axis ? total : size)),
+    first.axes,
+  )
 }
 
 function clip(context: Context): OnnxValue {
@@ -346,6 +382,19 @@ function add({ node, inputs, net }: Context): OnnxValue {
   before.attrs = { ...before.attrs, bias: true }
   net.setParameters(before.name, { bias: sourceOf(bias, [channels]) })
   return value
+}
+
+/** A picture less one that is always the same, as a mean of pictures is. */
+function subtract({ node, inputs, net }: Context): OnnxValue {
+  const value = networkInput(inputs, 0)
+  const image = constantInput(inputs[1], 'second input')
+  const [height = 0, width = 0, channels = 0] = net.shapeOf(value.layer)
+  const shape = [channels, height, width]
+  const dims = image.dims[0] === 1 && image.dims.length === 4 ? image.dims.slice(1) : image.dims
+  if (!isPicture(value, net.shapeOf(value.layer)) || dims.join() !== shape.join())
+    throw new Unsupported(`Sub of a constant of shape ${formatShape(image.dims)}`)
+  const layer = net.layer('meanImage', {}, [value.layer], nameOf(node), { mean: sourceOf(image, shape) })
+  return { ...value, layer }
 }
 
 /** Whether a constant has a number for each channel of a value, and is the same for all pixels. */

@@ -3,8 +3,8 @@ import { inertName } from '../inert-text.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { throwNoTensor } from './stored-tensors.ts'
 
-/** Networks whose tensors torchvision and timm name in ways that are known here. */
-export type ArchitectureFamily = 'mobilenetv2' | 'resnet'
+/** Modules, or single tensors, as others name them, and their names in timm. */
+export type ForeignModules = ReadonlyMap<string, string>
 
 /**
  * The same tensors under timm's names: prefixes that wrappers add (`module.`, `_orig_mod.`) are dropped, and
@@ -12,10 +12,10 @@ export type ArchitectureFamily = 'mobilenetv2' | 'resnet'
  * that has timm's names already comes back as it is.
  * @throws RegraftError `weights` when two tensors would get one name
  */
-export function renameTensors(checkpoint: Checkpoint, family: ArchitectureFamily): Checkpoint {
+export function renameTensors(checkpoint: Checkpoint, foreign: ForeignModules): Checkpoint {
   const storedNames = new Map<string, string>()
   const { source } = checkpoint
-  for (const [stored, name] of timmNames(checkpoint.names(), family)) {
+  for (const [stored, name] of timmNames(checkpoint.names(), foreign)) {
     const other = storedNames.get(name)
     if (other !== undefined) {
       const both = `'${inertName(other, 200)}' and '${inertName(stored, 200)}'`
@@ -45,11 +45,10 @@ export function renameTensors(checkpoint: Checkpoint, family: ArchitectureFamily
 /** Every name with what timm calls it, in the order given. */
 export function timmNames(
   names: readonly string[],
-  family: ArchitectureFamily,
+  foreign: ForeignModules,
 ): readonly (readonly [stored: string, timm: string])[] {
   const prefix = wrapperPrefix(names)
-  const rename = fromTorchvision[family]
-  return names.map((name) => [name, rename(name.slice(prefix.length))])
+  return names.map((name) => [name, renamed(name.slice(prefix.length), foreign)])
 }
 
 /** The prefix that DataParallel, torch.compile or both put before every name; empty when any name lacks it. */
@@ -63,57 +62,8 @@ function wrapperPrefix(names: readonly string[]): string {
   }
 }
 
-const fromTorchvision: Readonly<Record<ArchitectureFamily, (name: string) => string>> = {
-  mobilenetv2: mobileNetV2Name,
-  resnet: (name) => name, // torchvision and timm agree
-}
-
-// torchvision numbers the blocks 1 … 17 through all stages; timm counts them within each of these.
-const blocksPerStage = [1, 2, 3, 4, 3, 3, 1]
-
-const firstBlock: ReadonlyMap<string, string> = new Map([
-  ['0.0', 'conv_dw'],
-  ['0.1', 'bn1'],
-  ['1', 'conv_pw'],
-  ['2', 'bn2'],
-])
-
-const laterBlock: ReadonlyMap<string, string> = new Map([
-  ['0.0', 'conv_pw'],
-  ['0.1', 'bn1'],
-  ['1.0', 'conv_dw'],
-  ['1.1', 'bn2'],
-  ['2', 'conv_pwl'],
-  ['3', 'bn3'],
-])
-
-const outsideBlocks: ReadonlyMap<string, string> = new Map([
-  ['features.0.0', 'conv_stem'],
-  ['features.0.1', 'bn1'],
-  ['features.18.0', 'conv_head'],
-  ['features.18.1', 'bn2'],
-  ['classifier.1', 'classifier'],
-])
-
-function mobileNetV2Name(name: string): string {
+function renamed(name: string, foreign: ForeignModules): string {
   const dot = name.lastIndexOf('.')
-  const layer = name.slice(0, dot)
-  const value = name.slice(dot + 1)
-  const outside = outsideBlocks.get(layer)
-  if (outside !== undefined) return `${outside}.${value}`
-  const [, block, part] = /^features\.(\d+)\.conv\.(.+)$/.exec(layer) ?? []
-  if (block === undefined || part === undefined) return name
-  const timmPart = (block === '1' ? firstBlock : laterBlock).get(part)
-  const place = stageAndBlock(Number(block))
-  return timmPart === undefined || place === undefined ? name : `blocks.${place}.${timmPart}.${value}`
-}
-
-/** `S.B` of the block with this number in torchvision, counted from 1. */
-function stageAndBlock(number: number): string | undefined {
-  let before = 1
-  for (const [stage, count] of blocksPerStage.entries()) {
-    if (number >= before && number < before + count) return `${stage}.${number - before}`
-    before += count
-  }
-  return undefined
+  const module = foreign.get(name.slice(0, dot))
+  return foreign.get(name) ?? (module === undefined ? name : module + name.slice(dot))
 }

@@ -3,7 +3,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { type Graph, layerNamed } from '../graph/graph.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
-import { limits, type OnnxAttribute, type OutgoingNode, onnxNodes, outputOf } from './onnx-nodes.ts'
+import { convolvedLayers, limits, type OnnxAttribute, type OutgoingNode, onnxNodes, outputOf } from './onnx-nodes.ts'
 
 const FLOAT = 1
 /** Read by every runtime since 2022. */
@@ -57,6 +57,7 @@ export function onnxModel(graph: Graph, tensors: ReadonlyMap<string, HostTensor>
       [outputOf(made), 'output'],
     ]),
   )
+  const convolved = convolvedLayers(graph)
   const used = new Set(nodes.flatMap(({ inputs }) => inputs))
   const writer = new BinaryWriter()
   integer(writer, FIELD.model.irVersion, IR_VERSION)
@@ -66,7 +67,7 @@ export function onnxModel(graph: Graph, tensors: ReadonlyMap<string, HostTensor>
     for (const node of nodes) writeNode(writer, node)
     text(writer, FIELD.graph.name, 'regraft')
     for (const [name, tensor] of tensors)
-      if (used.has(name)) writeTensor(writer, name, slopeShaped(graph, name, tensor))
+      if (used.has(name)) writeTensor(writer, name, withPixels(graph, convolved, name, tensor))
     for (const [name, value] of limits)
       if (used.has(name)) writeTensor(writer, name, { shape: [], data: Float32Array.of(value) })
     writeValue(writer, FIELD.graph.input, 'input', [batch, ...channelsFirst(entry.shape)])
@@ -97,10 +98,11 @@ function renamed(nodes: readonly OutgoingNode[], names: ReadonlyMap<string, stri
   return nodes.map((node) => ({ ...node, inputs: node.inputs.map(called), output: called(node.output) }))
 }
 
-/** A slope for each channel meets rows and columns behind the channel. */
-function slopeShaped(graph: Graph, name: string, tensor: HostTensor): HostTensor {
-  const layer = graph.layers.find((each) => each.op === 'prelu' && `${each.name}.weight` === name)
-  if (layer === undefined || layer.shape.length !== 3) return tensor
+/** A slope for each channel meets rows and columns behind the channel, and so does the weight of a linear layer that convolves. */
+function withPixels(graph: Graph, convolved: ReadonlySet<string>, name: string, tensor: HostTensor): HostTensor {
+  const layer = graph.layers.find((each) => `${each.name}.weight` === name)
+  const isSlope = layer?.op === 'prelu' && layer.shape.length === 3
+  if (layer === undefined || !(isSlope || convolved.has(layer.name))) return tensor
   return { shape: [...tensor.shape, 1, 1], data: tensor.data }
 }
 

@@ -2,11 +2,22 @@
 
 import type { AttributesOf, OpName } from '../ops/index.ts'
 import { makeLayer } from './builder.ts'
-import { type Graph, type Layer, layerNamed } from './graph.ts'
+import { type Graph, type Layer, layerNamed, parameterName, parametersOf } from './graph.ts'
 
 /** The network up to the feature vector, without its classifier. */
 export function withoutClassifier(graph: Graph): Graph {
   return upTo(graph, graph.features)
+}
+
+/** The layers above the features: the classifier, or another head. */
+export function headLayers(graph: Graph): readonly Layer[] {
+  const trunk = new Set(upTo(graph, graph.features).layers.map(({ name }) => name))
+  return graph.layers.filter(({ name }) => !trunk.has(name))
+}
+
+/** Full names of their parameters. */
+export function headParameters(graph: Graph): ReadonlySet<string> {
+  return new Set(headLayers(graph).flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))))
 }
 
 /** The layers that `name` needs, itself included, with `name` as output. */
@@ -37,6 +48,25 @@ export function after(graph: Graph, name: string): Graph {
   }
   const entry = makeLayer('tensorInput', name, { shape: cut.shape }, [], new Map(), { stage: cut.stage })
   return { ...graph, layers: [entry, ...upper] }
+}
+
+/** Puts a layer between another one and all that read it. */
+export function insertAfter<K extends OpName>(
+  graph: Graph,
+  before: string,
+  op: K,
+  name: string,
+  attrs: AttributesOf<K>,
+): Graph {
+  const layers = new Map<string, Layer>()
+  for (const layer of graph.layers) {
+    const inputs = layer.inputs.map((input) => (input === before ? name : input))
+    layers.set(layer.name, { ...layer, inputs })
+    if (layer.name !== before) continue
+    const { stage, block } = layer
+    layers.set(name, makeLayer(op, name, attrs, [before], layers, { stage, ...(block === undefined ? {} : { block }) }))
+  }
+  return { ...graph, layers: [...layers.values()] }
 }
 
 /** Adds layers of the stage 'head' on top; `build` returns the name of the new output. */

@@ -120,6 +120,10 @@ const window = {
   dilation: orAbsent(isPair),
   ceilMode: orAbsent(isBoolean),
 }
+const dropping = {
+  rate: (value: unknown) => isNumber(value) && Number(value) >= 0 && Number(value) < 1,
+  salt: (value: unknown) => Number.isInteger(value) && Number(value) >= 0 && Number(value) < 2 ** 32,
+}
 const normalisation = { mean: isList(isNumber, 3), std: isList(isNumber, 3) }
 
 /** The fields of all alternatives. */
@@ -128,6 +132,7 @@ type FieldsOf<A> = A extends unknown ? keyof A : never
 const attributeChecks: { readonly [K in OpName]: Readonly<Record<FieldsOf<AttributesOf<K>>, Check>> } = {
   imageInput: { height: isSize, width: isSize, ...normalisation },
   tensorInput: { shape: isList(isSize) },
+  meanImage: {},
   conv2d: { ...window, outChannels: isSize, groups: orAbsent(isSize), bias: orAbsent(isBoolean) },
   depthwiseConv2d: { ...window, bias: orAbsent(isBoolean) },
   batchNorm: { epsilon: isNumber, momentum: isNumber, activation: orAbsent(isFused) },
@@ -142,7 +147,19 @@ const attributeChecks: { readonly [K in OpName]: Readonly<Record<FieldsOf<Attrib
   softmax: {},
   logSoftmax: {},
   add: { activation: orAbsent(isFused) },
-  linear: { outFeatures: isSize, bias: orAbsent(isBoolean) },
+  concat: {},
+  slice: { from: isCount, channels: isSize },
+  channelShuffle: { groups: isSize },
+  scale: {},
+  layerScale: { initial: isNumber },
+  layerNorm: { epsilon: isNumber },
+  classToken: {},
+  positions: {},
+  attention: { heads: isSize },
+  firstToken: {},
+  dropout: dropping,
+  dropPath: dropping,
+  linear: { outFeatures: isSize, bias: orAbsent(isBoolean), dropConnect: (value) => value === undefined },
   maxPool: window,
   averagePool: { ...window, countIncludePad: orAbsent(isBoolean) },
   adaptiveAveragePool: { output: isPair },

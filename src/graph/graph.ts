@@ -45,7 +45,12 @@ export function parametersOf(layer: Layer): readonly ParameterSpec[] {
 
 /** Full name of a parameter, as in checkpoints. */
 export function parameterName(layer: Layer, spec: ParameterSpec): string {
-  return `${layer.name}.${spec.name}`
+  return nameWithin(layer.name, spec.name)
+}
+
+/** Full name of what a layer calls so; a parameter without a name of its own is called as its layer. */
+export function nameWithin(layer: string, parameter: string): string {
+  return parameter === '' ? layer : `${layer}.${parameter}`
 }
 
 export function layerNamed(graph: Graph, name: string): Layer {

@@ -113,6 +113,26 @@ export function createArena(limitBytes: number, firstFree: number): Arena {
   }
 }
 
+/**
+ * Several pieces of memory, or none of them.
+ * @throws RegraftError 'memory' of the first that cannot be had
+ */
+export function allocateAll<const T extends readonly number[]>(
+  arena: Arena,
+  bytes: T,
+  what: string,
+  advice?: string,
+): { readonly [K in keyof T]: number } {
+  const addresses: number[] = []
+  try {
+    for (const each of bytes) addresses.push(arena.allocate(each, what, advice))
+  } catch (error) {
+    for (const address of addresses) arena.free(address)
+    throw error
+  }
+  return addresses as unknown as { readonly [K in keyof T]: number }
+}
+
 function align(bytes: number): number {
   return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT
 }

@@ -146,7 +146,8 @@ function walk(steps, images) {
 
 let heard = 0
 for (;;) {
-  Atomics.wait(control, W.bell, heard)
+  // To be woken is not to be called: the waking may come when the run that it was for is done already.
+  while (Atomics.load(control, W.bell) === heard) Atomics.wait(control, W.bell, heard)
   heard = Atomics.load(control, W.bell)
   if (Atomics.load(control, W.quit)) break
   let error

@@ -1,10 +1,11 @@
 // Fits a checkpoint to a network and says what matched.
 import { breathing } from '../breath.ts'
 import { RegraftError } from '../errors.ts'
-import { type Graph, layerNamed, parameterName, parametersOf } from '../graph/graph.ts'
+import { type Graph, type Layer, layerNamed, parameterName, parametersOf } from '../graph/graph.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { formatShape, type Shape, shapesEqual } from '../tensor/shape.ts'
+import { resampledPositions } from './resample-positions.ts'
 
 export interface LoadReport {
   readonly matched: readonly string[]
@@ -48,8 +49,17 @@ export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffs
       }
       used.add(name)
       const found = checkpoint.shape(name)
-      if (shapesEqual(found, spec.shape)) tensors.set(name, await checkpoint.read(name))
-      else if (labelOffset > 0 && layer.name === graph.classifier && found[0] === (spec.shape[0] ?? 0) + labelOffset) {
+      if (sameValues(found, spec.shape)) {
+        tensors.set(name, { shape: spec.shape, data: (await checkpoint.read(name)).data })
+      } else if (layer.op === 'positions' && found.length === 3 && found[2] === spec.shape[2]) {
+        const resampled = resampledPositions(await checkpoint.read(name), gridOf(graph, layer))
+        if (resampled === undefined) wrongShape.push({ name, found, expected: spec.shape })
+        else tensors.set(name, resampled)
+      } else if (
+        labelOffset > 0 &&
+        layer.name === graph.classifier &&
+        found[0] === (spec.shape[0] ?? 0) + labelOffset
+      ) {
         tensors.set(name, withoutFirstRows(await checkpoint.read(name), labelOffset))
       } else wrongShape.push({ name, found, expected: spec.shape })
     }
@@ -80,6 +90,26 @@ export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffs
     )
   }
   return { tensors, counters, report }
+}
+
+/**
+ * Whether the values of one shape lie as those of the other: sizes of 1 aside they are equal, or one is a matrix and the other the
+ * windows that its rows are.
+ */
+export function sameValues(a: Shape, b: Shape): boolean {
+  const [long, short] = [a, b].map((shape) => shape.filter((size) => size !== 1)).sort((x, y) => y.length - x.length)
+  if (long === undefined || short === undefined) return false
+  if (shapesEqual(long, short)) return true
+  const isMatrix = a.length === 2 || b.length === 2
+  const [rows = 1, ...window] = long
+  return isMatrix && shapesEqual(short, [rows, window.reduce((product, size) => product * size, 1)])
+}
+
+/** Rows and columns of the picture whose pixels get positions. */
+function gridOf(graph: Graph, layer: Layer): readonly [number, number] {
+  const [before = ''] = layer.inputs
+  const [rows = 1, columns = 1] = layerNamed(graph, before).inputShapes[0] ?? []
+  return [rows, columns]
 }
 
 function withoutFirstRows(tensor: HostTensor, rows: number): HostTensor {

@@ -3,29 +3,29 @@ import type { Architecture } from '../architectures/architecture.ts'
 import { architectureOfGraph } from '../architectures/from-graph.ts'
 import { architectureNamed } from '../architectures/index.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
-import type { ArchitectureFamily } from '../formats/rename.ts'
-import { graphBuilder } from '../graph/builder.ts'
-import { appendLayers } from '../graph/edit.ts'
 import type { Graph } from '../graph/graph.ts'
+import { type Loss, type OutputKind, outputKindOf } from '../runtime/loss.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
+import { type Head, hasHiddenLayers, LONE_CLASSIFIER, standsApart, withHiddenLayers, withLinear } from './head.ts'
+import { withMeanImage } from './mean-image.ts'
 
-/** The layers on top of the feature vector. A linear head is the architecture's own classifier. */
-export type Head =
-  | { readonly kind: 'linear' }
-  | { readonly kind: 'mlp'; readonly width: number; readonly depth: number }
-  | { readonly kind: 'none' }
+export type { Head } from './head.ts'
 
 export interface Model {
   /** timm's name, or 'regraft-graph'. */
   readonly architecture: string
   /** The network itself, as it came, where no architecture here builds it. */
   readonly graph?: Graph
+  /** What builds the network, where it is none of those that are known here. */
+  readonly builder?: Architecture
   /** timm's model_args. */
   readonly args: Readonly<Record<string, unknown>>
   readonly head: Head
   /** Names of the outputs; empty when the model has no head. */
   readonly labels: readonly string[]
   readonly preprocessing: Preprocessing
+  /** What it was trained to make small, which says how its outputs are read; cross-entropy of softmax when absent. */
+  readonly loss?: Loss
   /** Probability below which a prediction counts as unknown; nothing does when absent. */
   readonly threshold?: number
   /** Weights by name, in file layout; running statistics included. */
@@ -45,49 +45,39 @@ export interface ModelOrigin {
   readonly license?: string
 }
 
-/** Whose foreign names for the tensors are understood. MobileNetV1 is not in torchvision, and ResNet has the same names there. */
-export function familyOf(architecture: string): ArchitectureFamily {
-  return architecture.startsWith('mobilenetv2') ? 'mobilenetv2' : 'resnet'
+/** How the outputs of a model are read. */
+export function outputOf({ head, loss }: Pick<Model, 'head' | 'loss'>): OutputKind {
+  return head.kind === 'none' ? 'identity' : outputKindOf(loss ?? { kind: 'ce' })
 }
 
 /** What builds the network of a model. @throws RegraftError 'weights' */
-export function architectureOf({ architecture, graph }: Pick<Model, 'architecture' | 'graph'>): Architecture {
-  return graph === undefined ? architectureNamed(architecture) : architectureOfGraph(graph)
+export function architectureOf(model: Pick<Model, 'architecture' | 'graph' | 'builder'>): Architecture {
+  const { architecture, graph, builder } = model
+  return builder ?? (graph === undefined ? architectureNamed(architecture) : architectureOfGraph(graph))
 }
 
 /** The network of a model at its input size, with the head it has. */
 export function graphOf(
-  model: Pick<Model, 'architecture' | 'graph' | 'args' | 'head' | 'labels' | 'preprocessing'>,
+  model: Pick<Model, 'architecture' | 'graph' | 'builder' | 'args' | 'head' | 'labels' | 'preprocessing'>,
 ): Graph {
   const architecture = architectureOf(model)
   const { height, width, mean, std } = model.preprocessing
-  const classes = model.head.kind === 'linear' ? model.labels.length : 0
-  const graph = architecture.build({ classes, height, width, mean, std, args: model.args })
-  return model.head.kind === 'mlp' ? withMlp(graph, model.labels.length, model.head) : graph
+  const { head, labels } = model
+  const apart = standsApart(head, architecture)
+  const classes = apart || head.kind === 'none' ? 0 : labels.length
+  const plain = architecture.build({ classes, height, width, mean, std, args: model.args })
+  const graph = model.preprocessing.meanImage === undefined ? plain : withMeanImage(plain)
+  if (hasHiddenLayers(head)) return withHiddenLayers(graph, labels.length, head)
+  return apart && head.kind === 'linear' ? withLinear(graph, labels.length) : graph
 }
 
-/** Hidden layers of `width` with ReLU, then the classifier, all named `head.…`. */
-export function withMlp(
-  graph: Graph,
-  classes: number,
-  head: { readonly width: number; readonly depth: number },
-): Graph {
-  let input = graph.output
-  return appendLayers(graph, (add) => {
-    for (let index = 0; index < head.depth; index++) {
-      input = add('linear', `head.hidden.${index}`, { outFeatures: head.width, bias: true }, [input])
-      input = add('activation', `head.hidden.${index}.activation`, { kind: 'relu' }, [input])
-    }
-    return add('linear', 'head.classifier', { outFeatures: classes, bias: true }, [input])
-  })
+/** The head of weights that come with nothing that tells it. */
+export function usualHead(classes: number, { ownHead = false }: Pick<Architecture, 'ownHead'>): Head {
+  if (classes === 0) return { kind: 'none' }
+  return { kind: ownHead ? 'own' : 'linear' }
 }
 
-/** A head alone, fed with feature vectors: what is trained on features that were computed once. */
-export function headGraph(features: number, classes: number, head: Head, classifier: string): Graph {
-  const net = graphBuilder()
-  net.at('head')
-  const input = net.layer('tensorInput', 'features', { shape: [features] }, [])
-  if (head.kind === 'mlp') return withMlp(net.finish({ output: input, features: input }), classes, head)
-  const output = net.layer('linear', classifier, { outFeatures: classes, bias: true }, [input])
-  return net.finish({ output, features: input, classifier: output })
+/** What a linear head is called. */
+export function linearHeadName({ ownHead = false, classifier }: Architecture): string {
+  return ownHead ? LONE_CLASSIFIER : classifier
 }

@@ -1,6 +1,8 @@
 // What a model is made of, before its weights are read: configuration, network, and where the weights lie.
 import * as path from 'node:path'
+import type { Architecture } from '../architectures/architecture.ts'
 import { GRAPH_ARCHITECTURE } from '../architectures/from-graph.ts'
+import { architectureNamed } from '../architectures/index.ts'
 import { RegraftError } from '../errors.ts'
 import type { ForeignNetwork } from '../formats/foreign-network.ts'
 import { openCheckpoint, openNetwork } from '../formats/index.ts'
@@ -10,7 +12,6 @@ import { type Graph, layerNamed } from '../graph/graph.ts'
 import { inertName } from '../inert-text.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import type { FoundModel } from './find-model.ts'
-import { familyOf } from './model.ts'
 import { pytorchConventions, recogniseNetwork, tensorflowConventions, usualPreprocessing } from './recognise-network.ts'
 import { readSavedModel, type SavedModel } from './saved-model.ts'
 import { readTimmConfig, type TimmConfig } from './timm-config.ts'
@@ -21,6 +22,8 @@ export interface ModelDescription {
   readonly saved: SavedModel | undefined
   /** The network itself, where no architecture builds it. */
   readonly graph: Graph | undefined
+  /** What builds it, where that was given. */
+  readonly builder: Architecture | undefined
   /** The weights, under the names of the network. */
   readonly weights: Checkpoint
   /** What was assumed, chosen or left out, in sentences for people. */
@@ -30,9 +33,10 @@ export interface ModelDescription {
 /**
  * Reads the configuration beside the weights; where there is none, the network is told by the file itself, or recognised by
  * its weights.
+ * @param own  architectures that are looked through before those that are known
  * @throws RegraftError 'weights'
  */
-export async function readDescription(found: FoundModel): Promise<ModelDescription> {
+export async function readDescription(found: FoundModel, own: readonly Architecture[] = []): Promise<ModelDescription> {
   const network = await openNetwork(found.weights, { size: usualPreprocessing.height, ...usualPreprocessing })
   if (network !== undefined) return describeNetwork(found, network)
   // The configuration first: it is small, and its faults are the ones to hear of.
@@ -41,7 +45,9 @@ export async function readDescription(found: FoundModel): Promise<ModelDescripti
   const stored = await openCheckpoint(found.weights, { cacheRoot: found.hub?.cache })
   const remarks = stored.remarks.map((remark) => `${inertName(found.weights)}: ${remark}`)
   if (config?.architecture === GRAPH_ARCHITECTURE) {
-    if (saved?.graph !== undefined) return { config, saved, graph: saved.graph, weights: stored, remarks }
+    if (saved?.graph !== undefined) {
+      return { config, saved, graph: saved.graph, builder: undefined, weights: stored, remarks }
+    }
     const file = path.join(found.folder, 'regraft.json')
     throw new RegraftError('weights', `${file}: the graph of the network is missing.\nCopy the whole folder.`, { file })
   }
@@ -49,13 +55,16 @@ export async function readDescription(found: FoundModel): Promise<ModelDescripti
   const named = slim ?? stored
   const { config: known, remark } =
     config === undefined
-      ? recogniseNetwork(named, slim === undefined ? pytorchConventions : tensorflowConventions)
+      ? recogniseNetwork(named, slim === undefined ? pytorchConventions : tensorflowConventions, own)
       : { config, remark: undefined }
-  const weights = renameTensors(named, familyOf(known.architecture))
+  const builder = own.find(({ name }) => name === known.architecture)
+  const { torchvision } = builder ?? architectureNamed(known.architecture)
+  const weights = renameTensors(named, torchvision?.names ?? new Map())
   return {
     config: known,
     saved,
     graph: undefined,
+    builder,
     weights,
     remarks: remark === undefined ? remarks : [remark, ...remarks],
   }
@@ -91,7 +100,7 @@ async function describeNetwork(found: FoundModel, network: ForeignNetwork): Prom
     tag: undefined,
     license: beside?.license,
   }
-  return { config, saved: undefined, graph, weights: checkpoint, remarks }
+  return { config, saved: undefined, graph, builder: undefined, weights: checkpoint, remarks }
 }
 
 /** A configuration of timm beside the file; other tools call other things config.json, which is said. */

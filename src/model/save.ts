@@ -1,12 +1,16 @@
 // A model as a folder that opens here and in timm.
 import * as path from 'node:path'
+import type { Architecture } from '../architectures/architecture.ts'
 import { sha256OfFile } from '../files/digest.ts'
 import { createFolder } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
+import { headParameters } from '../graph/edit.ts'
 import { graphToJson } from '../graph/graph-json.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
-import { architectureOf, type Model } from './model.ts'
+import { standsApart } from './head.ts'
+import { isMeanImage, meanImageFile } from './mean-image.ts'
+import { architectureOf, graphOf, type Model, outputOf } from './model.ts'
 import { FORMAT_VERSION } from './saved-model.ts'
 import { timmConfig } from './timm-config.ts'
 
@@ -25,16 +29,21 @@ export interface SaveExtras {
 }
 
 /**
- * Writes `config.json`, `model.safetensors`, `regraft.json`, and where they apply `head.safetensors` and `golden.safetensors`.
+ * Writes `config.json`, `model.safetensors`, `regraft.json`, and where they apply `head.safetensors`, `mean-image.safetensors` and
+ * `golden.safetensors`.
  * Nothing in the .safetensors files depends on time, threads or paths.
  */
 export async function saveModel(model: Model, folder: string, extras: SaveExtras = {}): Promise<void> {
   const architecture = architectureOf(model)
   await createFolder(folder)
   const dtype = extras.dtype ?? 'F32'
-  const own = model.head.kind === 'mlp'
-  const inTrunk = (name: string) => !(own && name.startsWith('head.'))
-  const weights = (keep: (name: string) => boolean) =>
+  const own = standsApart(model.head, architecture)
+  const above = own ? headParameters(graphOf(model)) : new Set<string>()
+  // Neighbours have no layers: what they remember is known by its name alone.
+  const inHead = (name: string) => above.has(name) || (model.head.kind === 'knn' && name.startsWith('head.'))
+  const isMean = model.preprocessing.meanImage === undefined ? () => false : isMeanImage(graphOf(model))
+  const inTrunk = (name: string) => !inHead(name) && !isMean(name)
+  const weights = (keep: (name: string) => boolean, dtype: 'F32' | 'F16') =>
     [...model.tensors]
       .filter(([name]) => keep(name))
       .map(([name, tensor]) => ({ name, dtype, shape: tensor.shape, data: tensor.data }))
@@ -47,15 +56,18 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
 
   const file = (name: string) => path.join(folder, name)
   const digests: Record<string, string> = {}
-  await writeSafetensors(file('model.safetensors'), [...weights(inTrunk), ...counters], { format: 'pt' })
+  await writeSafetensors(file('model.safetensors'), [...weights(inTrunk, dtype), ...counters], { format: 'pt' })
   digests['model.safetensors'] = await sha256OfFile(file('model.safetensors'))
-  if (own) {
-    await writeSafetensors(
-      file('head.safetensors'),
-      weights((name) => !inTrunk(name)),
-      { format: 'pt' },
-    )
-    digests['head.safetensors'] = await sha256OfFile(file('head.safetensors'))
+  const beside = [
+    ...(own ? [{ name: 'head.safetensors', holds: inHead, dtype }] : []),
+    // Halved, it would not be the image of its digest.
+    ...(model.preprocessing.meanImage === undefined
+      ? []
+      : [{ name: meanImageFile, holds: isMean, dtype: 'F32' as const }]),
+  ]
+  for (const { name, holds, dtype: type } of beside) {
+    await writeSafetensors(file(name), weights(holds, type), { format: 'pt' })
+    digests[name] = await sha256OfFile(file(name))
   }
   if (extras.golden) {
     const { pictures, count, outputs, kernels } = extras.golden
@@ -70,12 +82,12 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
     )
     digests['golden.safetensors'] = await sha256OfFile(file('golden.safetensors'))
   }
-  const classes = model.head.kind === 'linear' ? model.labels.length : 0
+  const classes = own || model.head.kind === 'none' ? 0 : model.labels.length
   await writeJson(
     file('config.json'),
     timmConfig({
       architecture: model.architecture,
-      args: model.args,
+      args: argumentsOf(model, architecture),
       classes,
       features: architecture.features,
       labels: classes > 0 ? model.labels : [],
@@ -89,7 +101,8 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
   await writeJson(file('regraft.json'), {
     format: FORMAT_VERSION,
     preprocessing: model.preprocessing,
-    output: model.head.kind === 'none' ? 'identity' : 'softmax',
+    output: outputOf(model),
+    ...(model.loss === undefined ? {} : { loss: model.loss }),
     head: model.head,
     labels: model.labels,
     ...(model.threshold === undefined ? {} : { threshold: model.threshold }),
@@ -97,4 +110,10 @@ export async function saveModel(model: Model, folder: string, extras: SaveExtras
     training: extras.training ?? null,
     digests,
   })
+}
+
+/** timm's model_args, with the size of the pictures where weights depend on it. */
+function argumentsOf(model: Model, { sizeArgument }: Architecture): Model['args'] {
+  const { height, width } = model.preprocessing
+  return sizeArgument === undefined ? model.args : { ...model.args, [sizeArgument]: [height, width] }
 }

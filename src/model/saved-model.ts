@@ -7,7 +7,9 @@ import { type JsonObject, type JsonValue, readJson } from '../files/strict-json.
 import type { Graph } from '../graph/graph.ts'
 import { graphFromJson } from '../graph/graph-json.ts'
 import { inertName } from '../inert-text.ts'
-import type { Head } from './model.ts'
+import type { Loss } from '../runtime/loss.ts'
+import { hiddenActivation } from './hidden-activation.ts'
+import { type Head, outputOf } from './model.ts'
 
 export const FORMAT_VERSION = 1
 
@@ -15,12 +17,27 @@ export interface SavedModel {
   readonly preprocessing: Preprocessing
   readonly head: Head
   readonly labels: readonly string[]
+  /** What it was trained with; undefined for cross-entropy of softmax. */
+  readonly loss: Loss | undefined
   /** Probability below which a prediction counts as unknown. */
   readonly threshold: number | undefined
   /** The network, where no architecture builds it. */
   readonly graph: Graph | undefined
+  /** The network that the head belongs to, where it is not beside it. */
+  readonly backbone: Backbone | undefined
   /** SHA-256 of the files beside it, by their names. */
   readonly digests: ReadonlyMap<string, string>
+}
+
+/** A network that is elsewhere. */
+export interface Backbone {
+  /** As the user named it. */
+  readonly name: string
+  readonly architecture: string
+  /** SHA-256 of its weight file. */
+  readonly sha256: string
+  /** The one that gives the features. */
+  readonly layer: string
 }
 
 /** Reads regraft.json; undefined when the folder is a plain timm folder. @throws RegraftError 'weights' */
@@ -55,14 +72,33 @@ export async function readSavedModel(file: string): Promise<SavedModel | undefin
   const head = readHead(root['head'], fail)
   if ((head.kind === 'none') !== (names.length === 0))
     return fail('labels', `has ${names.length} names, which does not go with the head '${head.kind}'`)
-  const output = head.kind === 'none' ? 'identity' : 'softmax'
+  const loss = readLoss(root['loss'], fail)
+  const output = outputOf({ head, ...(loss && { loss }) })
   if (root['output'] !== output)
-    return fail('output', `is ${JSON.stringify(root['output'])}; for this head ${output} is understood`)
+    return fail('output', `is ${JSON.stringify(root['output'])}; for this head and loss ${output} is understood`)
   const graph = readGraph(root['graph'], fail)
   const threshold = root['threshold']
   if (threshold !== undefined && !(typeof threshold === 'number' && threshold >= 0 && threshold <= 1))
     return fail('threshold', 'is not a number from 0 to 1')
-  return { preprocessing: typed, labels: names, threshold, head, graph, digests: readDigests(root['digests'], fail) }
+  const backbone = readBackbone(root['backbone'], fail)
+  const digests = readDigests(root['digests'], fail)
+  return { preprocessing: typed, labels: names, loss, threshold, head, graph, backbone, digests }
+}
+
+function readBackbone(
+  value: JsonValue | undefined,
+  fail: (field: string, problem: string) => never,
+): Backbone | undefined {
+  if (value === undefined) return undefined
+  const { name, architecture, sha256, layer } = isObject(value) ? value : fail('backbone', 'is no table')
+  if (
+    typeof name !== 'string' ||
+    typeof architecture !== 'string' ||
+    typeof sha256 !== 'string' ||
+    typeof layer !== 'string'
+  )
+    return fail('backbone', 'lacks name, architecture, sha256 or layer')
+  return { name, architecture, sha256, layer }
 }
 
 function readGraph(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Graph | undefined {
@@ -101,24 +137,58 @@ export function checkDigest(saved: SavedModel | undefined, file: string, sha256:
   )
 }
 
+function readLoss(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Loss | undefined {
+  if (value === undefined) return undefined
+  if (!isObject(value)) return fail('loss', 'is no table')
+  const { kind, margin, power, gamma } = value
+  switch (kind) {
+    case 'ce':
+    case 'bce':
+    case 'quadratic':
+    case 'mse':
+      return { kind }
+    case 'hinge':
+      if (typeof margin === 'number' && (power === 1 || power === 2)) return { kind, margin, power }
+      break
+    case 'focal':
+      if (typeof gamma === 'number' && gamma >= 0) return { kind, gamma }
+  }
+  return fail('loss', `is ${inertName(JSON.stringify(value))}, which is no loss that is known`)
+}
+
 function readHead(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Head {
   if (!isObject(value)) return fail('head', 'is missing')
-  if (value['kind'] === 'linear' || value['kind'] === 'none') return { kind: value['kind'] }
-  const { width, depth } = value
-  if (
-    value['kind'] === 'mlp' &&
-    typeof width === 'number' &&
-    typeof depth === 'number' &&
-    Number.isInteger(width) &&
-    Number.isInteger(depth) &&
-    width >= 1 &&
-    depth >= 1 &&
-    width <= 65_536 &&
-    depth <= 16
-  ) {
-    return { kind: 'mlp', width, depth }
+  if (value['kind'] === 'linear' || value['kind'] === 'own' || value['kind'] === 'none') return { kind: value['kind'] }
+  const whole = (field: string, least: number, most: number): number => {
+    const number = value[field]
+    return typeof number === 'number' && Number.isInteger(number) && number >= least && number <= most
+      ? number
+      : fail('head', `needs a whole number '${field}' from ${least} to ${most}`)
   }
-  return fail('head', 'must be linear, none, or an mlp with width and depth')
+  if (value['kind'] === 'mlp') {
+    const { activation } = value
+    const known = typeof activation === 'string' && hiddenActivation(activation) !== undefined
+    if (activation !== undefined && !known)
+      return fail('head', `has the activation ${inertName(JSON.stringify(activation))}, which is not known`)
+    const shape = { kind: 'mlp', width: whole('width', 1, 65_536), depth: whole('depth', 1, 16) } as const
+    return known ? { ...shape, activation } : shape
+  }
+  if (value['kind'] === 'maxout')
+    return { kind: value['kind'], width: whole('width', 1, 65_536), pieces: whole('pieces', 2, 64) }
+  if (value['kind'] === 'knn') {
+    const most = Number.MAX_SAFE_INTEGER
+    const rows = whole('rows', 1, most)
+    const { projected } = value
+    if (typeof projected !== 'boolean') return fail('head', "needs 'projected', true or false")
+    return {
+      kind: value['kind'],
+      neighbours: whole('neighbours', 1, rows),
+      rows,
+      width: whole('width', 1, most),
+      projected,
+    }
+  }
+  return fail('head', 'must be linear, own, none, mlp, maxout or knn')
 }
 
 function isObject(value: JsonValue | undefined): value is JsonObject {

@@ -1,9 +1,25 @@
 import { SCRATCH } from '../kernels/program.ts'
-import { ACTIVATION_CODES, channelsOf, defineOp, firstInput, onlyInput, paddedChannels, pixelsOf } from './op.ts'
+import { type DroppingAttributes, droppedArguments } from './dropping.ts'
+import {
+  ACTIVATION_CODES,
+  channelsOf,
+  defineOp,
+  firstInput,
+  onlyInput,
+  type Place,
+  paddedChannels,
+  pixelsOf,
+  type Recorder,
+} from './op.ts'
 
 export interface LinearAttributes {
   readonly outFeatures: number
   readonly bias?: boolean
+  /**
+   * Weights that each step of a training leaves out, the same for all its pictures.
+   * @see Wan et al. 2013, "Regularization of neural networks using DropConnect", https://proceedings.mlr.press/v28/wan13.html
+   */
+  readonly dropConnect?: DroppingAttributes
 }
 
 /** y = x·Wᵀ + b.   x: [N, I]   weight: [O, I]   bias: [O]   y: [N, O] */
@@ -29,7 +45,12 @@ export const linear = defineOp<LinearAttributes>({
     const input = firstInput(record)
     const features = channelsOf(input.shape)
     const columns = paddedChannels(attrs.outFeatures)
-    const packed = record.packed('weight', features, columns)
+    let source: Place | undefined
+    if (attrs.dropConnect) {
+      source = keptWeights(record, attrs.outFeatures, features)
+      dropWeights(record, attrs.dropConnect, columns * features, record.parameter('weight'), source, 0)
+    }
+    const packed = record.packed('weight', features, columns, source)
     record.call(
       'matmul',
       [
@@ -56,8 +77,14 @@ export const linear = defineOp<LinearAttributes>({
     const dBias = attrs.bias ? record.gradient('bias') : undefined
     if (dBias) record.aside('sumRows', [record.dOutput, columns, rows, dBias], columns / 4)
     const dWeight = record.gradient('weight')
+    const { dropConnect } = attrs
+    const length = columns * features
     if (dWeight) {
-      record.aside(
+      // The gradient of a weight that was left out is left out too, so it has to be known by itself.
+      const sum = dropConnect ? record.temporary('gradient of the weights', length * 4, 'fixed') : dWeight
+      if (dropConnect) record.call('fill', [sum, 0], length / 4)
+      const multiply = dropConnect ? record.call : record.aside
+      multiply(
         'matmulTransposed',
         [
           input.place,
@@ -66,7 +93,7 @@ export const linear = defineOp<LinearAttributes>({
           0,
           record.dOutput,
           columns,
-          dWeight,
+          sum,
           columns,
           rows,
           features,
@@ -77,11 +104,13 @@ export const linear = defineOp<LinearAttributes>({
         features,
         4,
       )
+      if (dropConnect) dropWeights(record, dropConnect, length, sum, dWeight, 1)
     }
     const dInput = record.dInput(0)
     if (dInput) {
       const stride = paddedChannels(features)
-      const packed = record.packedTransposed('weight', attrs.outFeatures, stride)
+      const source = dropConnect ? keptWeights(record, attrs.outFeatures, features) : undefined
+      const packed = record.packedTransposed('weight', attrs.outFeatures, stride, source)
       record.call(
         'matmul',
         [
@@ -101,3 +130,21 @@ export const linear = defineOp<LinearAttributes>({
     }
   },
 })
+
+/** Where the weights of this step lie. */
+function keptWeights(record: Recorder, outFeatures: number, features: number): Place {
+  return record.kept('weights of the step', paddedChannels(outFeatures) * features * 4, 'fixed')
+}
+
+/** @param length  values of the weights in memory */
+function dropWeights(
+  record: Recorder,
+  attrs: DroppingAttributes,
+  length: number,
+  from: Place,
+  to: Place,
+  accumulate: 0 | 1,
+): void {
+  const where = { from, to, keys: record.keys('step'), vectors: length / 4, together: false, accumulate }
+  record.call('dropout', droppedArguments(attrs, where), length / 4)
+}

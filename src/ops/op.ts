@@ -37,11 +37,11 @@ export const ACTIVATION_CODES = { none: 0, relu: 1, relu6: 2 } as const
 export type FusedActivation = keyof typeof ACTIVATION_CODES
 
 /** How a parameter's values are ordered: in files as PyTorch has them, in memory as the kernels want them. */
-export type ParameterLayout = 'vector' | 'convolution' | 'depthwise' | 'linear'
+export type ParameterLayout = 'vector' | 'rows' | 'convolution' | 'depthwise' | 'linear' | 'image'
 
 /**
  * 'norm' parameters are the scale and shift of a normalisation, 'slope' ones belong to an activation; 'statistic' ones are running
- * averages, never trained.
+ * averages and the like, never trained.
  */
 export type ParameterKind = 'weight' | 'bias' | 'norm' | 'slope' | 'statistic'
 
@@ -126,6 +126,8 @@ export interface Recorder {
   ): Place
   /** Whether no parameter of the layer changes from step to step. */
   readonly parametersFixed: boolean
+  /** Of what is left out at random in training: two integers for each picture, or two for the step. */
+  keys(of: 'pictures' | 'step'): Place
   /** An algorithm that convolutions take wherever it can serve them, instead of that of the table. */
   readonly convolution: ConvolutionAlgorithm | undefined
   /** Batch norm: normalise with the batch's statistics (and update the running ones) or with the running ones. */
@@ -152,8 +154,9 @@ export interface ForwardRecorder extends Recorder {
    * A matrix in the panels that `matmul` wants. For weights that do not change from step to step the packing happens once.
    * @param rows     K
    * @param columns  N, padded
+   * @param source   a matrix in the place of the parameter, made anew in each run
    */
-  packed(name: string, rows: number, columns: number): Place
+  packed(name: string, rows: number, columns: number, source?: Place): Place
   /** Bias to add in the store: the layer's own, or what folding a batch norm left. 0 when there is none. */
   readonly bias: Place | 0
   /** A value to add in the store, or 0. */
@@ -182,8 +185,8 @@ export interface BackwardRecorder extends Recorder {
     grain?: number,
   ): void
   readonly dOutput: Place
-  /** The transposed matrix, rows N by columns K, packed. */
-  packedTransposed(name: string, rows: number, columns: number): Place
+  /** The transposed matrix, rows N by columns K, packed; `source` as in `packed`. */
+  packedTransposed(name: string, rows: number, columns: number, source?: Place): Place
   /** Where a parameter's gradient is added, or undefined when it is frozen. */
   gradient(name: string): Place | undefined
   /** Where an input's gradient goes, to be written or added to; undefined when nobody needs it. */

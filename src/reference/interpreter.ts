@@ -1,9 +1,10 @@
 // A network as plain loops in float64: the truth that runs of the kernels are compared with. It can be asked what the loss would be if
 // one value of a parameter were another, which costs only the layers that this value reaches.
-import { type Graph, type Layer, parameterName, parametersOf } from '../graph/graph.ts'
+import { type Graph, type Layer, nameWithin, parameterName, parametersOf } from '../graph/graph.ts'
 import type { Loss } from '../runtime/loss.ts'
 import { kinksOf } from './activations.ts'
 import { packedIndex, packWeights } from './convolution.ts'
+import type { DropKeys } from './dropping.ts'
 import { type LossTargets, type LossValue, lossOf } from './losses.ts'
 import { backward, convolutionOf, forward, type LayerPass, missing, type Surroundings } from './operators.ts'
 
@@ -15,6 +16,8 @@ export interface ReferenceOptions {
   readonly images: number
   /** Names of the batch norms that use the statistics of the batch; none when left out. */
   readonly batchStatistics?: ReadonlySet<string>
+  /** What decides what is left out, as the runner was given it; needed where the network leaves something out. */
+  readonly keys?: DropKeys
   /** Rounds what each layer gives, forward and backward, to float32: what is lost by storing it so. */
   readonly single?: boolean
 }
@@ -75,9 +78,10 @@ export function referenceOf(graph: Graph, options: ReferenceOptions, step?: Refe
   const around = (layer: Layer, read: (name: string) => Float64Array): Surroundings => ({
     images,
     inputs: layer.inputs.length === 0 ? [input] : layer.inputs.map(read),
-    parameter: (name) => parameters.get(`${layer.name}.${name}`),
+    parameter: (name) => parameters.get(nameWithin(layer.name, name)),
     useBatch: batchStatistics.has(layer.name),
     packed: packs.get(layer.name),
+    keys: options.keys,
   })
 
   const passes = new Map<string, LayerPass>()
@@ -167,7 +171,8 @@ export function referenceOf(graph: Graph, options: ReferenceOptions, step?: Refe
         const pass = passes.get(layer.name) ?? missing(layer.name)
         const gradients = backward(layer, around(layer, read), pass, dOutput)
         for (const [name, gradient] of Object.entries(gradients.dParameters)) {
-          if (parameters.has(`${layer.name}.${name}`)) dParameters.set(`${layer.name}.${name}`, stored(gradient))
+          const full = nameWithin(layer.name, name)
+          if (parameters.has(full)) dParameters.set(full, stored(gradient))
         }
         for (const [at, name] of layer.inputs.entries()) {
           const gradient = gradients.dInputs[at] ?? missing(`gradient of '${name}'`)

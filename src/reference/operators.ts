@@ -4,7 +4,9 @@ import type { Layer } from '../graph/graph.ts'
 import type { ActivationAttributes } from '../ops/activation.ts'
 import { imageShape } from '../ops/op.ts'
 import { activated, activationSlope, kinksOf } from './activations.ts'
+import { attended, attentionGradient } from './attention.ts'
 import { type Normalised, normalise, normGradients } from './batch-norm.ts'
+import { channelMap, moveBack, moveChannels, scaled, scaleGradient } from './channels.ts'
 import {
   type ConvolutionShape,
   convolutionGradients,
@@ -13,7 +15,10 @@ import {
   packWeights,
   rowsShape,
 } from './convolution.ts'
+import { type DropKeys, dropped, droppedWeights } from './dropping.ts'
+import { layerNormalised, layerNormGradients } from './layer-norm.ts'
 import { average, averageGradient, gridCells, largest, type PictureShape, scatter, windowCells } from './pooling.ts'
+import { behindToken, firstTokens, sumOver, withoutToken } from './tokens.ts'
 
 /** What a layer finds when it runs. */
 export interface Surroundings {
@@ -24,6 +29,8 @@ export interface Surroundings {
   readonly useBatch: boolean
   /** The weights as `packWeights` orders them, where they are at hand. */
   readonly packed?: Float64Array | undefined
+  /** What decides what is left out; the layers that leave something out need it. */
+  readonly keys?: DropKeys | undefined
 }
 
 /** What a layer leaves behind. */
@@ -72,11 +79,17 @@ export function forward(layer: Layer, around: Surroundings): LayerPass {
     case 'imageInput':
     case 'tensorInput':
       return { output: x }
+    case 'meanImage': {
+      const mean = needed(around, 'mean')
+      const { height, width, channels } = imageShape(layer.shape)
+      const inFile = (at: number) => (at % channels) * height * width + (Math.floor(at / channels) % (height * width))
+      return { output: x.map((value, at) => value - (mean[inFile(at)] ?? Number.NaN)) }
+    }
     case 'conv2d':
     case 'depthwiseConv2d':
     case 'linear': {
       const shape = convolutionOf(layer, images) ?? missing(layer.name)
-      const packed = around.packed ?? packWeights(needed(around, 'weight'), shape)
+      const packed = packedOf(layer, around, shape)
       return { output: convolve(x, packed, around.parameter('bias'), shape) }
     }
     case 'batchNorm': {
@@ -105,6 +118,29 @@ export function forward(layer: Layer, around: Surroundings): LayerPass {
         fused(layer.attrs),
       )
     }
+    case 'concat':
+    case 'slice':
+    case 'channelShuffle':
+      return { output: moveChannels(around.inputs, channelMap(layer)) }
+    case 'scale':
+      return { output: scaled(x, other ?? missing('second input'), images) }
+    case 'layerScale':
+      return { output: scaled(x, needed(around, ''), 1) }
+    case 'layerNorm':
+      return { output: layerNormalised(x, needed(around, 'weight'), needed(around, 'bias'), layer.attrs.epsilon) }
+    case 'dropout':
+    case 'dropPath':
+      return { output: dropOf(layer, around, x) }
+    case 'classToken':
+      return { output: behindToken(x, needed(around, ''), images) }
+    case 'positions': {
+      const weight = needed(around, '')
+      return { output: x.map((value, at) => value + (weight[at % weight.length] ?? Number.NaN)) }
+    }
+    case 'attention':
+      return { output: attended(x, attentionOf(layer)) }
+    case 'firstToken':
+      return { output: firstTokens(x, images, rowWidth(layer)) }
     case 'maxPool': {
       const picture = pictureOf(layer, images)
       const { output, from } = largest(x, picture, windowCells(layer.attrs, picture))
@@ -127,14 +163,15 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
   switch (layer.op) {
     case 'imageInput':
     case 'tensorInput':
+    case 'meanImage':
       return only(dOutput)
     case 'conv2d':
     case 'depthwiseConv2d':
     case 'linear': {
       const shape = convolutionOf(layer, images) ?? missing(layer.name)
-      const packed = around.packed ?? packWeights(needed(around, 'weight'), shape)
+      const packed = packedOf(layer, around, shape)
       const { dInput, dWeight, dBias } = convolutionGradients(x, packed, dOutput, shape)
-      return { dInputs: [dInput], dParameters: { weight: dWeight, bias: dBias } }
+      return { dInputs: [dInput], dParameters: { weight: ofStep(layer, around, dWeight), bias: dBias } }
     }
     case 'batchNorm': {
       const normalised = pass.normalised ?? missing('the forward pass')
@@ -175,6 +212,45 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
       const dSum = behindFused(layer.attrs, pass, dOutput)
       return { dInputs: [dSum, dSum], dParameters: {} }
     }
+    case 'concat':
+    case 'slice':
+    case 'channelShuffle':
+      return { dInputs: moveBack(dOutput, around.inputs, channelMap(layer)), dParameters: {} }
+    case 'scale': {
+      const s = around.inputs[1] ?? missing('second input')
+      return { dInputs: [scaled(dOutput, s, images), scaleGradient(x, dOutput, s.length, images)], dParameters: {} }
+    }
+    case 'layerScale': {
+      const weight = needed(around, '')
+      return {
+        dInputs: [scaled(dOutput, weight, 1)],
+        dParameters: { '': scaleGradient(x, dOutput, weight.length, 1) },
+      }
+    }
+    case 'layerNorm': {
+      const weight = needed(around, 'weight')
+      const { dInput, dWeight, dBias } = layerNormGradients(x, weight, layer.attrs.epsilon, dOutput)
+      return { dInputs: [dInput], dParameters: { weight: dWeight, bias: dBias } }
+    }
+    case 'dropout':
+    case 'dropPath':
+      return only(dropOf(layer, around, dOutput))
+    case 'classToken': {
+      const width = rowWidth(layer)
+      const token = sumOver(firstTokens(dOutput, images, width), width)
+      return { dInputs: [withoutToken(dOutput, images, width)], dParameters: { '': token } }
+    }
+    case 'positions':
+      return { dInputs: [dOutput], dParameters: { '': sumOver(dOutput, dOutput.length / images) } }
+    case 'attention':
+      return only(attentionGradient(x, dOutput, attentionOf(layer)))
+    case 'firstToken': {
+      const width = rowWidth(layer)
+      const each = x.length / images
+      return only(
+        x.map((_, at) => (at % each < width ? (dOutput[Math.floor(at / each) * width + (at % each)] ?? 0) : 0)),
+      )
+    }
     case 'averagePool':
     case 'adaptiveAveragePool':
     case 'globalAveragePool': {
@@ -182,6 +258,25 @@ export function backward(layer: Layer, around: Surroundings, pass: LayerPass, dO
       return only(averageGradient(dOutput, picture, cellsOf(layer, picture)))
     }
   }
+}
+
+function packedOf(layer: Layer, around: Surroundings, shape: ConvolutionShape): Float64Array {
+  const drops = layer.op === 'linear' && layer.attrs.dropConnect !== undefined
+  if (around.packed && !drops) return around.packed
+  return packWeights(ofStep(layer, around, needed(around, 'weight')), shape)
+}
+
+/** Weights, or their gradient, without those that the step leaves out. */
+function ofStep(layer: Layer, { keys }: Surroundings, weights: Float64Array): Float64Array {
+  if (layer.op !== 'linear' || !layer.attrs.dropConnect) return weights
+  const { outFeatures, dropConnect } = layer.attrs
+  return droppedWeights(weights, outFeatures, dropConnect, (keys ?? missing('keys')).step)
+}
+
+type DroppingLayer = Extract<Layer, { op: 'dropout' | 'dropPath' }>
+
+function dropOf(layer: DroppingLayer, { keys = missing('keys') }: Surroundings, values: Float64Array): Float64Array {
+  return dropped(values, layer.shape, layer.attrs, keys.pictures, layer.op === 'dropPath')
 }
 
 function needed(around: Surroundings, name: string): Float64Array {
@@ -240,6 +335,11 @@ function winners(x: Float64Array, pieces: number): { output: Float64Array; from:
     return best
   })
   return { output: Float64Array.from(from, (at) => x[at] ?? Number.NaN), from }
+}
+
+function attentionOf(layer: Extract<Layer, { op: 'attention' }>) {
+  const [tokens = 1, channels = 1] = layer.shape
+  return { tokens, channels, heads: layer.attrs.heads }
 }
 
 function rowWidth(layer: Layer): number {

@@ -28,7 +28,10 @@ export function frozenBoundary(graph: Graph, { trainable, batchStatistics }: Tra
       layer.name !== graph.output &&
       isCut(graph, layer),
   )
-  return boundary === undefined || boundary.inputs.length === 0 ? undefined : boundary.name
+  // To take a mean away costs less than to keep what it gives.
+  return boundary === undefined || boundary.inputs.length === 0 || boundary.op === 'meanImage'
+    ? undefined
+    : boundary.name
 }
 
 /** Whether all paths from the input to the output lead through a layer. */

@@ -18,6 +18,26 @@ export type Loss =
 
 export type LossName = Loss['kind']
 
+export const lossNames = ['ce', 'bce', 'mse', 'quadratic', 'hinge', 'focal'] as const satisfies readonly LossName[]
+
+/** What makes scores of outputs: probabilities that add up to 1, one for each output by itself, or the outputs as they are. */
+export type OutputKind = 'softmax' | 'sigmoid' | 'identity'
+
+/** How the outputs of a network that was trained with a loss are read. */
+export function outputKindOf({ kind }: Loss): OutputKind {
+  switch (kind) {
+    case 'ce':
+    case 'focal':
+      return 'softmax'
+    case 'bce':
+    case 'quadratic':
+      return 'sigmoid'
+    case 'mse':
+    case 'hinge':
+      return 'identity'
+  }
+}
+
 /** Where a loss finds what it reads and puts what it gives. */
 export interface LossPlaces {
   /** [images, stride] */

@@ -48,12 +48,16 @@ function storedLength(spec: ParameterSpec): number {
   switch (spec.layout) {
     case 'vector':
       return paddedChannels(first)
+    case 'rows':
+      return elementCount(spec.shape.slice(0, -1)) * paddedChannels(spec.shape.at(-1) ?? 1)
     case 'linear':
       return second * paddedChannels(first)
     case 'convolution':
       return elementCount(rest) * second * paddedChannels(first)
     case 'depthwise':
       return elementCount(rest) * paddedChannels(first)
+    case 'image':
+      return second * elementCount(rest) * paddedChannels(first)
   }
 }
 
@@ -81,7 +85,19 @@ function forEachValue(
     for (let o = 0; o < out; o++) visit(o, o)
     return
   }
-  // [O, I, kh, kw] in files; [kh, kw, I, O'] in memory. Linear is kh = kw = 1, depthwise is I = 1.
+  if (layout === 'rows') {
+    const width = shape.at(-1) ?? 1
+    const padded = paddedChannels(width)
+    const count = elementCount(shape)
+    for (let at = 0; at < count; at++) visit(at, Math.floor(at / width) * padded + (at % width))
+    return
+  }
+  // [O, I, kh, kw] in files; [kh, kw, I, O'] in memory. Linear is kh = kw = 1, depthwise is I = 1. An image is [C, H, W] in files and
+  // [H, W, C'] in memory, which is the same with I = 1.
+  if (layout === 'image') {
+    forEachValue([out, 1, inner, ...rest], 'convolution', visit)
+    return
+  }
   const window = elementCount(rest)
   for (let o = 0; o < out; o++) {
     for (let i = 0; i < inner; i++) {

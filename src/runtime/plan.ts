@@ -1,8 +1,18 @@
 // A graph compiled into a flat list of steps, kernel calls with symbolic places: planned from the wanted outputs backwards.
 // A layer takes part in backward when it, or anything before it, has a trainable parameter; the border is the frontier. Below it
 // nothing is kept, frozen batch norm is folded, and all runs exactly as in inference.
+import { withoutDropping } from '../graph/dropping.ts'
 import { upTo } from '../graph/edit.ts'
-import { consumersOf, type Graph, type Layer, layerNamed, opOf, parameterName, parametersOf } from '../graph/graph.ts'
+import {
+  consumersOf,
+  type Graph,
+  type Layer,
+  layerNamed,
+  nameWithin,
+  opOf,
+  parameterName,
+  parametersOf,
+} from '../graph/graph.ts'
 import {
   type Argument,
   type ArgumentsOf,
@@ -72,6 +82,8 @@ export interface Plan {
     readonly losses: Place
     readonly classes: number
   }
+  /** Two integers for each picture, and two for the step, of what is left out at random; each absent where nothing needs it. */
+  readonly keys: { readonly pictures?: Place; readonly step?: Place }
   /** Gradients by parameter name, in one stretch of `gradientFloats` values. */
   readonly gradients: ReadonlyMap<string, Place>
   readonly gradientBlock: Block
@@ -104,6 +116,7 @@ class Planner {
   private readonly blocksByKey = new Map<string, Place>()
   private readonly gradients = new Map<string, Place>()
   private readonly valueGradients = new Map<string, Place>()
+  private readonly keys: { pictures?: Place; step?: Place } = {}
   private readonly graph: Graph
   private readonly store: PlannedParameters
   private readonly options: PlanOptions
@@ -113,7 +126,9 @@ class Planner {
   private gradientFloats = 0
   private gradientBlock: Block = { name: 'gradients', fixedBytes: 0, bytesPerImage: 0 }
 
-  constructor(whole: Graph, store: PlannedParameters, options: PlanOptions) {
+  constructor(given: Graph, store: PlannedParameters, options: PlanOptions) {
+    // Nothing is left out but in training.
+    const whole = options.training ? given : withoutDropping(given)
     // Only what the wanted outputs need is planned.
     const wanted = [whole.output, ...(options.outputs ?? [])]
     const needed = new Set(wanted.flatMap((name) => upTo(whole, name).layers.map((layer) => layer.name)))
@@ -155,6 +170,7 @@ class Planner {
       input,
       outputs,
       ...(loss ? { loss } : {}),
+      keys: this.keys,
       gradients: this.gradients,
       gradientBlock: this.gradientBlock,
       gradientFloats: this.gradientFloats,
@@ -299,23 +315,25 @@ class Planner {
         ? this.parameterPlace(`${head.name}.bias`)
         : 0)
     const parameter = (name: string): Place =>
-      folded && name === 'weight' ? folded.weight : this.parameterPlace(`${head.name}.${name}`)
+      folded && name === 'weight' ? folded.weight : this.parameterPlace(nameWithin(head.name, name))
     const fixed = this.isFixed(head)
     const recorder: ForwardRecorder = {
       ...this.shared(head, output, parameter),
       inputs: head.inputs.map((name) => this.normalised(name)),
       leave: (pending) => this.leave(layer, pending),
-      packed: (name, rows, columns) => {
+      packed: (name, rows, columns, source) => {
         const key = `${head.name}.${name} packed`
-        const packed = fixed ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
+        const once = fixed && source === undefined
+        const packed = once ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
         const spec = parametersOf(head).find((candidate) => candidate.name === name)
         const outputs = spec?.shape[0] ?? columns
         const packing = call<'packB', Place>(
           'packB',
-          [parameter(name), columns, packed, rows, outputs],
+          [source ?? parameter(name), columns, packed, rows, outputs],
           Math.ceil(columns / 8),
         )
-        if (fixed) this.prepare.push(packing)
+        if (once) this.prepare.push(packing)
+        else if (source) this.main.add(packing)
         else this.main.addAhead(packing)
         return packed
       },
@@ -402,6 +420,7 @@ class Planner {
       parametersFixed: fixed,
       convolution: this.options.convolution,
       batchStatistics: this.usesBatchStatistics(layer),
+      keys: (of: 'pictures' | 'step') => this.keysOf(of),
       table: (integers: readonly number[]) => this.table(new Int32Array(integers), `table ${integers.join(' ')}`),
       temporary: (name: string, bytes: number, fixed?: 'fixed') =>
         this.place(key(name), fixed ? bytes : 0, fixed ? 0 : bytes),
@@ -442,6 +461,15 @@ class Planner {
     }
   }
 
+  private keysOf(of: 'pictures' | 'step'): Place {
+    const known = this.keys[of]
+    if (known) return known
+    const place = of === 'pictures' ? this.place('keys of the pictures', 0, 8) : this.place('key of the step', 8, 0)
+    this.given.add(place.block)
+    this.keys[of] = place
+    return place
+  }
+
   private withStrip(recorded: Call<Place>): Call<Place> {
     return { ...recorded, args: recorded.args.map((argument) => (argument === this.strip ? STRIP : argument)) }
   }
@@ -470,7 +498,7 @@ class Planner {
     if (!dOutput) return
     const output = this.valueOf(layer.name)
     const fixed = this.isFixed(layer)
-    const parameter = (name: string): Place => this.parameterPlace(`${layer.name}.${name}`)
+    const parameter = (name: string): Place => this.parameterPlace(nameWithin(layer.name, name))
     const dInput = (index: number, mayReuse: boolean) => {
       const name = layer.inputs[index]
       if (name === undefined || !this.needsGradient.has(name)) return undefined
@@ -486,22 +514,24 @@ class Planner {
     const recorder: BackwardRecorder = {
       ...this.shared(layer, output, parameter),
       dOutput,
-      packedTransposed: (name, rows, columns) => {
+      packedTransposed: (name, rows, columns, source) => {
         const key = `${layer.name}.${name} transposed, packed`
-        const packed = fixed ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
+        const once = fixed && source === undefined
+        const packed = once ? this.pinnedPlace(key, rows * columns * 4) : this.placeFor(key, rows * columns * 4, 0)
         const spec = this.store.get(`${layer.name}.${name}`).spec
         const inner = spec.shape.slice(1).reduce((product, size) => product * size, 1)
         const packing = call<'packBTransposed', Place>(
           'packBTransposed',
-          [parameter(name), paddedChannels(rows), packed, rows, inner],
+          [source ?? parameter(name), paddedChannels(rows), packed, rows, inner],
           Math.ceil(columns / 8),
         )
-        if (fixed) this.prepare.push(packing)
+        if (once) this.prepare.push(packing)
+        else if (source) this.main.add(packing)
         else this.main.addAhead(packing)
         return packed
       },
       aside: (kernel, args, units, grain) => this.main.addAside(call<typeof kernel, Place>(kernel, args, units, grain)),
-      gradient: (name) => this.gradients.get(`${layer.name}.${name}`),
+      gradient: (name) => this.gradients.get(nameWithin(layer.name, name)),
       dInput: (index) => dInput(index, false),
       dInputInPlace: (index) => dInput(index, true),
     }

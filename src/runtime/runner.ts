@@ -40,6 +40,14 @@ export interface Runner {
    * @param weights  how much each picture counts; 1 when left out, where the targets carry it
    */
   writeTargets(values: Float32Array, weights?: Float32Array): void
+  /** Whether something is left out at random, so that each run needs keys. */
+  readonly keyed: boolean
+  /**
+   * What decides what is left out.
+   * @param pictures  two integers of 32 bits for each picture
+   * @param step      two for the step, the same in all its parts
+   */
+  writeKeys(pictures: Uint32Array, step: Uint32Array): void
   /** Runs what was planned; `more` programs follow in the same run (an optimiser's step, say). */
   run(
     images: number,
@@ -124,12 +132,15 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
   const inputLayer = graph.layers.find((layer) => layer.op === 'imageInput' || layer.op === 'tensorInput')
   if (!inputLayer) throw new Error('the graph has no input')
 
+  const keyed = plan.keys.pictures !== undefined || plan.keys.step !== undefined
+  let keysWritten = false
   let closed = false
   return {
     graph,
     images: options.images,
     loss: plan.loss?.loss,
     bytes: layout.totalBytes,
+    keyed,
     zeroGradients,
     prepare: (signal) => (plan.prepare.length > 0 ? engine.run([prepareProgram], 1, signal) : Promise.resolve()),
     writeBytes(pixels, at = 0) {
@@ -151,7 +162,17 @@ export function createRunner(engine: Engine, graph: Graph, store: ParameterStore
       const stride = paddedChannels(classes)
       pad(values, engine.floats(addressOf(targets), (values.length / classes) * stride), classes, stride)
     },
+    writeKeys(pictures, step) {
+      const write = (place: Place | undefined, values: Uint32Array) => {
+        if (place) engine.integers(addressOf(place), values.length).set(values)
+      }
+      write(plan.keys.pictures, pictures)
+      write(plan.keys.step, step)
+      keysWritten = true
+    },
     run(images, { signal, more = [] } = {}) {
+      if (keyed && !keysWritten) throw new Error('this run leaves values out at random and was given no keys')
+      keysWritten = false
       if (images > options.images) throw new Error(`a batch of ${images} is more than the ${options.images} planned`)
       return engine.run([mainProgram, ...more], images, signal)
     },

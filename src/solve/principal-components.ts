@@ -1,6 +1,8 @@
 import { RegraftError, throwIfAborted } from '../errors.ts'
+import { allocateAll } from '../kernels/arena.ts'
 import type { Engine } from '../kernels/engine.ts'
-import { type Call, call, SCRATCH } from '../kernels/program.ts'
+import { call } from '../kernels/program.ts'
+import { sumOfProducts, type Vectors } from './sum-of-products.ts'
 import { symmetricEigen } from './symmetric-eigen.ts'
 
 /** Directions in which vectors differ most. */
@@ -11,12 +13,6 @@ export interface PrincipalComponents {
   readonly components: Float32Array
   /** [count], in values of f32, falling: what the vectors vary by along each, over rows - 1. */
   readonly variances: Float64Array
-}
-
-/** Vectors that can be gone through several times, in pieces of whole rows. */
-export interface Vectors {
-  readonly columns: number
-  pieces(): AsyncIterable<Float32Array>
 }
 
 /** Rows that are computed at a time. */
@@ -79,68 +75,6 @@ export async function principalComponents(
   }
 }
 
-/** f64[columns, columns]: Xᵀ·X of vectors without their mean. */
-async function sumOfProducts(
-  engine: Engine,
-  vectors: Vectors,
-  mean: Float64Array,
-  signal: AbortSignal | undefined,
-): Promise<Float64Array> {
-  const { columns } = vectors
-  const stride = Math.ceil(columns / 4) * 4
-  const sums = new Float64Array(columns * columns)
-  const what = 'The covariance of the vectors'
-  const x = engine.arena.allocate(BLOCK_ROWS * stride * 4, what)
-  const c = engine.arena.allocate(columns * stride * 4, what)
-  const steps: Call[] = [
-    call('fill', [c, 0], (columns * stride) / 4),
-    call<'matmulTransposed', number>(
-      'matmulTransposed',
-      [x, stride, 0, 0, x, stride, c, stride, BLOCK_ROWS, columns, stride, 0, SCRATCH],
-      columns,
-      4,
-    ),
-  ]
-  const program = engine.register(steps)
-  try {
-    for await (const block of centredBlocks(vectors, mean, stride)) {
-      engine.floats(x, block.length).set(block)
-      await engine.run([program], 1, signal)
-      const products = engine.floats(c, columns * stride)
-      for (let i = 0; i < columns; i++) {
-        for (let j = 0; j < columns; j++)
-          sums[i * columns + j] = (sums[i * columns + j] ?? 0) + (products[i * stride + j] ?? 0)
-      }
-    }
-  } finally {
-    engine.forget(program)
-    engine.arena.free(x)
-    engine.arena.free(c)
-  }
-  return sums
-}
-
-/** Blocks of the same number of rows, however the pieces come; the last is filled up with zeros. */
-async function* centredBlocks(
-  { columns, pieces }: Vectors,
-  mean: Float64Array,
-  stride: number,
-): AsyncGenerator<Float32Array, void, undefined> {
-  let block = new Float32Array(BLOCK_ROWS * stride)
-  let row = 0
-  for await (const piece of pieces()) {
-    for (let at = 0; at < piece.length; at += columns) {
-      for (let c = 0; c < columns; c++) block[row * stride + c] = (piece[at + c] ?? 0) - (mean[c] ?? 0)
-      row += 1
-      if (row < BLOCK_ROWS) continue
-      yield block
-      block = new Float32Array(BLOCK_ROWS * stride)
-      row = 0
-    }
-  }
-  if (row > 0) yield block
-}
-
 /** Brings vectors into the space of components. */
 export interface Projection {
   /** f32[rows, columns] to f32[rows, count] */
@@ -158,12 +92,14 @@ export async function openProjection(
   const count = variances.length
   const stride = Math.ceil(columns / 4) * 4
   const width = Math.ceil(count / 4) * 4
-  const what = 'The components of the vectors'
   const { arena } = engine
-  const weight = arena.allocate(count * stride * 4, what)
-  const packed = arena.allocate(columns * Math.ceil(width / 8) * 8 * 4, what)
-  const x = arena.allocate(BLOCK_ROWS * stride * 4, what)
-  const y = arena.allocate(BLOCK_ROWS * width * 4, what)
+  const bytes = [
+    count * stride * 4,
+    columns * Math.ceil(width / 8) * 8 * 4,
+    BLOCK_ROWS * stride * 4,
+    BLOCK_ROWS * width * 4,
+  ] as const
+  const [weight, packed, x, y] = allocateAll(arena, bytes, 'The components of the vectors')
   const floats = engine.floats(weight, count * stride)
   for (let i = 0; i < count; i++) {
     const scale = whiten ? 1 / Math.sqrt(variances[i] ?? 1) : 1

@@ -1,7 +1,11 @@
 // Whether a classifier is right as often as it says.
 import { breathing } from '../breath.ts'
 import { exp } from '../exact-math.ts'
-import { argmax, crossEntropy, type LabelledOutputs, softmax } from './classification.ts'
+import { argmax, type LabelledOutputs, outputScores } from './classification.ts'
+import { labelLoss, sigmoid } from './label-loss.ts'
+
+/** Outputs that are read as probabilities. */
+type Probabilities = 'softmax' | 'sigmoid'
 
 /** Pictures whose highest probability lies between `from` and `to`. */
 export interface CalibrationBin {
@@ -17,9 +21,9 @@ export interface Calibration {
   /** Expected calibration error (Guo et al. 2017): mean distance of confidence and accuracy, over 15 bins. */
   readonly error: number
   readonly bins: readonly CalibrationBin[]
-  /** By which to divide the logits so that the loss on these pictures is least. */
+  /** By which to divide the logits so that their cross-entropy on these pictures is least. */
   readonly temperature: number
-  /** Loss and calibration error with it. Fitted to the same pictures, they flatter a little. */
+  /** Cross-entropy and calibration error with it. Fitted to the same pictures, they flatter a little. */
   readonly lossAfter: number
   readonly errorAfter: number
 }
@@ -29,26 +33,36 @@ const MOST_TEMPERATURE = 20
 const ITERATIONS = 50
 
 /** @param classes  outputs of a picture */
-export async function calibrationOf({ logits, labels }: LabelledOutputs, classes: number): Promise<Calibration> {
-  const inverse = await inverseTemperature(logits, labels, classes)
+export async function calibrationOf(
+  { logits, labels }: LabelledOutputs,
+  classes: number,
+  kind: Probabilities = 'softmax',
+): Promise<Calibration> {
+  const inverse = await inverseTemperature(logits, labels, classes, kind)
   const scaled = logits.map((logit) => logit * inverse)
-  const bins = binsOf(logits, labels, classes)
+  const bins = binsOf(logits, labels, classes, kind)
+  const crossEntropy = { kind: kind === 'softmax' ? 'ce' : 'bce' } as const
   let lossAfter = 0
   for (const [row, label] of labels.entries())
-    lossAfter += crossEntropy(scaled.subarray(row * classes, (row + 1) * classes), label)
+    lossAfter += labelLoss(crossEntropy, scaled.subarray(row * classes, (row + 1) * classes), label)
   return {
     error: errorOf(bins, labels.length),
     bins,
     temperature: 1 / inverse,
     lossAfter: lossAfter / labels.length,
-    errorAfter: errorOf(binsOf(scaled, labels, classes), labels.length),
+    errorAfter: errorOf(binsOf(scaled, labels, classes, kind), labels.length),
   }
 }
 
-function binsOf(logits: Float32Array, labels: Int32Array, classes: number): readonly CalibrationBin[] {
+function binsOf(
+  logits: Float32Array,
+  labels: Int32Array,
+  classes: number,
+  kind: Probabilities,
+): readonly CalibrationBin[] {
   const sums = Array.from({ length: BINS }, () => ({ images: 0, confidence: 0, right: 0 }))
   for (const [row, label] of labels.entries()) {
-    const probabilities = softmax(logits.subarray(row * classes, (row + 1) * classes))
+    const probabilities = outputScores(logits.subarray(row * classes, (row + 1) * classes), kind)
     const guess = argmax(logits.subarray(row * classes, (row + 1) * classes))
     const confidence = probabilities[guess] ?? 0
     const bin = sums[Math.min(BINS - 1, Math.floor(confidence * BINS))]
@@ -72,7 +86,13 @@ function errorOf(bins: readonly CalibrationBin[], images: number): number {
 }
 
 /** The loss is convex in 1/temperature: Newton's steps, halving the interval where one would leave it. */
-async function inverseTemperature(logits: Float32Array, labels: Int32Array, classes: number): Promise<number> {
+async function inverseTemperature(
+  logits: Float32Array,
+  labels: Int32Array,
+  classes: number,
+  kind: Probabilities,
+): Promise<number> {
+  const derivatives = kind === 'softmax' ? softmaxDerivatives : sigmoidDerivatives
   let low = 1 / MOST_TEMPERATURE
   let high = MOST_TEMPERATURE
   let at = 1
@@ -89,8 +109,8 @@ async function inverseTemperature(logits: Float32Array, labels: Int32Array, clas
   return at
 }
 
-/** Of the loss with logits times `inverse`, by `inverse`. */
-async function derivatives(
+/** Of the cross-entropy of softmax with logits times `inverse`, by `inverse`. */
+async function softmaxDerivatives(
   logits: Float32Array,
   labels: Int32Array,
   classes: number,
@@ -115,6 +135,27 @@ async function derivatives(
     mean /= total
     slope += mean - ((own[label] ?? Number.NaN) - largest)
     curvature += squares / total - mean * mean
+    if (breath.due()) await breath.pause()
+  }
+  return { slope, curvature }
+}
+
+/** The same of sigmoids. */
+async function sigmoidDerivatives(
+  logits: Float32Array,
+  labels: Int32Array,
+  classes: number,
+  inverse: number,
+): Promise<{ slope: number; curvature: number }> {
+  const breath = breathing()
+  let slope = 0
+  let curvature = 0
+  for (const [row, label] of labels.entries()) {
+    for (const [index, logit] of logits.subarray(row * classes, (row + 1) * classes).entries()) {
+      const probability = sigmoid(inverse * logit)
+      slope += logit * (probability - (index === label ? 1 : 0))
+      curvature += logit * logit * probability * (1 - probability)
+    }
     if (breath.due()) await breath.pause()
   }
   return { slope, curvature }

@@ -1,9 +1,12 @@
 // Metrics of one-of-many classification, in float64 and in a fixed order.
-import { exp, log } from '../exact-math.ts'
+import { exp } from '../exact-math.ts'
+import type { Loss, OutputKind } from '../runtime/loss.ts'
 import type { EpochRecord } from './events.ts'
+import { labelLoss, sigmoid } from './label-loss.ts'
+import type { Targets } from './target-values.ts'
 
 export interface Metrics {
-  /** Mean cross-entropy against the hard labels. */
+  /** Mean of the loss against the hard labels, without smoothing or weights. */
   readonly loss: number
   /** Share of pictures whose largest output is their class, 0…1. */
   readonly accuracy: number
@@ -23,6 +26,8 @@ export interface LabelledOutputs {
   readonly labels: Int32Array
   /** Pictures that they are of. */
   readonly paths: readonly string[]
+  /** Where the truth is not one class of many; the labels say nothing then. */
+  readonly targets?: Targets
 }
 
 /** How many of the largest outputs the top-k accuracy looks at: 5, or 2 where that would be nearly all classes. */
@@ -52,12 +57,16 @@ export function softmax(logits: Float32Array): Float64Array {
   return powers.map((power) => power / total)
 }
 
-/** Cross-entropy of one row of logits against a class. */
-export function crossEntropy(logits: Float32Array, label: number): number {
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
-  let total = 0
-  for (const logit of logits) total += exp(logit - largest)
-  return log(total) + largest - (logits[label] ?? Number.NaN)
+/** Scores of one row of outputs. */
+export function outputScores(outputs: Float32Array, kind: OutputKind): Float64Array {
+  switch (kind) {
+    case 'softmax':
+      return softmax(outputs)
+    case 'sigmoid':
+      return Float64Array.from(outputs, sigmoid)
+    case 'identity':
+      return Float64Array.from(outputs)
+  }
 }
 
 /** How many rows of [count, classes] have their largest value at the label. */
@@ -80,7 +89,12 @@ function isAmongLargest(logits: Float32Array, label: number, most: number): bool
 }
 
 /** Metrics of logits [count, classes]. Classes without a picture count in none of the means over classes. */
-export function metricsOf(logits: Float32Array, labels: Int32Array, classes: number): Metrics {
+export function metricsOf(
+  logits: Float32Array,
+  labels: Int32Array,
+  classes: number,
+  kind: Loss = { kind: 'ce' },
+): Metrics {
   const most = topCount(classes)
   const images = new Float64Array(classes)
   const predicted = new Float64Array(classes)
@@ -92,7 +106,7 @@ export function metricsOf(logits: Float32Array, labels: Int32Array, classes: num
   let amongLargest = 0
   for (const [row, label] of labels.entries()) {
     const own = logits.subarray(row * classes, (row + 1) * classes)
-    loss += crossEntropy(own, label)
+    loss += labelLoss(kind, own, label)
     if (isAmongLargest(own, label, most)) amongLargest++
     const guess = argmax(own)
     add(images, label)

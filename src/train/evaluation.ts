@@ -1,14 +1,8 @@
 // What there is to know about a classifier's outputs on labelled pictures.
+import { type Loss, outputKindOf } from '../runtime/loss.ts'
 import { type Calibration, calibrationOf } from './calibration.ts'
-import {
-  argmax,
-  crossEntropy,
-  type LabelledOutputs,
-  type Metrics,
-  metricsOf,
-  softmax,
-  topCount,
-} from './classification.ts'
+import { argmax, type LabelledOutputs, type Metrics, metricsOf, outputScores, topCount } from './classification.ts'
+import { labelLoss } from './label-loss.ts'
 import { type Interval, wilson } from './wilson.ts'
 
 /** Shares are 0…1, intervals hold 95 %; null where there is nothing to divide by. */
@@ -41,7 +35,7 @@ export interface Mistake {
   readonly path: string
   readonly truth: string
   readonly predicted: string
-  /** Probability of the predicted class, and of the true one. */
+  /** Score of the predicted class, and of the true one. */
   readonly score: number
   readonly truthScore: number
   readonly loss: number
@@ -59,16 +53,25 @@ export interface Evaluation extends Omit<Metrics, 'count'> {
   readonly confused: readonly Confusion[]
   /** The wrong ones with the highest loss, the worst first. */
   readonly mistakes: readonly Mistake[]
-  readonly calibration: Calibration
+  /** Null where the scores are no probabilities. */
+  readonly calibration: Calibration | null
 }
 
 const MOST_CONFUSED = 20
 const MOST_MISTAKES = 24
 
-/** @param names  of the classes, in the order of the outputs */
-export async function evaluationOf(outputs: LabelledOutputs, names: readonly string[]): Promise<Evaluation> {
+/**
+ * @param names  of the classes, in the order of the outputs
+ * @param loss   with which the outputs came about
+ */
+export async function evaluationOf(
+  outputs: LabelledOutputs,
+  names: readonly string[],
+  loss: Loss = { kind: 'ce' },
+): Promise<Evaluation> {
   const { logits, labels } = outputs
-  const { count, ...metrics } = metricsOf(logits, labels, names.length)
+  const { count, ...metrics } = metricsOf(logits, labels, names.length, loss)
+  const kind = outputKindOf(loss)
   const confusion = names.map(() => new Array<number>(names.length).fill(0))
   for (const [row, label] of labels.entries()) {
     const counts = confusion[label]
@@ -83,8 +86,8 @@ export async function evaluationOf(outputs: LabelledOutputs, names: readonly str
     classes: scoresOf(confusion, labels, names),
     confusion,
     confused: confusedOf(confusion, labels, names),
-    mistakes: mistakesOf(outputs, names),
-    calibration: await calibrationOf(outputs, names.length),
+    mistakes: mistakesOf(outputs, names, loss),
+    calibration: kind === 'identity' ? null : await calibrationOf(outputs, names.length, kind),
   }
 }
 
@@ -141,20 +144,24 @@ function confusedOf(
   }))
 }
 
-function mistakesOf({ logits, labels, paths }: LabelledOutputs, names: readonly string[]): readonly Mistake[] {
+function mistakesOf(
+  { logits, labels, paths }: LabelledOutputs,
+  names: readonly string[],
+  kind: Loss,
+): readonly Mistake[] {
   const rowOf = (row: number) => logits.subarray(row * names.length, (row + 1) * names.length)
   const wrong = Array.from(labels, (label, row) => ({ row, label, guess: argmax(rowOf(row)) }))
     .filter(({ label, guess }) => guess >= 0 && guess !== label)
-    .map((mistake) => ({ ...mistake, loss: crossEntropy(rowOf(mistake.row), mistake.label) }))
+    .map((mistake) => ({ ...mistake, loss: labelLoss(kind, rowOf(mistake.row), mistake.label) }))
   wrong.sort((a, b) => b.loss - a.loss || a.row - b.row)
   return wrong.slice(0, MOST_MISTAKES).map(({ row, label, guess, loss }) => {
-    const probabilities = softmax(rowOf(row))
+    const scores = outputScores(rowOf(row), outputKindOf(kind))
     return {
       path: paths[row] ?? '',
       truth: names[label] ?? '',
       predicted: names[guess] ?? '',
-      score: probabilities[guess] ?? Number.NaN,
-      truthScore: probabilities[label] ?? Number.NaN,
+      score: scores[guess] ?? Number.NaN,
+      truthScore: scores[label] ?? Number.NaN,
       loss,
     }
   })

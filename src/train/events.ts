@@ -5,8 +5,11 @@ export type Phase =
   | 'scan'
   | 'check'
   | 'adapt'
+  | 'normalise'
   | 'features'
   | 'solve'
+  | 'cross-validate'
+  | 'tune'
   | 'head'
   | 'finetune'
   | 'evaluate'
@@ -39,7 +42,16 @@ export type WorkEvent =
       readonly type: 'phase'
       readonly phase: Phase
       readonly total: number
-      readonly unit: 'bytes' | 'images' | 'files' | 'jobs' | 'iterations' | 'epochs' | 'vectors' | 'coordinates'
+      readonly unit:
+        | 'bytes'
+        | 'images'
+        | 'files'
+        | 'jobs'
+        | 'iterations'
+        | 'epochs'
+        | 'vectors'
+        | 'coordinates'
+        | 'trials'
     }
   /** `done` of the phase's total; images per second where pictures are counted. */
   | {

@@ -7,9 +7,9 @@ import { lossShare } from './targets.ts'
 export function labelLoss(loss: Loss, outputs: Float32Array, label: number): number {
   switch (loss.kind) {
     case 'ce':
-      return -logSoftmax(outputs, label)
+      return crossEntropy(outputs, label)
     case 'focal': {
-      const logP = logSoftmax(outputs, label)
+      const logP = -crossEntropy(outputs, label)
       return -pow(1 - exp(logP), loss.gamma) * logP
     }
     case 'bce':
@@ -33,11 +33,12 @@ function sumOver(outputs: Float32Array, label: number, term: (value: number, tar
   return outputs.reduce((sum, value, c) => sum + term(value, c === label ? 1 : 0), 0)
 }
 
-function logSoftmax(outputs: Float32Array, label: number): number {
+/** Cross-entropy of softmax of one row against a class. */
+export function crossEntropy(outputs: Float32Array, label: number): number {
   const largest = outputs.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
   let total = 0
-  for (const value of outputs) total += exp(value - largest)
-  return (outputs[label] ?? Number.NaN) - largest - log(total)
+  for (const output of outputs) total += exp(output - largest)
+  return log(total) + largest - (outputs[label] ?? Number.NaN)
 }
 
 /** log(1 + e^x) */

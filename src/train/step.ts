@@ -2,11 +2,14 @@ import { throwIfAborted } from '../errors.ts'
 import type { Updater } from '../optim/updater.ts'
 import type { Runner } from '../runtime/runner.ts'
 import { countCorrect } from './classification.ts'
-import { targetsOfLabels } from './targets.ts'
+import { targetsOfLabels, targetsOfShares } from './targets.ts'
 
 /** Pictures or vectors that go through the network together. */
 export interface TrainingBatch {
+  /** Of mixed pictures the class of which they have most: that is what counts as right. */
   readonly labels: Int32Array
+  /** f32[labels.length, classes]: how much of each class a mixed picture has; absent where pictures are as they are. */
+  readonly shares?: Float32Array
   /** Files in the batch, for messages. */
   readonly names: () => readonly string[]
   /** Puts them, or only the first ones, into the input of the runner in training, or of another one of the same network. */
@@ -55,12 +58,12 @@ export async function gatherGradient(
     const next = await batches.next()
     throwIfAborted(signal)
     if (next.done) throw new Error(`an epoch ended ${pictures - seen} pictures too early`)
-    const { labels } = next.value
+    const { labels, shares } = next.value
     const count = labels.length
     seen += count
     taken.push(next.value)
     next.value.write()
-    const targets = targetsOfLabels(labels, options)
+    const targets = shares ? targetsOfShares(shares, options) : targetsOfLabels(labels, options)
     runner.writeTargets(targets.values, targets.weights)
     const computingSince = performance.now()
     await runner.run(count, { signal, more: seen < pictures ? [] : [updater.measure] })

@@ -37,10 +37,11 @@ export interface ActivationRequest {
   readonly knownBad: Set<number>
 }
 
-/** An augmentation with the address of its draws. */
+/** How pictures are changed, with the address of its draws. */
 export interface Variant {
-  readonly name: string
-  readonly augmentation: Augmentation
+  readonly augmentation: Augmentation | undefined
+  /** Probability of random erasing. */
+  readonly erase: number
   readonly seed: number
   readonly epoch: number
 }
@@ -131,7 +132,7 @@ async function* computed(
     order,
     preprocessing,
     batchSize: lower.images,
-    ...(variant && { augment: variant.augmentation, seed: variant.seed, epoch: variant.epoch }),
+    ...(variant && { augment: variant.augmentation, erase: variant.erase, seed: variant.seed, epoch: variant.epoch }),
     signal,
     onError,
     onBad,
@@ -164,7 +165,12 @@ function keyFor(
 ): string | undefined {
   const digest = digests.get(samples[index]?.file ?? '')
   if (digest === undefined) return undefined
-  return sha256(JSON.stringify([digest, variant ? [variant.name, variant.seed, variant.epoch, index] : null]))
+  return sha256(
+    JSON.stringify([
+      digest,
+      variant ? [variant.augmentation?.key ?? null, variant.erase, variant.seed, variant.epoch, index] : null,
+    ]),
+  )
 }
 
 function joined(parts: readonly Float32Array[]): Float32Array {

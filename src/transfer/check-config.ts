@@ -2,7 +2,11 @@
 import { RegraftError } from '../errors.ts'
 import { optimisers } from '../optim/optimisers.ts'
 import { scheduleNames } from '../optim/schedule.ts'
+import { lossNames } from '../runtime/loss.ts'
+import { augmentNames, completeAugment } from './augment-option.ts'
+import { normalisations } from './normalise.ts'
 import { parseRates } from './rates.ts'
+import { solvers } from './solver-names.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 /** Says what is allowed when a value is not. */
@@ -20,6 +24,8 @@ const between =
     typeof value === 'number' && Number.isFinite(value) && value >= least && value <= most
       ? undefined
       : `a number ${most === Number.POSITIVE_INFINITY ? `from ${least}` : `from ${least} to ${most}`}`
+const share: Check = (value) =>
+  typeof value === 'number' && value >= 0 && value < 1 ? undefined : 'a number from 0 to below 1'
 const whole =
   (least: number): Check =>
   (value) =>
@@ -39,6 +45,17 @@ const rates: Check = (value) => {
   return undefined
 }
 
+/** As `completeAugment` takes it. */
+const augment: Check = (value) => {
+  try {
+    if (typeof value === 'string' || Array.isArray(value)) completeAugment(value)
+    else return `one of ${augmentNames.join(', ')} or a list`
+  } catch (error) {
+    return `valid (${error instanceof Error ? error.message : String(error)})`
+  }
+  return undefined
+}
+
 const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   data: text,
   model: text,
@@ -49,7 +66,14 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   bn: oneOf('frozen', 'train-unfrozen', 'train', 'adapt'),
   bnAffine: oneOf('train', 'frozen'),
   head: text,
-  strength: between(0),
+  activation: orNull(text),
+  init: orNull(text),
+  strength: (value) =>
+    value === 'auto' || between(0)(value) === undefined ? undefined : "a number above 0, or 'auto'",
+  solver: orNull(oneOf(...solvers)),
+  neighbours: orNull(whole(1)),
+  pca: orNull(whole(1)),
+  whiten: flag,
   epochs: whole(1),
   batchSize: whole(1),
   accum: whole(1),
@@ -69,11 +93,19 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   decayMilestones: orNull(text),
   warmupEpochs: between(0),
   warmupHead: orNull(whole(0)),
+  loss: oneOf(...lossNames),
+  focalGamma: orNull(between(0)),
   smoothing: between(0, 1),
   clipGrad: between(0),
+  dropout: share,
+  dropconnect: share,
+  dropPath: share,
   classWeights: orNull(text),
   sampler: oneOf('all', 'balanced'),
-  augment: oneOf('none', 'light'),
+  mixup: between(0),
+  cutmix: between(0),
+  reprob: between(0, 1),
+  augment,
   cache: orNull(text),
   cacheSize: orNull(whole(0)),
   cacheVariants: orNull(whole(1)),
@@ -97,6 +129,7 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   cropMode: orNull(oneOf('center', 'squash', 'border')),
   resize: orNull(oneOf('exact', 'fast')),
   preprocess: orNull(oneOf('default', 'timm')),
+  normalize: oneOf(...normalisations),
 }
 
 /** @throws RegraftError 'usage' naming the file and every field that is missing or wrong */
@@ -116,5 +149,6 @@ export function checkConfig(value: unknown, file: string): TrainConfig {
     })
   }
   // Every field was checked above.
-  return value as TrainConfig
+  const config = value as TrainConfig
+  return { ...config, augment: completeAugment(config.augment) }
 }

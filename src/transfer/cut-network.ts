@@ -1,12 +1,13 @@
 // Fine-tuning cut at the boundary of the frozen part: below it each picture is computed once and its activations are kept; only what
 // lies above is computed in each step. The bits are those of the whole network.
 import * as os from 'node:os'
-import { augmentations } from '../data/augmentations/index.ts'
+import { compileAugmentation } from '../data/augmentations/index.ts'
 import { decoderVersion } from '../data/decoder-version.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
 import type { Sample } from '../data/sample.ts'
 import { sha256, sha256OfPieces } from '../files/digest.ts'
 import { formatBytes } from '../format-bytes.ts'
+import { withDropping } from '../graph/dropping.ts'
 import { type Graph, layerNamed } from '../graph/graph.ts'
 import type { Engine } from '../kernels/engine.ts'
 import { channelsOf } from '../ops/op.ts'
@@ -21,9 +22,10 @@ import { openActivationStore } from './activation-store.ts'
 import { type ActivationSource, activations } from './activations.ts'
 import { opened } from './opened.ts'
 import type { PictureNetwork } from './picture-network.ts'
+import { droppingOf, mixesPictures } from './regularisers.ts'
 import { INFERENCE_BATCH, type Session } from './session.ts'
 import { cacheDefaults } from './train-defaults.ts'
-import { drawEpoch, trainingOrder, type Work } from './train-work.ts'
+import { changesPictures, drawEpoch, trainingOrder, type Work } from './train-work.ts'
 
 /**
  * Opens the network in two parts.
@@ -53,7 +55,12 @@ export async function openCutNetwork(
     else if (wanted !== null) note('The cache is off: no part of the network stays as it is from the first layer on.')
     return undefined
   }
+  if (mixesPictures(config)) {
+    note('The cache is off: --mixup and --cutmix make pictures of others, and other ones in each step.')
+    return undefined
+  }
   const { lower, upper } = cutAt(graph, boundary)
+  const trained = withDropping(upper, droppingOf(model, graph, config))
   const plans = {
     lower: { input: 'bytes' },
     watcher: { input: 'floats', outputs: [upper.features] },
@@ -63,14 +70,15 @@ export async function openCutNetwork(
   const bytes =
     runnerBytes(lower, store, plans.lower)(INFERENCE_BATCH) +
     runnerBytes(upper, store, plans.watcher)(INFERENCE_BATCH) +
-    runnerBytes(upper, store, plans.training)(microBatch)
+    runnerBytes(trained, store, plans.training)(microBatch)
   if (bytes + besideBytes > engine.arena.roomBytes()) {
     note(`The cache is off: cut at '${boundary}', the network does not fit into --max-memory.`)
     return undefined
   }
 
   const floats = elementCount(layerNamed(graph, boundary).shape)
-  const variants = config.augment === 'none' ? 1 : config.cacheVariants
+  const changing = changesPictures(config)
+  const variants = changing ? config.cacheVariants : 1
   const entries = data.validation.length + (variants === null ? 0 : data.train.length * variants)
   const folder = wanted === null || wanted === 'memory' ? undefined : wanted
   const size = options.cacheSize ?? config.cacheSize
@@ -78,7 +86,7 @@ export async function openCutNetwork(
   // Whoever asked for nothing need not hear why it does little.
   if (variants === null && wanted !== null)
     note(
-      `--augment ${config.augment} makes each training picture anew in each epoch, so only those for validation are kept; --cache-variants 8 would make 8 of each, and keep them.`,
+      `${config.augment === 'none' ? '--reprob' : '--augment'} makes each training picture anew in each epoch, so only those for validation are kept; --cache-variants 8 would make 8 of each, and keep them.`,
     )
   if (entries * floats * 4 > mostBytes)
     note(
@@ -105,7 +113,7 @@ export async function openCutNetwork(
   const openAll = async () => {
     const lowerRunner = open(lower, INFERENCE_BATCH, plans.lower)
     const watcher = open(upper, INFERENCE_BATCH, plans.watcher)
-    const runner = open(upper, microBatch, plans.training)
+    const runner = open(trained, microBatch, plans.training)
     await lowerRunner.prepare(signal)
     await watcher.prepare(signal)
     return { lowerRunner, watcher, runner }
@@ -122,6 +130,7 @@ export async function openCutNetwork(
     kept: work.kept,
     timing,
   }
+  const augmentation = config.augment === 'none' ? undefined : compileAugmentation(config.augment)
   const inference = { batchAt: () => INFERENCE_BATCH, signal } as const
 
   return {
@@ -137,7 +146,7 @@ export async function openCutNetwork(
       for await (const batch of activations(source, {
         ...inference,
         samples,
-        keep: split === 'validation' || config.augment === 'none',
+        keep: split === 'validation' || !changing,
         onError: config.onError,
         onBad(image) {
           bad++
@@ -168,14 +177,7 @@ export async function openCutNetwork(
         samples: data.train,
         order: order.subarray(from),
         batchAt: (given) => pieces.get(given) ?? 0,
-        ...(config.augment !== 'none' && {
-          variant: {
-            name: config.augment,
-            augmentation: augmentations[config.augment],
-            seed: config.seed,
-            epoch: draws,
-          },
-        }),
+        ...(changing && { variant: { augmentation, erase: config.reprob, seed: config.seed, epoch: draws } }),
         keep: variants !== null,
         signal: stop,
         knownBad: badTrain,

@@ -8,6 +8,7 @@ import { relaxedAvailable } from '../kernels/load.ts'
 import { DEFAULT_MODEL, modelsFolder } from '../model/find-model.ts'
 import { loadModel } from '../model/load.ts'
 import { version } from '../version.ts'
+import { opened } from './opened.ts'
 import type { WorkOptions } from './options.ts'
 import { openInference, openSession } from './session.ts'
 
@@ -59,9 +60,10 @@ export async function doctor(options: WorkOptions): Promise<DoctorReport> {
     const pictures = await golden.readBytes('pictures')
     const expected = await golden.read('outputs')
     const count = golden.shape('pictures')[0] ?? 0
-    const session = await openSession(engine, model)
-    const runner = await openInference(engine, session, count, [], signal)
+    const all = opened()
     try {
+      const session = all.add(await openSession(engine, model))
+      const runner = all.add(await openInference(engine, session, count, [], signal))
       runner.writeBytes(pictures)
       await runner.run(count, { signal })
       const outputs = runner.read(session.graph.output, count)
@@ -75,8 +77,7 @@ export async function doctor(options: WorkOptions): Promise<DoctorReport> {
         )
       return `${DEFAULT_MODEL}: outputs as stored (largest difference ${worst === 0 ? '0' : worst.toExponential(1)})`
     } finally {
-      runner.close()
-      session.close()
+      all.close()
     }
   })
   return { checks }

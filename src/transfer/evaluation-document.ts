@@ -26,7 +26,7 @@ export function evaluationDocument(evaluation: Evaluation): Readonly<Record<stri
     confusion: evaluation.confusion,
     confused: evaluation.confused,
     mistakes: evaluation.mistakes.map(({ truthScore, ...mistake }) => ({ ...mistake, truth_score: truthScore })),
-    calibration: {
+    calibration: calibration && {
       error: calibration.error,
       temperature: calibration.temperature,
       error_after: calibration.errorAfter,

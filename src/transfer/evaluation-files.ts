@@ -44,7 +44,7 @@ export async function writeEvaluation(
     'classes.csv': classesCsv(evaluation),
     'confusion.csv': confusionCsv(names, evaluation.confusion),
     'confusion.svg': confusionSvg(names, evaluation.confusion),
-    'calibration.svg': calibrationSvg(evaluation.calibration),
+    'calibration.svg': evaluation.calibration === null ? undefined : calibrationSvg(evaluation.calibration),
     'mistakes.svg': contactSheetSvg('The worst mistakes', tiles),
   }
   await createFolder(folder)

@@ -9,7 +9,8 @@ import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { inertName } from '../inert-text.ts'
 import { loadModel } from '../model/load.ts'
-import { architectureOf, graphOf, type Model } from '../model/model.ts'
+import { meanImageFile } from '../model/mean-image.ts'
+import { architectureOf, graphOf, type Model, outputOf } from '../model/model.ts'
 import { saveModel } from '../model/save.ts'
 import { timmConfig } from '../model/timm-config.ts'
 import { version } from '../version.ts'
@@ -24,7 +25,7 @@ const WITHIN = 1e-4
 const files: Readonly<Record<ExportFormat, readonly string[]>> = {
   onnx: ['model.onnx', 'config.json', 'golden.safetensors'],
   tfjs: ['model.json', 'weights.bin', 'config.json', 'golden.safetensors'],
-  safetensors: ['model.safetensors', 'config.json', 'regraft.json', 'head.safetensors'],
+  safetensors: ['model.safetensors', 'config.json', 'regraft.json', 'head.safetensors', meanImageFile],
 }
 
 /**
@@ -38,6 +39,7 @@ export async function exportModel(name: string, options: ExportOptions): Promise
   await checkPlace(out, format, options.overwrite ?? false)
   const pictures = goldenPictures(PICTURES, model.preprocessing.height, model.preprocessing.width)
   const expected = await outputsOf(engine, model, pictures, PICTURES, signal)
+  if (format !== 'safetensors') refuseNeighbours(model, format)
   const content = format === 'safetensors' ? undefined : await (format === 'onnx' ? onnxFiles(model) : tfjsFiles(model))
   let difference = Number.NaN
   await createFolder(path.dirname(path.resolve(out)))
@@ -64,6 +66,14 @@ export async function exportModel(name: string, options: ExportOptions): Promise
   return { out, format, files: (await listFolder(out)).map((entry) => entry.name), difference }
 }
 
+function refuseNeighbours({ head }: Model, format: ExportFormat): void {
+  if (head.kind !== 'knn') return
+  throw new RegraftError(
+    'usage',
+    `A head of neighbours has no layers that ${format === 'onnx' ? 'ONNX' : 'TensorFlow.js'} could hold. Export it as safetensors, or solve a linear head.`,
+  )
+}
+
 /** The files of a format by name, the one to open first. */
 type Files = ReadonlyMap<string, FileContent>
 
@@ -83,8 +93,9 @@ async function tfjsFiles(model: Model): Promise<Files> {
   ])
 }
 
-function metadataOf({ preprocessing, head, labels }: Model) {
-  return { preprocessing, output: head.kind === 'none' ? 'features' : 'logits', labels }
+function metadataOf(model: Model) {
+  const { preprocessing, head, labels } = model
+  return { preprocessing, output: head.kind === 'none' ? 'features' : 'logits', scores: outputOf(model), labels }
 }
 
 function textOf(value: unknown): string {

@@ -1,6 +1,8 @@
+import { headLayers } from '../graph/edit.ts'
 import { freezeExcept } from '../graph/freeze.ts'
 import type { Graph } from '../graph/graph.ts'
 import { layerNamed } from '../graph/graph.ts'
+import { initialWeights } from '../model/initialise.ts'
 import { graphOf, type Model } from '../model/model.ts'
 import { channelsOf } from '../ops/op.ts'
 import { penaltyStrength } from '../optim/penalty.ts'
@@ -8,15 +10,20 @@ import { createUpdater, updaterBytes } from '../optim/updater.ts'
 import { createWeightAverage } from '../optim/weight-average.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { metricsOf } from '../train/classification.ts'
+import { withKeys } from '../train/drop-keys.ts'
 import type { TrainingBatch } from '../train/step.ts'
 import { withAdaptedStatistics } from './adapt-statistics.ts'
 import { openCutNetwork } from './cut-network.ts'
 import { headTrainerBytes } from './head-trainer.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
 import { layerRates } from './layer-rates.ts'
+import { chosenLoss } from './loss-options.ts'
 import { opened } from './opened.ts'
+import { headDroppingOf } from './regularisers.ts'
 import { fitResumably } from './resumable-fit.ts'
 import { saveBest } from './save-best.ts'
 import { loadTensors, openSession, readTensors, type Session } from './session.ts'
+import type { TrainConfig } from './train-defaults.ts'
 import { firstHead } from './train-on-features.ts'
 import { vectorsOf } from './train-vectors.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
@@ -48,9 +55,11 @@ export async function fineTune(given: Work): Promise<Outcome> {
         channelsOf(layerNamed(graph, graph.features).shape),
         classes,
         model.head,
+        headDroppingOf(config),
         config.microBatch ?? config.batchSize,
       )
-    const mode = { trainable, batchStatistics: statistics }
+    const loss = chosenLoss(config)
+    const mode = { trainable, batchStatistics: statistics, loss }
     const network = all.add(
       (await openCutNetwork(work, session, mode, besideBytes)) ??
         (await openWholeNetwork(work, session, mode, besideBytes)),
@@ -75,7 +84,7 @@ export async function fineTune(given: Work): Promise<Outcome> {
           message: `The head of ${config.model} has the same classes; training goes on from it.`,
         })
       else if (config.pretrained) await loadTensors(session.store, await firstHead(work, vectors))
-      else await loadTensors(session.store, await freshHead(graph, config.seed))
+      else await loadTensors(session.store, await freshHead(graph, config))
     }
     await runner.prepare(signal)
     if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
@@ -92,10 +101,14 @@ export async function fineTune(given: Work): Promise<Outcome> {
       counters,
       pictures: trainCount,
       probe: (stop) => network.batches(1, 0, vectors, stop),
-      batches: (epoch, from, stop) => counted(network.batches(epoch, from, vectors, stop), statistics, counters),
+      batches(epoch, from, stop) {
+        const batches = counted(network.batches(epoch, from, vectors, stop), statistics, counters)
+        const stepPictures = config.batchSize * config.accum
+        return withKeys(batches, runner, { seed: config.seed, epoch, from, stepPictures })
+      },
       async validate(stop) {
         const { logits, labels } = await network.validate(vectors, stop)
-        return metricsOf(logits, labels, classes)
+        return metricsOf(logits, labels, classes, loss)
       },
       weights: () => readTensors(session.store, names),
       onBest: (weights, counts) =>
@@ -119,15 +132,11 @@ export async function fineTune(given: Work): Promise<Outcome> {
 }
 
 /** A head of random weights. */
-export async function freshHead(graph: Graph, seed: number): Promise<ReadonlyMap<string, HostTensor>> {
-  const { initialWeights } = await import('../model/initialise.ts')
-  const all = await initialWeights({ ...graph, layers: graph.layers.filter((layer) => layer.stage === 'head') }, seed)
-  return new Map(
-    [...all].filter(
-      ([name]) =>
-        (graph.classifier !== undefined && name.startsWith(`${graph.classifier}.`)) || name.startsWith('head.'),
-    ),
-  )
+export async function freshHead(
+  graph: Graph,
+  config: Pick<TrainConfig, 'seed' | 'init'>,
+): Promise<ReadonlyMap<string, HostTensor>> {
+  return initialWeights({ ...graph, layers: headLayers(graph) }, config.seed, chosenInitialiser(config))
 }
 
 /** Counts the batches that the batch norms learn from. */

@@ -7,6 +7,7 @@ import { writeSafetensors } from '../formats/write-safetensors.ts'
 import type { Engine } from '../kernels/engine.ts'
 import { openProjection, type PrincipalComponents, principalComponents } from '../solve/principal-components.ts'
 import type { VectorBlock, VectorTable } from '../vectors/vector-table.ts'
+import { opened } from './opened.ts'
 
 /** See `EmbedOptions`. */
 export interface Finishing {
@@ -81,8 +82,10 @@ async function withComponents(
     arrays: table.arrays.map(({ name }) => ({ name, columns: count })),
     rows: table.rows,
     async *blocks() {
-      const projections = await Promise.all(bases.map((basis) => openProjection(engine, basis, whiten)))
+      const all = opened()
       try {
+        const projections = []
+        for (const basis of bases) projections.push(all.add(await openProjection(engine, basis, whiten)))
         for await (const { rows, values } of table.blocks()) {
           const projected: Float32Array[] = []
           for (const [at, projection] of projections.entries()) {
@@ -91,7 +94,7 @@ async function withComponents(
           yield { rows, values: projected }
         }
       } finally {
-        for (const projection of projections) projection.close()
+        all.close()
       }
     },
   }

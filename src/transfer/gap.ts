@@ -1,7 +1,9 @@
 // The distance between what a network can do on pictures it has learnt from and on others, and what to do about it.
 import type { EpochRecord } from '../train/events.ts'
+import { canSmooth } from './loss-options.ts'
 import type { Gap } from './options.ts'
-import type { TrainConfig } from './train-defaults.ts'
+import { mixesPictures } from './regularisers.ts'
+import { isSolved, type TrainConfig } from './train-defaults.ts'
 
 /** A difference of less tells nothing that matters. */
 const LEAST_GAP = 0.05
@@ -24,7 +26,8 @@ export function gapOf(
       : Math.max(trainAccuracy, validationAccuracy) < GOOD_ENOUGH
         ? 'underfitting'
         : 'fitting'
-  const figures = `training ${percent(trainAccuracy)}, validation ${percent(validationAccuracy)}`
+  const harder = mixesPictures(config) ? ' on mixed pictures' : ''
+  const figures = `training ${percent(trainAccuracy)}${harder}, validation ${percent(validationAccuracy)}`
   const advice = {
     overfitting: `A gap (${figures}): it knows the training pictures better than others. More regularisation may help: ${regularisation(config)}.`,
     underfitting: `No gap (${figures}): it has not even learnt all of the training pictures, so it can take more. ${more(config)} may help.`,
@@ -40,13 +43,16 @@ function percent(share: number): string {
   return `${(100 * share).toFixed(1)} %`
 }
 
-function regularisation({ mode, augment, weightDecay, smoothing, head, strength, unfreeze }: TrainConfig): string {
+function regularisation(config: TrainConfig): string {
+  const { mode, augment, weightDecay, smoothing, solver, strength, unfreeze } = config
+  const solved = isSolved(config)
   const ways = ['more training pictures']
   if (mode === 'finetune' && augment === 'none') ways.push('--augment light')
   if (mode === 'finetune' && unfreeze !== 'head') ways.push('fewer layers in --unfreeze')
-  if (mode === 'features' && head === 'linear') ways.push(`--strength ${rounded(strength / 10)}`)
-  else ways.push(`--weight-decay ${rounded(weightDecay > 0 ? 3 * weightDecay : 0.01)}`)
-  if (!(mode === 'features' && head === 'linear') && smoothing === 0) ways.push('--smoothing 0.1')
+  if (typeof strength === 'number' && (solver === 'lbfgs' || solver === 'ridge'))
+    ways.push(`--strength ${rounded(strength / 10)}`)
+  if (!solved) ways.push(`--weight-decay ${rounded(weightDecay > 0 ? 3 * weightDecay : 0.01)}`)
+  if (!solved && smoothing === 0 && canSmooth(config.loss)) ways.push('--smoothing 0.1')
   return ways.join(', ')
 }
 

@@ -2,6 +2,7 @@
 import type { Engine } from '../kernels/engine.ts'
 import type { Model } from '../model/model.ts'
 import { randomStream } from '../random.ts'
+import { openReadout } from './neighbour-head.ts'
 import { opened } from './opened.ts'
 import { openInference, openSession } from './session.ts'
 
@@ -51,7 +52,8 @@ export async function outputsOf(
     const runner = all.add(await openInference(engine, session, count, [], signal))
     runner.writeBytes(pictures)
     await runner.run(count, { signal })
-    return runner.read(session.graph.output, count)
+    const readout = all.add(await openReadout(engine, model))
+    return await readout.read(runner.read(session.graph.output, count), signal)
   } finally {
     all.close()
   }

@@ -5,6 +5,7 @@ import { loadBatches } from '../data/loader.ts'
 import type { Preprocessing } from '../data/preprocessing.ts'
 import { RegraftError, throwIfAborted } from '../errors.ts'
 import { freezeExcept } from '../graph/freeze.ts'
+import { parameterName, parametersOf } from '../graph/graph.ts'
 import { initialWeights } from '../model/initialise.ts'
 import { freshModel, loadModel } from '../model/load.ts'
 import { graphOf, type Model } from '../model/model.ts'
@@ -17,9 +18,11 @@ import { targetsOfLabels } from '../train/targets.ts'
 import { type CheckedGradients, checkGradients } from './check-gradients.ts'
 import { drawPicture } from './demo/picture.ts'
 import { allThings } from './demo/things.ts'
+import { parseHead } from './head-options.ts'
+import { chosenLoss } from './loss-options.ts'
+import { opened } from './opened.ts'
 import type { PreprocessingOverrides, WorkOptions } from './options.ts'
 import { openSession, type Session } from './session.ts'
-import { parseHead } from './train-defaults.ts'
 import { batchStatistics, trainableLayers, trainableParameters } from './trainable.ts'
 
 export interface GradcheckOptions extends WorkOptions, PreprocessingOverrides {
@@ -31,6 +34,8 @@ export interface GradcheckOptions extends WorkOptions, PreprocessingOverrides {
   readonly pretrained?: boolean | undefined
   /** A new head in the place of the model's. */
   readonly head?: string | undefined
+  /** Of the hidden layers of that head. */
+  readonly activation?: string | undefined
   readonly unfreeze?: string | undefined
   readonly freeze?: string | undefined
   readonly bn?: 'frozen' | 'train-unfrozen' | 'train' | undefined
@@ -93,7 +98,7 @@ export async function gradcheck(options: GradcheckOptions): Promise<GradcheckRes
   const burnIn = options.burnIn ?? gradcheckDefaults.burnIn
   const base = await baseModel(options)
   const pictures = await picturesFor(options, base.preprocessing, seed)
-  const model = await withHead(base, options.head, pictures.classes, seed)
+  const model = await withHead(base, options, pictures.classes, seed)
   const labels = pictures.labels.map((label) => label % model.labels.length)
   const plain = graphOf(model)
   const chosen = { unfreeze: options.unfreeze ?? gradcheckDefaults.unfreeze, freeze: options.freeze ?? null }
@@ -101,7 +106,7 @@ export async function gradcheck(options: GradcheckOptions): Promise<GradcheckRes
   const training = {
     trainable: trainableParameters(graph, options.bnAffine ?? gradcheckDefaults.bnAffine),
     batchStatistics: batchStatistics(graph, bn),
-    loss: lossNamed(options.loss ?? gradcheckDefaults.loss),
+    loss: chosenLoss({ loss: options.loss ?? gradcheckDefaults.loss, focalGamma: null }),
   }
   const session = await openSession(engine, model, graph)
   try {
@@ -150,20 +155,28 @@ async function baseModel(options: GradcheckOptions): Promise<Model> {
     return model
   }
   const model = await open(options)
-  const { width } = model.preprocessing
-  if (options.imgSize !== undefined || width <= gradcheckDefaults.mostImgSize) return model
+  const { width, meanImage } = model.preprocessing
+  const small = width <= gradcheckDefaults.mostImgSize
+  // A mean image has a size of its own.
+  if (options.imgSize !== undefined || small || meanImage !== undefined) return model
   return await open({ ...options, imgSize: gradcheckDefaults.mostImgSize })
 }
 
 /** A model that ends in classes: with its own head, or a new one. */
-async function withHead(model: Model, head: string | undefined, classes: number, seed: number): Promise<Model> {
-  if (head === undefined && model.head.kind !== 'none') return model
+async function withHead(
+  model: Model,
+  { head, activation }: GradcheckOptions,
+  classes: number,
+  seed: number,
+): Promise<Model> {
+  if (head === undefined && activation === undefined && model.head.kind !== 'none') return model
   const labels = Array.from({ length: classes }, (_, index) => String(index))
-  const shaped: Model = { ...model, head: parseHead(head ?? 'linear'), labels }
-  const trunk = new Set(graphOf({ ...model, head: { kind: 'none' }, labels: [] }).layers.map(({ name }) => name))
+  const shaped: Model = { ...model, head: parseHead(head ?? 'linear', activation ?? null), labels }
+  const { layers } = graphOf({ ...model, head: { kind: 'none' }, labels: [] })
+  const trunk = new Set(layers.flatMap((layer) => parametersOf(layer).map((spec) => parameterName(layer, spec))))
   const tensors = new Map(await initialWeights(graphOf(shaped), seed))
   for (const [name, tensor] of model.tensors) {
-    if (trunk.has(name.slice(0, name.lastIndexOf('.')))) tensors.set(name, tensor)
+    if (trunk.has(name)) tensors.set(name, tensor)
   }
   return { ...shaped, tensors }
 }
@@ -230,17 +243,6 @@ async function drawn(
   return { bytes, labels, classes: Math.min(things.length, Math.max(2, count)) }
 }
 
-function lossNamed(name: LossName): Loss {
-  switch (name) {
-    case 'hinge':
-      return { kind: name, margin: 1, power: 1 }
-    case 'focal':
-      return { kind: name, gamma: 2 }
-    default:
-      return { kind: name }
-  }
-}
-
 interface BurnIn {
   readonly pictures: Uint8Array
   readonly labels: Int32Array
@@ -256,11 +258,12 @@ async function burn(session: Session, burnIn: BurnIn, { engine, signal, listener
   const { graph, store } = session
   const images = labels.length
   const classes = graph.layers.find(({ name }) => name === graph.output)?.shape.at(-1) ?? 1
-  const runner = createRunner(engine, graph, store, { images, input: 'bytes', training })
   const optimiser = { optimiser: 'momentum', weightDecay: 0, clipNorm: 1 } as const
-  const updater = createUpdater(engine, runner, store, optimiser)
-  listener?.({ type: 'phase', phase: 'burn-in', total: steps, unit: 'iterations' })
+  const all = opened()
   try {
+    const runner = all.add(createRunner(engine, graph, store, { images, input: 'bytes', training }))
+    const updater = all.add(createUpdater(engine, runner, store, optimiser))
+    listener?.({ type: 'phase', phase: 'burn-in', total: steps, unit: 'iterations' })
     await runner.prepare(signal)
     if (runner.zeroGradients) await engine.run([runner.zeroGradients], 1, signal)
     const targets = targetsOfLabels(labels, { loss: training.loss, classes, smoothing, pictures: images })
@@ -280,8 +283,7 @@ async function burn(session: Session, burnIn: BurnIn, { engine, signal, listener
       })
     }
   } finally {
-    updater.close()
-    runner.close()
+    all.close()
   }
   listener?.({ type: 'phaseEnd', phase: 'burn-in' })
 }

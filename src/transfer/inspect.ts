@@ -5,15 +5,18 @@ import { sha256 } from '../files/digest.ts'
 import { pathFacts } from '../files/folder.ts'
 import { UnsupportedNetworkError } from '../formats/foreign-network.ts'
 import { openCheckpoint, recogniseFormat } from '../formats/index.ts'
+import { headLayers, headParameters } from '../graph/edit.ts'
 import { blocksOf, selectLayers } from '../graph/freeze.ts'
 import { type Graph, opOf, parameterName, parametersOf } from '../graph/graph.ts'
 import { type FoundModel, findModel } from '../model/find-model.ts'
-import { counterNames } from '../model/fit-weights.ts'
-import { graphOf } from '../model/model.ts'
+import { counterNames, sameValues } from '../model/fit-weights.ts'
+import { standsApart } from '../model/head.ts'
+import { isMeanImage } from '../model/mean-image.ts'
+import { architectureOf, graphOf, usualHead } from '../model/model.ts'
 import { type ModelDescription, readDescription } from '../model/read-description.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { bytesPerElement, type DType, toFloat32 } from '../tensor/dtype.ts'
-import { elementCount, type Shape, shapesEqual } from '../tensor/shape.ts'
+import { elementCount, type Shape } from '../tensor/shape.ts'
 import type { Listener } from '../train/events.ts'
 
 export interface InspectOptions {
@@ -113,19 +116,22 @@ async function networkOf(
   }
   const { config, saved, graph: blueprint, weights } = description
   remarks.push(...description.remarks)
-  const head = saved?.head ?? (config.classes > 0 ? { kind: 'linear' as const } : { kind: 'none' as const })
   const labels = saved?.labels ?? Array.from({ length: config.classes }, (_, index) => String(index))
   const preprocessing = saved?.preprocessing ?? config.preprocessing
   const { architecture, args } = config
+  const shape = { architecture, ...(blueprint === undefined ? {} : { graph: blueprint }) }
+  const built = architectureOf(shape)
+  const head = saved?.head ?? usualHead(config.classes, built)
   const graph = graphOf({
-    architecture,
-    ...(blueprint === undefined ? {} : { graph: blueprint }),
+    ...shape,
     args,
     head,
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   })
-  remarks.push(...differences(graph, weights, head.kind === 'mlp' ? 'head.' : undefined))
+  const isMean = preprocessing.meanImage === undefined ? () => false : isMeanImage(graph)
+  const inHead: ReadonlySet<string> = standsApart(head, built) ? headParameters(graph) : new Set()
+  remarks.push(...differences(graph, weights, (name) => isMean(name) || inHead.has(name)))
   const unfreeze = options.unfreeze ?? `last:${Math.min(usualUnfreeze, blocksOf(graph).length)}`
   const layers = layersOf(graph, selectLayers(graph, unfreeze))
   const sum = (of: (layer: InspectedLayer) => number) => layers.reduce((total, layer) => total + of(layer), 0)
@@ -143,6 +149,7 @@ async function networkOf(
 }
 
 function layersOf(graph: Graph, trainable: ReadonlySet<string>): readonly InspectedLayer[] {
+  const head = new Set(headLayers(graph).map(({ name }) => name))
   return graph.layers.map((layer) => {
     const counted = parametersOf(layer).filter(({ kind }) => kind !== 'statistic')
     const { name, op, stage, shape } = layer
@@ -154,22 +161,22 @@ function layersOf(graph: Graph, trainable: ReadonlySet<string>): readonly Inspec
       parameters: counted.reduce((total, spec) => total + elementCount(spec.shape), 0),
       multiplyAdds: opOf(layer).cost(layer.attrs, layer.inputShapes),
       // The classifier is trained whatever else is.
-      trains: counted.length > 0 && (trainable.has(name) || name === graph.classifier || name.startsWith('head.')),
+      trains: counted.length > 0 && (trainable.has(name) || head.has(name)),
     }
   })
 }
 
-/** Where weights and network do not agree. @param elsewhere  prefix of parameters that lie in another file */
-function differences(graph: Graph, weights: Checkpoint, elsewhere: string | undefined): readonly string[] {
+/** Where weights and network do not agree. @param isBeside  whether a parameter is in a file of its own */
+function differences(graph: Graph, weights: Checkpoint, isBeside: (parameter: string) => boolean): readonly string[] {
   const left = new Set(weights.names())
   const missing: string[] = []
   const wrong: string[] = []
   for (const layer of graph.layers) {
     for (const spec of parametersOf(layer)) {
       const name = parameterName(layer, spec)
-      if (elsewhere !== undefined && name.startsWith(elsewhere)) continue
+      if (isBeside(name)) continue
       if (!left.delete(name)) missing.push(name)
-      else if (!shapesEqual(weights.shape(name), spec.shape)) wrong.push(name)
+      else if (!sameValues(weights.shape(name), spec.shape)) wrong.push(name)
     }
   }
   for (const counter of counterNames(graph)) left.delete(counter)

@@ -1,8 +1,9 @@
 // Rates that differ between the layers of a network: what lies deeper was learned from more pictures and should change less.
 import { RegraftError } from '../errors.ts'
 import { pow } from '../exact-math.ts'
+import { headParameters } from '../graph/edit.ts'
 import { freezeExcept } from '../graph/freeze.ts'
-import { type Graph, type Layer, parameterName, parametersOf } from '../graph/graph.ts'
+import { type Graph, parameterName, parametersOf } from '../graph/graph.ts'
 import { graphOf, type Model } from '../model/model.ts'
 import type { Parameter } from '../runtime/parameters.ts'
 import { parseRates } from './rates.ts'
@@ -41,20 +42,17 @@ export function checkLayerRates(model: Model, config: TrainConfig): void {
 function trainedUnits(graph: Graph, trainable: ReadonlySet<string>): ReadonlyMap<string, number> {
   const order: string[] = []
   const units = new Map<string, number>()
+  const head = headParameters(graph)
   for (const layer of graph.layers) {
     for (const spec of parametersOf(layer)) {
       const name = parameterName(layer, spec)
       if (!trainable.has(name)) continue
-      const unit = unitOf(graph, layer)
+      const unit = head.has(name) ? 'classifier' : (layer.block ?? layer.stage)
       if (!order.includes(unit)) order.push(unit)
       units.set(name, order.indexOf(unit))
     }
   }
   return units
-}
-
-function unitOf(graph: Graph, { name, stage, block }: Layer): string {
-  return name === graph.classifier || name.startsWith('head.') ? 'classifier' : (block ?? stage)
 }
 
 /** Multiplies the rate of the head for a parameter: --lr A:B falls evenly from unit to unit, --layer-decay by its factor. */

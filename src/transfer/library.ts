@@ -5,9 +5,12 @@ import * as embedding from './embed.ts'
 import * as evaluation from './evaluate.ts'
 import * as exporting from './export.ts'
 import * as checking from './gradcheck.ts'
+import * as heads from './head.ts'
+import * as costing from './inspect-cost.ts'
 import * as finding from './lr-find.ts'
 import * as merging from './merge.ts'
 import type {
+  AugmentSheet,
   DedupeOptions,
   DedupeResult,
   EmbedOptions,
@@ -25,12 +28,18 @@ import type {
   PredictOptions,
   SearchOptions,
   SearchResult,
+  ShowAugmentOptions,
   TrainOptions,
   TrainResult,
 } from './options.ts'
 import * as prediction from './predict.ts'
 import * as searching from './search.ts'
+import * as showing from './show-augment.ts'
 import * as training from './train.ts'
+import * as comparing from './tune/compare-models.ts'
+import * as curves from './tune/learning-curve.ts'
+import type { TuneResult } from './tune/results.ts'
+import * as tuning from './tune/tune.ts'
 
 type EngineOptional<T extends { readonly engine: Engine }> = Omit<T, 'engine'> & {
   readonly engine?: Engine | undefined
@@ -60,6 +69,11 @@ export function dryRun(options: EngineOptional<TrainOptions>): Promise<Outlook> 
   return training.dryRun(withEngine(options))
 }
 
+/** Draws a sheet of training pictures as augmentation changes them; see `ShowAugmentOptions`. */
+export function showAugment(options: EngineOptional<ShowAugmentOptions>): Promise<AugmentSheet> {
+  return showing.showAugment(withEngine(options))
+}
+
 /** Classifies files, folders and lists of paths: one row per input, in their order. */
 export function predict(
   model: string,
@@ -81,6 +95,11 @@ export function embedRows(
   options: EngineOptional<Omit<EmbedOptions, 'out'>> = {},
 ): AsyncGenerator<EmbedRow, void, undefined> {
   return embedding.embedRows(model, inputs, withEngine(options))
+}
+
+/** Trains a head on vectors that `embed` wrote; see `HeadOptions`. */
+export function trainHead(options: EngineOptional<heads.HeadOptions>): Promise<TrainResult> {
+  return heads.trainHead(withEngine(options))
 }
 
 /** Puts the folders that `embed` wrote with `shard` together. */
@@ -111,6 +130,21 @@ export function evaluate(
   return evaluation.evaluate(model, data, withEngine(options))
 }
 
+/** Searches the settings of a head, on features that are computed once; see `TuneOptions`. */
+export function tune(options: EngineOptional<tuning.TuneOptions>): Promise<TuneResult> {
+  return tuning.tune(withEngine(options))
+}
+
+/** Compares networks by the same head on their features; see `CompareOptions`. */
+export function compareModels(options: EngineOptional<comparing.CompareOptions>): Promise<comparing.Comparison> {
+  return comparing.compareModels(withEngine(options))
+}
+
+/** Trains heads on growing parts of the training pictures; see `LearningCurve`. */
+export function learningCurve(options: EngineOptional<curves.LearningCurveOptions>): Promise<curves.LearningCurve> {
+  return curves.learningCurve(withEngine(options))
+}
+
 /** Suggests a learning rate for a training with these options; see `LrFindOptions`. */
 export function lrFind(options: EngineOptional<finding.LrFindOptions>): Promise<finding.LrFindResult> {
   return finding.lrFind(withEngine(options))
@@ -124,4 +158,12 @@ export function exportModel(model: string, options: EngineOptional<ExportOptions
 /** Compares the gradients of a network with centred differences in float64; see `GradcheckOptions`. */
 export function gradcheck(options: EngineOptional<checking.GradcheckOptions> = {}): Promise<checking.GradcheckResult> {
   return checking.gradcheck(withEngine(options))
+}
+
+/** Measures how fast a model predicts and trains here, and what memory and disk that takes. */
+export function modelCost(
+  model: string,
+  options: EngineOptional<costing.CostOptions> = {},
+): Promise<costing.ModelCost> {
+  return costing.modelCost(model, withEngine(options))
 }

@@ -8,8 +8,8 @@ import { eventLog } from './event-log.ts'
 import { fineTune } from './fine-tune.ts'
 import type { TrainOptions } from './options.ts'
 import { loadTensors, readTensors } from './session.ts'
+import { solverOf } from './solver.ts'
 import { prepared } from './train.ts'
-import { parseHead } from './train-defaults.ts'
 import { trainOnFeatures } from './train-on-features.ts'
 import type { Trained, Trainee } from './trainee.ts'
 
@@ -42,7 +42,7 @@ export const lrFindDefaults = { from: 1e-6, to: 10, steps: 120 } as const
 export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   const { from = lrFindDefaults.from, to = lrFindDefaults.to, steps = lrFindDefaults.steps, ...training } = options
   if (!(from < to)) throw new RegraftError('usage', `--from ${from} is not below --to ${to}: the rate has to rise.`)
-  if (options.mode === 'features' && parseHead(options.head ?? 'linear').kind === 'linear') {
+  if (options.mode === 'features' && solverOf(options) !== 'gradient') {
     throw new RegraftError(
       'usage',
       'A linear head is solved exactly with --mode features, without a learning rate. Use --mode head or finetune, or --head mlp.',

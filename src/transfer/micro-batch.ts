@@ -2,6 +2,7 @@
 // limit of memory alone, and is kept in the configuration: it decides the last bits of a result.
 import { RegraftError } from '../errors.ts'
 import { formatBytes } from '../format-bytes.ts'
+import { withDropping } from '../graph/dropping.ts'
 import { freezeExcept } from '../graph/freeze.ts'
 import { layerNamed } from '../graph/graph.ts'
 import { plannableBytes } from '../kernels/engine.ts'
@@ -11,6 +12,8 @@ import { updaterBytes } from '../optim/updater.ts'
 import { planParameters } from '../runtime/parameters.ts'
 import { runnerBytes } from '../runtime/runner.ts'
 import { headTrainerBytes } from './head-trainer.ts'
+import { chosenLoss } from './loss-options.ts'
+import { droppingOf, headDroppingOf } from './regularisers.ts'
 import { INFERENCE_BATCH } from './session.ts'
 import type { TrainConfig } from './train-defaults.ts'
 import { averageBytes, batchStatistics, trainableLayers, trainableParameters, trainableValues } from './trainable.ts'
@@ -86,8 +89,9 @@ function mostThatFit(tooMany: number, fits: (images: number) => boolean): number
 
 function stepMemory(model: Model, config: TrainConfig, limitBytes: number): StepMemory {
   const plain = graphOf(model)
+  const dropping = headDroppingOf(config)
   const width = channelsOf(layerNamed(plain, plain.features).shape)
-  const headBytes = (images: number) => headTrainerBytes(width, model.labels.length, model.head, images)
+  const headBytes = (images: number) => headTrainerBytes(width, model.labels.length, model.head, dropping, images)
   const room = plannableBytes(limitBytes) - SLACK_BYTES
   if (config.mode !== 'finetune') return { roomBytes: room, bytesFor: headBytes, learnsStatistics: false }
 
@@ -96,9 +100,9 @@ function stepMemory(model: Model, config: TrainConfig, limitBytes: number): Step
   const trainable = trainableParameters(graph, config.bnAffine)
   const statistics = batchStatistics(graph, config.bn)
   const watching = runnerBytes(graph, parameters, { input: 'bytes', outputs: [graph.features] })
-  const training = runnerBytes(graph, parameters, {
+  const training = runnerBytes(withDropping(graph, droppingOf(model, graph, config)), parameters, {
     input: 'bytes',
-    training: { trainable, batchStatistics: statistics },
+    training: { trainable, batchStatistics: statistics, loss: chosenLoss(config) },
   })
   const shared =
     parameters.bytes +

@@ -1,12 +1,16 @@
 // The options that the verbs take. Names are those of the command line in camel case; defaults stand in `train-defaults.ts`.
+import type { AugmentInput } from '../data/augmentations/index.ts'
 import type { Engine } from '../kernels/engine.ts'
 import type { OptimiserName } from '../optim/optimisers.ts'
 import type { ScheduleName } from '../optim/schedule.ts'
+import type { LossName } from '../runtime/loss.ts'
 import type { OnNan } from '../train/divergence.ts'
 import type { Evaluation } from '../train/evaluation.ts'
 import type { Listener } from '../train/events.ts'
+import type { NumberErrors } from '../train/target-metrics.ts'
 import type { VectorType } from '../vectors/vector-table.ts'
 import type { VectorFormat } from '../vectors/write-table.ts'
+import type { Solver } from './solver-names.ts'
 
 /** How pictures become the network's input; what is absent comes from the model. */
 export interface PreprocessingOverrides {
@@ -30,18 +34,24 @@ export interface WorkOptions {
   readonly offline?: boolean
 }
 
+/** What the values of pixels are made to be; 'model': as the model has it. */
+export type Normalisation = 'model' | 'channel-mean' | 'channel-mean-std' | 'mean-image' | 'none'
+
 /** Which training pictures an epoch has: all of them, or as many in which all classes come equally often. */
 export type Sampler = 'all' | 'balanced'
 
 /** What is watched of a network in training: nothing, the size of updates, or activations and gradients too. */
 export type Monitoring = 'off' | 'light' | 'full'
 
+/** 'none', 'light', 'medium', 'strong', the path of a YAML file, or what stands in one. */
+export type Augment = string | readonly AugmentInput[]
+
 export type TrainMode = 'features' | 'head' | 'finetune'
 
 export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   /** The image folder. */
   readonly data: string
-  /** A model as INTERFACE describes: path, card name, 'default'. */
+  /** A path, the name of a card, `owner/name[@rev]` on the hub, or 'default'. */
   readonly model?: string
   /** Run folder to write. */
   readonly out: string
@@ -89,15 +99,59 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly decayMilestones?: string
   readonly warmupEpochs?: number
   readonly warmupHead?: number
+  /**
+   * ce: cross-entropy of softmax; bce: of a sigmoid for each class; mse: squared error of the outputs; quadratic: that of sigmoids, halved;
+   * hinge: by how much other classes come nearer than 1; focal: ce that counts what is known well less.
+   */
+  readonly loss?: LossName
+  /** How much less, as a power of what is missing to 1; 2 when left out. */
+  readonly focalGamma?: number
   readonly smoothing?: number
   readonly clipGrad?: number
+  /** Share of the values left out at random before the classifier and each further layer of the head, 0 to below 1. */
+  readonly dropout?: number
+  /** Share of the weights of the head's linear layers that each step leaves out, 0 to below 1. */
+  readonly dropconnect?: number
+  /** Share of the pictures that go around a residual branch, in the last block; less in those before, as in timm. 0 to below 1. */
+  readonly dropPath?: number
   /** By which the losses of the classes count: 'auto' for small classes more, or a JSON file of numbers by class. */
   readonly classWeights?: string
   readonly sampler?: Sampler
+  /** 'linear', 'mlp:WIDTHxDEPTH' or 'maxout:WIDTHxK'. */
   readonly head?: string
-  /** Strength of logistic regression (scikit-learn's C): smaller holds the weights closer to zero. */
-  readonly strength?: number
-  readonly augment?: 'none' | 'light'
+  /** Of the hidden layers of an mlp: 'relu', 'gelu', 'leaky-relu:0.1', 'elu:1', 'prelu' (learnt) and others. */
+  readonly activation?: string
+  /** How fresh weights are drawn, and after a comma fresh biases: 'he-normal', 'normal:0.01', 'xavier-uniform,constant:0.1'. */
+  readonly init?: string
+  /**
+   * How pixels become numbers: as the model has it, less the mean of each channel over the training pictures, divided by its standard
+   * deviation too, less their mean picture, or from 0 to 1 as they are. Saved with the model.
+   */
+  readonly normalize?: Normalisation
+  /**
+   * Of a head that is solved: scikit-learn's C of logistic regression, 1/alpha of ridge regression; smaller holds the weights closer to
+   * zero. 'auto': by cross-validation on the training pictures.
+   */
+  readonly strength?: number | 'auto'
+  /**
+   * How a head on features is found: logistic regression (lbfgs), ridge regression, the nearest training vectors (knn), the nearest mean
+   * of a class (centroid), or steps along the gradient.
+   */
+  readonly solver?: Solver
+  /** How many training vectors vote with knn; by what each would be called by the others when left out. */
+  readonly neighbours?: number
+  /** Learn from so many principal components of the features. */
+  readonly pca?: number
+  /** Divide each component by its standard deviation. */
+  readonly whiten?: boolean
+  /** Random changes of training pictures: a preset, a YAML file, or a list of them; see docs/augmentation.md. */
+  readonly augment?: Augment
+  /** Blends pairs of pictures, by shares from Beta(mixup, mixup); 0 switches it off. */
+  readonly mixup?: number
+  /** Puts boxes of pictures into others, by shares from Beta(cutmix, cutmix); 0 switches it off. */
+  readonly cutmix?: number
+  /** Probability with which a box of a training picture is filled with the model's mean colour, 0 to 1. */
+  readonly reprob?: number
   /**
    * Where the activations of pictures below the first layer that trains are kept: 'off', 'memory' or a folder. Memory, as far as it goes,
    * when left out. Changes no result.
@@ -138,6 +192,24 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly tensorboard?: boolean
 }
 
+/** As for `train`; the mode is 'finetune' when left out. */
+export interface ShowAugmentOptions extends Omit<TrainOptions, 'out' | 'overwrite' | 'resume'> {
+  /** The sheet to write: .jpg, .png or .webp. */
+  readonly file: string
+}
+
+/** A contact sheet that was written. */
+export interface AugmentSheet {
+  readonly file: string
+  /** Pixels. */
+  readonly width: number
+  readonly height: number
+  /** Pictures in a row: as for validation, then as in epochs 1, 2, … */
+  readonly columns: number
+  /** One for each row. */
+  readonly pictures: readonly { readonly path: string; readonly label: number }[]
+}
+
 export interface TrainResult {
   readonly out: string
   readonly classes: readonly string[]
@@ -151,6 +223,8 @@ export interface TrainResult {
     readonly valMacroF1: number
   }
   readonly final: { readonly valAccuracy: number; readonly valLoss: number; readonly trainAccuracy: number }
+  /** Where numbers are predicted: how far they are off; accuracies are R² then. */
+  readonly numbers?: { readonly val: NumberErrors; readonly test?: NumberErrors }
   /** Whether the best epoch overfits, and what to do; absent when no epoch was finite. */
   readonly gap?: Gap
   readonly test?: { readonly accuracy: number; readonly loss: number; readonly images: number }
@@ -171,6 +245,22 @@ export interface Check {
   readonly message: string
 }
 
+/** Seconds of a run by what takes them. */
+export interface SecondsBy {
+  /** Listing the pictures and opening the model. */
+  readonly scan: number
+  readonly checks: number
+  /** Computing features, once. */
+  readonly features: number
+  /** Training the head alone. */
+  readonly head: number
+  readonly epochs: number
+  /** Checkpoints and the best model. */
+  readonly writing: number
+  /** What comes after the last epoch. */
+  readonly end: number
+}
+
 /** What can be said before a training. */
 export interface Outlook {
   readonly checks: readonly Check[]
@@ -182,15 +272,9 @@ export interface Outlook {
     /** Learning rate; 0 where the head is solved, null where nothing trains. */
     readonly rate: number | null
   }[]
-  /** To come, for all epochs; null where it could not be tried. */
+  /** Of the whole run with all its epochs, these checks included; null where it could not be tried. */
   readonly seconds: number | null
-  /** Of these: computing features once, training the head alone, epochs, and what comes after them. */
-  readonly secondsBy: {
-    readonly features: number
-    readonly head: number
-    readonly epochs: number
-    readonly end: number
-  } | null
+  readonly secondsBy: SecondsBy | null
   /** Largest memory of the process. */
   readonly memoryBytes: number
   readonly diskBytes: number
@@ -224,6 +308,8 @@ export interface Prediction {
 
 export interface PredictOptions extends WorkOptions, PreprocessingOverrides {
   readonly topk?: number
+  /** The network of a head that learnt from vectors alone. */
+  readonly backbone?: string
   /** Probability below which the label is 'unknown'; the model's when left out, 0 for never. */
   readonly threshold?: number
   readonly batchSize?: number

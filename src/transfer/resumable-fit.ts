@@ -42,7 +42,7 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
 
   const save = async (progress: Progress): Promise<void> => {
     // Asked to stop where it has just saved, it has nothing to add.
-    if (saved === positionName(progress)) return
+    if (work.passing || saved === positionName(progress)) return
     const names = changing.map(({ name }) => name)
     await writeCheckpoint(
       out,
@@ -114,7 +114,7 @@ export async function fitResumably(work: Work, trainee: Trainee): Promise<Traine
       keeper: {
         due: ({ stepsDone }) => points.due(stepsDone),
         async save(progress) {
-          if (progress.running === undefined) await writeHistory(out, progress.history)
+          if (progress.running === undefined && !work.passing) await writeHistory(out, progress.history)
           await work.flushEvents()
           await tensorBoard?.flush()
           await save(progress)

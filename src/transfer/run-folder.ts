@@ -52,10 +52,11 @@ export async function startRun(out: string, overwrite: boolean): Promise<void> {
 /** What a run writes, as paths in its folder. */
 const runFiles = [
   /^(config\.yaml|(manifest|metrics)\.json|(split|events|bad)\.jsonl|history\.csv|curves\.svg)$/,
-  /^best(\.new|\.old)?\/((config|regraft)\.json|(model|head|golden)\.safetensors)$/,
+  /^best(\.new|\.old)?\/((config|regraft)\.json|(model|head|golden|mean-image)\.safetensors)$/,
   /^evaluation(-test)?\/(evaluation\.json|(classes|confusion)\.csv|(confusion|calibration|mistakes)\.svg)$/,
   /^monitor\/(updates\.(csv|svg)|histograms\.jsonl|(activations|gradients)\.svg|filters\.png)$/,
   /^tensorboard\/events\.out\.tfevents\.\d+\.regraft$/,
+  /^(tune\.(json|svg)|learning-curve\.(json|svg)|models\.json|trials\/(plan|[\w.-]+)\.json)$/,
   /^checkpoints\/epoch-\d+(-step-\d+)?\/((manifest|state)\.json|(weights|optimiser|best)\.safetensors)$/,
 ]
 
@@ -193,21 +194,27 @@ export async function readBad(run: string): Promise<((file: string) => boolean) 
 
 /** `metrics.json`, the form that scripts rely on. */
 export function metricsDocument(result: TrainResult): unknown {
+  // Of numbers there is no share that is right.
+  const share = (value: number) => (result.numbers ? null : value)
+  const errors = result.numbers && {
+    numbers: { val: result.numbers.val, ...(result.numbers.test ? { test: result.numbers.test } : {}) },
+  }
   return {
     best: {
       epoch: result.best.epoch,
-      val_accuracy: result.best.valAccuracy,
+      val_accuracy: share(result.best.valAccuracy),
       val_loss: result.best.valLoss,
       val_top_k: result.best.valTopAccuracy,
       val_balanced_accuracy: result.best.valBalancedAccuracy,
       val_macro_f1: result.best.valMacroF1,
     },
     final: {
-      val_accuracy: result.final.valAccuracy,
+      val_accuracy: share(result.final.valAccuracy),
       val_loss: result.final.valLoss,
-      train_accuracy: result.final.trainAccuracy,
+      train_accuracy: share(result.final.trainAccuracy),
     },
-    ...(result.test ? { test: result.test } : {}),
+    ...errors,
+    ...(result.test ? { test: { ...result.test, accuracy: share(result.test.accuracy) } } : {}),
     ...(result.gap ? { gap: result.gap } : {}),
     classes: result.classes,
     top_k: topCount(result.classes.length),

@@ -85,7 +85,7 @@ function configDifferences(before: JsonValue | undefined, now: JsonValue | undef
   const old = isJsonObject(before) ? before : {}
   const present = Object.entries(isJsonObject(now) ? now : {})
   return present
-    .filter(([name, value]) => old[name] !== value)
+    .filter(([name, value]) => JSON.stringify(old[name]) !== JSON.stringify(value))
     .map(([name, value]) => {
       const former = Object.hasOwn(old, name) ? JSON.stringify(old[name]) : 'nothing'
       return `config.yaml says ${name}: ${inertName(JSON.stringify(value))}, but the checkpoint was made with ${inertName(former)}`

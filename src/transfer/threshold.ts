@@ -4,6 +4,7 @@ import { RegraftError } from '../errors.ts'
 import { isJsonObject, readJson, writeJson } from '../files/strict-json.ts'
 import { inertName } from '../inert-text.ts'
 import { findModel, modelsFolder } from '../model/find-model.ts'
+import { findLoneHead } from '../model/lone-head.ts'
 
 /** The label of a picture whose best class is less probable than the model's threshold. */
 export const UNKNOWN = 'unknown'
@@ -45,8 +46,9 @@ export function thresholdFor(
  * @throws RegraftError 'usage' for a model that was not saved here
  */
 export async function storeThreshold(model: string, threshold: number): Promise<void> {
+  const lone = await findLoneHead(model)
   // What was just evaluated is on this machine.
-  const { folder, hub } = await findModel(model, { offline: true })
+  const { folder, hub } = lone ? { folder: lone.folder, hub: undefined } : await findModel(model, { offline: true })
   if (hub !== undefined || path.dirname(path.resolve(folder)) === path.resolve(modelsFolder)) {
     throw new RegraftError(
       'usage',

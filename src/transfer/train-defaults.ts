@@ -1,11 +1,18 @@
 // The defaults of `train`, in one place; `--help` prints them. They are the product: first tries are made with them.
+import type { AugmentEntry } from '../data/augmentations/index.ts'
 import { RegraftError } from '../errors.ts'
-import type { Head } from '../model/model.ts'
+import type { LossName } from '../runtime/loss.ts'
 import type { OnNan } from '../train/divergence.ts'
+import { completeAugment } from './augment-option.ts'
+import { parseHead } from './head-options.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
+import { checkLoss, isSolvable, usualSmoothing } from './loss-options.ts'
 import type { Monitoring, Sampler, TrainMode, TrainOptions } from './options.ts'
 import { parseRates } from './rates.ts'
 import { parseSaveEvery } from './save-every.ts'
 import { checkSchedule } from './schedule-options.ts'
+import { checkSolver, solverOf } from './solver.ts'
+import type { Solver } from './solver-names.ts'
 
 /** The options that decide the result, complete: what `config.yaml` of a run says. */
 export interface TrainConfig {
@@ -18,8 +25,18 @@ export interface TrainConfig {
   readonly bn: NonNullable<TrainOptions['bn']>
   readonly bnAffine: 'train' | 'frozen'
   readonly head: string
-  /** Strength of logistic regression, scikit-learn's C. */
-  readonly strength: number
+  /** Of its hidden layers; null: the usual one, or there are none. */
+  readonly activation: string | null
+  /** How what is fresh begins; null: as usual for its layers. */
+  readonly init: string | null
+  /** Of a head that is solved. */
+  readonly strength: number | 'auto'
+  /** How the head is found in mode features; null in other modes. */
+  readonly solver: Solver | null
+  /** How many vote with knn; null: chosen on the training pictures. */
+  readonly neighbours: number | null
+  readonly pca: number | null
+  readonly whiten: boolean
   readonly epochs: number
   readonly batchSize: number
   readonly accum: number
@@ -41,11 +58,21 @@ export interface TrainConfig {
   readonly decayMilestones: string | null
   readonly warmupEpochs: number
   readonly warmupHead: number | null
+  readonly loss: LossName
+  /** Null where the loss is another one, or is as its paper has it. */
+  readonly focalGamma: number | null
   readonly smoothing: number
   readonly clipGrad: number
+  readonly dropout: number
+  readonly dropconnect: number
+  readonly dropPath: number
   readonly classWeights: string | null
   readonly sampler: Sampler
-  readonly augment: NonNullable<TrainOptions['augment']>
+  /** Complete, whatever it was asked by. */
+  readonly augment: 'none' | readonly AugmentEntry[]
+  readonly mixup: number
+  readonly cutmix: number
+  readonly reprob: number
   /** 'off', 'memory' or a folder; null: memory, as far as it goes. */
   readonly cache: string | null
   /** Bytes; null: the default of the kind. */
@@ -72,6 +99,7 @@ export interface TrainConfig {
   readonly cropMode: NonNullable<TrainOptions['cropMode']> | null
   readonly resize: NonNullable<TrainOptions['resize']> | null
   readonly preprocess: NonNullable<TrainOptions['preprocess']> | null
+  readonly normalize: NonNullable<TrainOptions['normalize']>
 }
 
 export const trainDefaults = {
@@ -85,10 +113,18 @@ export const trainDefaults = {
   accum: 1,
   opt: 'adamw',
   momentum: 0.9,
+  loss: 'ce',
   l2: 0,
   l1: 0,
   sched: 'cosine',
+  dropout: 0,
+  dropconnect: 0,
+  dropPath: 0,
+  mixup: 0,
+  cutmix: 0,
+  reprob: 0,
   sampler: 'all',
+  normalize: 'model',
   patience: 10,
   onNan: 'stop',
   saveEvery: '5m',
@@ -117,6 +153,16 @@ export function completeConfig(options: TrainOptions): TrainConfig {
   }
   refuseWithoutEffect(options, mode)
   checkSchedule(options)
+  checkLoss(options)
+  const head = parseHead(options.head ?? trainDefaults.head, options.activation ?? null)
+  const init = options.init ?? null
+  chosenInitialiser({ init })
+  const solvedFirst = head.kind === 'linear' && isSolvable(options.loss ?? trainDefaults.loss)
+  if (init !== null && mode === 'finetune' && pretrained && solvedFirst && (options.warmupHead ?? null) === null)
+    throw new RegraftError(
+      'usage',
+      `--init ${init} would change nothing: nothing is fresh but the head, and it is solved before the rest trains. Train it by gradient first (--warmup-head 3), or begin with random weights (--no-pretrained).`,
+    )
   if (options.saveEvery !== undefined) parseSaveEvery(options.saveEvery)
   const rates = parseRates(options.lr ?? 1)
   if (rates.first !== undefined && mode !== 'finetune')
@@ -126,6 +172,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
       'usage',
       `--lr ${options.lr} and --layer-decay both say how the rate falls from block to block. Give one of them.`,
     )
+  const solver = mode === 'features' ? solverOf(options) : null
   const phase =
     mode === 'finetune' ? (pretrained ? trainDefaults.finetune : trainDefaults.scratch) : trainDefaults.head_
   return {
@@ -138,7 +185,13 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     bn: options.bn ?? (pretrained ? 'frozen' : 'train'),
     bnAffine: options.bnAffine ?? trainDefaults.bnAffine,
     head: options.head ?? trainDefaults.head,
-    strength: options.strength ?? trainDefaults.strength,
+    activation: options.activation ?? null,
+    init: options.init ?? null,
+    strength: options.strength ?? (solver === 'ridge' ? 'auto' : trainDefaults.strength),
+    solver,
+    neighbours: options.neighbours ?? null,
+    pca: options.pca ?? null,
+    whiten: options.whiten ?? false,
     epochs: options.epochs ?? phase.epochs,
     batchSize: options.batchSize ?? trainDefaults.batchSize,
     accum: options.accum ?? trainDefaults.accum,
@@ -158,11 +211,19 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     decayMilestones: options.decayMilestones ?? null,
     warmupEpochs: options.warmupEpochs ?? phase.warmupEpochs,
     warmupHead: options.warmupHead ?? null,
-    smoothing: options.smoothing ?? phase.smoothing,
+    loss: options.loss ?? trainDefaults.loss,
+    focalGamma: options.focalGamma ?? null,
+    smoothing: options.smoothing ?? usualSmoothing(options.loss ?? trainDefaults.loss, phase.smoothing),
     clipGrad: options.clipGrad ?? phase.clipGrad,
+    dropout: options.dropout ?? trainDefaults.dropout,
+    dropconnect: options.dropconnect ?? trainDefaults.dropconnect,
+    dropPath: options.dropPath ?? trainDefaults.dropPath,
     classWeights: options.classWeights ?? null,
     sampler: options.sampler ?? trainDefaults.sampler,
-    augment: options.augment ?? (mode === 'finetune' ? 'light' : 'none'),
+    augment: completeAugment(options.augment ?? (mode === 'finetune' ? 'light' : 'none')),
+    mixup: options.mixup ?? trainDefaults.mixup,
+    cutmix: options.cutmix ?? trainDefaults.cutmix,
+    reprob: options.reprob ?? trainDefaults.reprob,
     cache: options.cache ?? null,
     cacheSize: options.cacheSize ?? null,
     cacheVariants: options.cacheVariants ?? null,
@@ -186,6 +247,7 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     cropMode: options.cropMode ?? null,
     resize: options.resize ?? null,
     preprocess: options.preprocess ?? null,
+    normalize: options.normalize ?? trainDefaults.normalize,
   }
 }
 
@@ -195,11 +257,12 @@ export function completeConfig(options: TrainOptions): TrainConfig {
  * @throws RegraftError 'usage'
  */
 export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): void {
+  const { head = trainDefaults.head, loss = trainDefaults.loss } = options
   const only = (flag: string, value: unknown, neutral: unknown, wanted: string) => {
     if (value !== undefined && value !== neutral) {
       throw new RegraftError(
         'usage',
-        `${flag} has a meaning only with ${wanted}; this is --mode ${mode}${mode === 'features' ? ` --head ${options.head ?? trainDefaults.head}` : ''}.`,
+        `${flag} has a meaning only with ${wanted}; this is --mode ${mode}${mode === 'features' ? ` --head ${head}` : ''}${loss === 'ce' ? '' : ` --loss ${loss}`}.`,
       )
     }
   }
@@ -210,6 +273,16 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--bn-affine', options.bnAffine, trainDefaults.bnAffine, '--mode finetune')
     only('--layer-decay', options.layerDecay, null, '--mode finetune')
     only('--gradual', options.gradual, null, '--mode finetune')
+    only('--drop-path', options.dropPath, trainDefaults.dropPath, '--mode finetune')
+    const whole = '--mode finetune: here pictures pass the network once, each by itself'
+    only('--mixup', options.mixup, trainDefaults.mixup, whole)
+    only('--cutmix', options.cutmix, trainDefaults.cutmix, whole)
+    only(
+      '--reprob',
+      options.reprob,
+      trainDefaults.reprob,
+      '--mode finetune, where pictures are seen in each epoch anew',
+    )
     only('--warmup-head', options.warmupHead, null, '--mode finetune')
     only('--cache', options.cache, null, '--mode finetune')
     only('--cache-size', options.cacheSize, null, '--mode finetune')
@@ -217,16 +290,18 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     if (options.augment !== undefined && options.augment !== 'none') {
       throw new RegraftError(
         'usage',
-        `--augment ${options.augment} has no effect in --mode ${mode}, where each picture passes the network once. Use --mode finetune.`,
+        `--augment has no effect in --mode ${mode}, where each picture passes the network once. Use --mode finetune.`,
       )
     }
   }
-  if (options.augment === 'none') only('--cache-variants', options.cacheVariants, null, '--augment')
+  if (options.augment === 'none' && !options.reprob)
+    only('--cache-variants', options.cacheVariants, null, '--augment or --reprob')
   if (options.cache === 'off') only('--cache-size', options.cacheSize, null, '--cache')
-  const solved = mode === 'features' && parseHead(options.head ?? trainDefaults.head).kind === 'linear'
+  checkSolver(options, mode)
+  const solved = mode === 'features' && solverOf(options) !== 'gradient'
   if (solved) {
     const { epochs, lr, weightDecay, warmupEpochs, smoothing, clipGrad } = trainDefaults.head_
-    const gradient = '--mode head or finetune, or --head mlp'
+    const gradient = '--mode head or finetune, or --solver gradient'
     only('--epochs', options.epochs, epochs, gradient)
     only('--lr', options.lr, lr, gradient)
     only('--opt', options.opt, trainDefaults.opt, gradient)
@@ -237,38 +312,30 @@ export function refuseWithoutEffect(options: TrainOptions, mode: TrainMode): voi
     only('--l1', options.l1, trainDefaults.l1, gradient)
     only('--weight-decay', options.weightDecay, weightDecay, gradient)
     only('--warmup-epochs', options.warmupEpochs, warmupEpochs, gradient)
-    only('--smoothing', options.smoothing, smoothing, gradient)
+    only('--smoothing', options.smoothing, usualSmoothing(loss, smoothing), gradient)
     only('--clip-grad', options.clipGrad, clipGrad, gradient)
+    only('--dropout', options.dropout, trainDefaults.dropout, gradient)
+    only('--dropconnect', options.dropconnect, trainDefaults.dropconnect, gradient)
     only('--sampler', options.sampler, trainDefaults.sampler, gradient)
     only('--batch-size', options.batchSize, trainDefaults.batchSize, gradient)
     only('--accum', options.accum, trainDefaults.accum, gradient)
     only('--micro-batch', options.microBatch, null, gradient)
     only('--patience', options.patience, trainDefaults.patience, gradient)
+    only('--init', options.init, null, gradient)
     only('--on-nan', options.onNan, trainDefaults.onNan, gradient)
     only('--save-every', options.saveEvery, trainDefaults.saveEvery, gradient)
     only('--keep-checkpoints', options.keepCheckpoints, trainDefaults.keepCheckpoints, gradient)
     only('--monitor', options.monitor, trainDefaults.monitor, gradient)
     only('--tensorboard', options.tensorboard, trainDefaults.tensorboard, gradient)
     only('--time', options.time, undefined, gradient)
-  } else if (mode === 'head' || (mode === 'features' && !solved)) {
-    only(
-      '--strength',
-      options.strength,
-      trainDefaults.strength,
-      '--mode features with a linear head, or --mode finetune',
-    )
+  } else if (mode === 'head') {
+    only('--strength', options.strength, trainDefaults.strength, '--mode features or --mode finetune')
   }
+  if (mode === 'finetune' && options.strength === 'auto')
+    throw new RegraftError('usage', '--strength auto has a meaning only with --mode features. Give a number.')
 }
 
-/** 'linear', 'mlp', 'mlp:256' or 'mlp:256x2' (width x depth). */
-export function parseHead(text: string): Head {
-  if (text === 'linear') return { kind: 'linear' }
-  const mlp = /^mlp(?::(\d+)(?:x(\d+))?)?$/.exec(text)
-  const width = Number(mlp?.[1] ?? 256)
-  const depth = Number(mlp?.[2] ?? 1)
-  if (mlp && width >= 1 && width <= 8192 && depth >= 1 && depth <= 8) return { kind: 'mlp', width, depth }
-  throw new RegraftError(
-    'usage',
-    `--head ${text} is not understood. Use linear, mlp, mlp:WIDTH or mlp:WIDTHxDEPTH (at most 8192x8), as in mlp:256x2.`,
-  )
+/** Whether the head is solved in one go, and nothing else trains. */
+export function isSolved({ solver }: Pick<TrainConfig, 'solver'>): boolean {
+  return solver !== null && solver !== 'gradient'
 }

@@ -11,6 +11,8 @@ import { badCollector, type Work } from './train-work.ts'
 export interface BothVectors {
   readonly train: Vectors
   readonly validation: Vectors
+  /** Where the vectors came with some for the test. */
+  readonly test?: Vectors
   readonly badTrain: Set<number>
   readonly badValidation: Set<number>
 }

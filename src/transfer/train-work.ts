@@ -6,7 +6,8 @@ import type { BadImage } from '../data/loader.ts'
 import type { DataSplit } from '../data/sample.ts'
 import { RegraftError } from '../errors.ts'
 import type { JsonObject } from '../files/strict-json.ts'
-import type { Model } from '../model/model.ts'
+import type { Head, Model } from '../model/model.ts'
+import type { Backbone } from '../model/saved-model.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { balancedOrder } from '../train/balanced-order.ts'
 import type { Checkpointed } from '../train/checkpoint.ts'
@@ -45,6 +46,10 @@ export interface Work {
   readonly budget: TimeBudget
   /** State to go on from. */
   readonly resumed: Checkpointed | undefined
+  /** The network, where it cannot be had: nothing of the model but its head and how its pictures are made is true then. */
+  readonly backbone?: Backbone
+  /** Nothing is kept for going on. */
+  readonly passing?: boolean
   /** What is done with all that trains once it is ready, in the place of training it. */
   readonly instead?: ((trainee: Trainee) => Promise<Trained>) | undefined
   readonly startedAt: number
@@ -59,6 +64,12 @@ export interface Outcome {
   readonly images: { readonly train: number; readonly val: number }
   /** What these weights make of the validation pictures. */
   readonly validation: LabelledOutputs
+  /** What they make of vectors for the test, where those were given. */
+  readonly test?: LabelledOutputs
+  /** The head, where only training says what it is in full. */
+  readonly head?: Head
+  /** What was chosen while training; stands in the record. */
+  readonly chosen?: JsonObject
   readonly stopped?: string | undefined
 }
 
@@ -77,6 +88,11 @@ export function badCollector(work: Work, total: number): (image: BadImage) => vo
   }
 }
 
+/** Whether training pictures are changed, so that they differ from epoch to epoch. */
+export function changesPictures({ augment, reprob }: TrainConfig): boolean {
+  return augment !== 'none' || reprob > 0
+}
+
 /** The epoch that the draws of an augmentation belong to: with variants they come again. */
 export function drawEpoch({ cacheVariants }: TrainConfig, epoch: number): number {
   return cacheVariants === null ? epoch : epoch % cacheVariants
@@ -91,7 +107,8 @@ export function trainingOrder({ config, data }: Work, bad: ReadonlySet<number>, 
   return balancedOrder(labels, config.seed, epoch).map((position) => good[position] ?? 0)
 }
 
-export function trainingRecord(work: Work): unknown {
+/** @param chosen  while training */
+export function trainingRecord(work: Work, chosen: JsonObject = {}): unknown {
   const { config, model } = work
   return {
     mode: config.mode,
@@ -101,6 +118,17 @@ export function trainingRecord(work: Work): unknown {
     epochs: config.epochs,
     optimiser: config.opt,
     rate: config.lr,
+    loss: config.loss,
+    ...(config.solver === null
+      ? {}
+      : {
+          solver: config.solver,
+          strength: config.strength,
+          neighbours: config.neighbours,
+          pca: config.pca,
+          whiten: config.whiten,
+        }),
+    ...chosen,
     seed: config.seed,
   }
 }

@@ -5,17 +5,18 @@ import { loadData } from '../data/load-data.ts'
 import { RegraftError } from '../errors.ts'
 import { writeFileAtomic } from '../files/atomic-write.ts'
 import { writeJson } from '../files/strict-json.ts'
-import { parameterName, parametersOf } from '../graph/graph.ts'
+import { joinHead, trunkTensors } from '../model/join-head.ts'
 import { freshModel, loadModel, type PreprocessingChanges } from '../model/load.ts'
-import { graphOf, type Model } from '../model/model.ts'
+import type { Model } from '../model/model.ts'
 import { curvesSvg } from '../report/curves.ts'
-import type { HostTensor } from '../tensor/host-tensor.ts'
 import { type Checkpointed, readCheckpoint } from '../train/checkpoint.ts'
 import { type LabelledOutputs, metricsOf } from '../train/classification.ts'
 import { evaluationOf } from '../train/evaluation.ts'
+import { numberErrors, targetMetrics } from '../train/target-metrics.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { version } from '../version.ts'
 import { withAbsolutePaths } from './absolute-paths.ts'
+import { readAugment } from './augment-option.ts'
 import { classWeightsOf } from './class-weights.ts'
 import { recordData } from './data-record.ts'
 import { writeEvaluation } from './evaluation-files.ts'
@@ -23,9 +24,14 @@ import { type EventLog, eventLog } from './event-log.ts'
 import { imageOutputs, newTiming } from './extract-features.ts'
 import { fineTune } from './fine-tune.ts'
 import { gapOf } from './gap.ts'
+import { parseHead } from './head-options.ts'
+import { chosenInitialiser } from './initialiser-option.ts'
 import { checkLayerRates } from './layer-rates.ts'
+import { chosenLoss } from './loss-options.ts'
 import { microBatchFor } from './micro-batch.ts'
 import { drawMonitor } from './monitor/monitor-files.ts'
+import { openReadout } from './neighbour-head.ts'
+import { normalised } from './normalise.ts'
 import { opened } from './opened.ts'
 import type { Outlook, TrainOptions, TrainResult } from './options.ts'
 import { lookAhead } from './outlook/outlook.ts'
@@ -43,7 +49,7 @@ import {
 import { checkSameRun, originOf } from './same-run.ts'
 import { saveBest } from './save-best.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
-import { completeConfig, parseHead, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
+import { completeConfig, isSolved, refuseWithoutEffect, type TrainConfig } from './train-defaults.ts'
 import { trainOnFeatures } from './train-on-features.ts'
 import { type Outcome, trainingRecord, type Work } from './train-work.ts'
 import { validationChoice } from './validation-choice.ts'
@@ -76,6 +82,11 @@ export async function dryRun(options: TrainOptions): Promise<Outlook> {
   }
 }
 
+/** What stands in the file of `--augment`, in the place of its path. */
+async function withAugmentRead(options: TrainOptions): Promise<TrainOptions> {
+  return options.augment === undefined ? options : { ...options, augment: await readAugment(options.augment) }
+}
+
 function tell({ checks }: Outlook, listener: TrainOptions['listener']): void {
   for (const check of checks) listener?.({ type: 'check', ...check })
 }
@@ -87,11 +98,15 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
   const out = options.resume ?? options.out
   const asked =
     options.resume === undefined
-      ? await withAbsolutePaths(completeConfig(options))
+      ? await withAbsolutePaths(completeConfig(await withAugmentRead(options)))
       : await readRunConfig(options.resume)
   // What a run that goes on is told anew has to have an effect on it, too.
-  if (options.resume !== undefined) refuseWithoutEffect({ ...options, head: asked.head }, asked.mode)
-  const head = parseHead(asked.head)
+  if (options.resume !== undefined)
+    refuseWithoutEffect(
+      { ...options, head: asked.head, loss: asked.loss, ...(asked.solver && { solver: asked.solver }) },
+      asked.mode,
+    )
+  const head = parseHead(asked.head, asked.activation)
   listener?.({ type: 'phase', phase: 'scan', total: 0, unit: 'images' })
   const data = await loadData(asked.data, {
     seed: asked.seed,
@@ -113,17 +128,41 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
     )
 
   const changes = preprocessingChanges(asked)
+  const timing = newTiming()
+  const kept = keptImages()
   // What its outputs were worth says nothing about those of the new model.
-  const { threshold: _, ...base } = asked.pretrained
+  const { threshold: _, ...given } = asked.pretrained
     ? await pretrainedModel(asked.model, changes, options)
-    : await freshModel(asked.model, asked.seed, { ...changes, offline: options.offline, signal, listener })
+    : await freshModel(
+        asked.model,
+        asked.seed,
+        { ...changes, offline: options.offline, signal, listener },
+        chosenInitialiser(asked),
+      )
+  const base = await normalised(given, asked.normalize, data.train, {
+    ...options,
+    onError: asked.onError,
+    timing,
+    kept,
+  })
   // A head for the same classes is gone on with; another one is put aside.
   const sameHead = JSON.stringify([base.head, base.labels]) === JSON.stringify([head, data.classes])
+  if (sameHead && asked.mode === 'finetune' && asked.init !== null)
+    throw new RegraftError(
+      'usage',
+      `--init ${asked.init} has nothing to begin: the head of ${asked.model} has the same classes, and training goes on from it. Leave it out, or ask for another --head.`,
+    )
+  if (sameHead && asked.mode === 'finetune' && (base.loss?.kind ?? 'ce') !== asked.loss)
+    listener?.({
+      type: 'note',
+      message: `The head of ${asked.model} was trained with --loss ${base.loss?.kind ?? 'ce'}, and goes on with ${asked.loss}.`,
+    })
   const model: Model = {
     ...base,
     head,
     labels: data.classes,
-    tensors: sameHead ? base.tensors : new Map(trunkTensors(base)),
+    loss: chosenLoss(asked),
+    tensors: sameHead ? base.tensors : trunkTensors(base),
   }
   const record = await recordData(data)
   const config = options.resume === undefined ? withMicroBatch(model, asked, options) : asked
@@ -166,8 +205,8 @@ export async function prepared(options: TrainOptions, log: EventLog): Promise<Wo
     record,
     model,
     classWeights,
-    timing: newTiming(),
-    kept: keptImages(),
+    timing,
+    kept,
     bad: [],
     digests: record.digests,
     origin: originOf(manifest, config),
@@ -221,11 +260,11 @@ function withMicroBatch(model: Model, config: TrainConfig, { engine, listener }:
 
 /** Whether the head or more trains step by step, so that it can be left and gone on with. */
 function gradual(config: TrainConfig): boolean {
-  return config.mode !== 'features' || parseHead(config.head).kind !== 'linear'
+  return !isSolved(config)
 }
 
 function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
-  const { imgSize, cropPct, interpolation, cropMode, resize, preprocess } = config
+  const { imgSize, cropPct, interpolation, cropMode, resize, preprocess, normalize } = config
   return {
     ...(imgSize === null ? {} : { imgSize }),
     ...(cropPct === null ? {} : { cropPct }),
@@ -233,23 +272,41 @@ function preprocessingChanges(config: TrainConfig): PreprocessingChanges {
     ...(cropMode === null ? {} : { cropMode }),
     ...(resize === null ? {} : { resize }),
     ...(preprocess === null ? {} : { preprocess }),
+    withoutMeanImage: normalize !== 'model',
   }
 }
 
-async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
+/** Writes all that a run leaves when its head or network is found. */
+export async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
   const { options, config, out, data, model, timing, bad } = work
   const { listener } = options
+  const head = outcome.head ?? model.head
   // A head that was trained on features joins the trunk as it is.
-  const tensors = new Map(config.mode === 'finetune' ? outcome.weights : [...trunkTensors(model), ...outcome.weights])
-  const counters = config.mode === 'finetune' ? outcome.counters : model.counters
-  const trained: Model = { ...model, tensors, counters }
-  await saveBest(out, trained, { training: trainingRecord(work), golden: options.engine, signal: options.signal })
+  const trained: Model =
+    config.mode === 'finetune'
+      ? { ...model, tensors: new Map(outcome.weights), counters: outcome.counters }
+      : work.backbone
+        ? { ...model, head, tensors: outcome.weights }
+        : joinHead(model, { ...model, head, tensors: outcome.weights })
+  const training = trainingRecord(work, outcome.chosen)
+  await saveBest(out, trained, {
+    training,
+    ...(work.backbone ? { backbone: work.backbone } : { golden: options.engine }),
+    signal: options.signal,
+  })
   await writeHistory(out, outcome.history)
-  const testOutputs = data.test.length > 0 ? await outputsOnTest(work, trained) : undefined
-  const test = testOutputs && metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length)
+  const testOutputs = outcome.test ?? (data.test.length > 0 ? await outputsOnTest(work, trained) : undefined)
+  const loss = chosenLoss(config)
+  const test =
+    testOutputs &&
+    (testOutputs.targets
+      ? targetMetrics(testOutputs, testOutputs.targets)
+      : metricsOf(testOutputs.logits, testOutputs.labels, data.classes.length, loss))
+  const isNumbers = outcome.validation.targets?.kind === 'numbers'
+  const errorsOf = ({ logits, targets }: LabelledOutputs) => numberErrors(logits, targets?.values ?? new Float32Array())
   const best = outcome.history.find((record) => record.epoch === outcome.bestEpoch)
   const last = outcome.history.at(-1)
-  const gap = best && gapOf(best, outcome.images, config)
+  const gap = best && !outcome.validation.targets && gapOf(best, outcome.images, config)
   const result: TrainResult = {
     out,
     classes: data.classes,
@@ -267,6 +324,9 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
       trainAccuracy: last?.trainAccuracy ?? 0,
     },
     ...(gap ? { gap } : {}),
+    ...(isNumbers
+      ? { numbers: { val: errorsOf(outcome.validation), ...(testOutputs ? { test: errorsOf(testOutputs) } : {}) } }
+      : {}),
     ...(test ? { test: { accuracy: test.accuracy, loss: test.loss, images: test.count } } : {}),
     images: { ...outcome.images, bad: data.unusable.length + bad.length },
     seconds: {
@@ -284,7 +344,9 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
     ...(testOutputs ? [{ folder: 'evaluation-test', outputs: testOutputs, samples: data.test }] : []),
   ]
   for (const { folder, outputs, samples } of parts) {
-    const evaluation = await evaluationOf(outputs, data.classes)
+    // The files tell of one class of many.
+    if (outputs.targets) continue
+    const evaluation = await evaluationOf(outputs, data.classes, loss)
     await writeEvaluation(path.join(out, folder), evaluation, samples, model.preprocessing, options.signal)
   }
   if ((options.monitor ?? config.monitor) !== 'off') {
@@ -295,16 +357,6 @@ async function finish(work: Work, outcome: Outcome): Promise<TrainResult> {
   listener?.({ type: 'saved', path: path.join(out, 'best') })
   await work.flushEvents()
   return result
-}
-
-/** The trunk's weights of a model whose former head is not wanted. */
-function trunkTensors(model: Model): [string, HostTensor][] {
-  const trunk = new Set(
-    graphOf({ ...model, head: { kind: 'none' }, labels: [] }).layers.flatMap((layer) =>
-      parametersOf(layer).map((spec) => parameterName(layer, spec)),
-    ),
-  )
-  return [...model.tensors].filter(([name]) => trunk.has(name))
 }
 
 async function outputsOnTest(work: Work, model: Model): Promise<LabelledOutputs> {
@@ -321,8 +373,9 @@ async function outputsOnTest(work: Work, model: Model): Promise<LabelledOutputs>
       timing,
       onBad: (image) => options.listener?.({ type: 'bad', path: image.path, reason: image.reason }),
     })
+    const readout = all.add(await openReadout(options.engine, model))
     return {
-      logits: outputs.values,
+      logits: await readout.read(outputs.values, options.signal),
       labels: Int32Array.from(outputs.indices, (index) => data.test[index]?.label ?? 0),
       paths: outputs.indices.map((index) => data.test[index]?.path ?? ''),
     }

@@ -1,3 +1,4 @@
+import { headLayers } from '../graph/edit.ts'
 import { selectLayers } from '../graph/freeze.ts'
 import { type Graph, parameterName, parametersOf } from '../graph/graph.ts'
 import { weightAverageBytes } from '../optim/weight-average.ts'
@@ -7,8 +8,7 @@ import type { TrainConfig } from './train-defaults.ts'
 /** Names of the layers that train. @throws RegraftError 'usage' when a pattern matches nothing */
 export function trainableLayers(graph: Graph, config: Pick<TrainConfig, 'unfreeze' | 'freeze'>): ReadonlySet<string> {
   const chosen = new Set(selectLayers(graph, config.unfreeze))
-  for (const layer of graph.layers)
-    if (layer.name === graph.classifier || layer.name.startsWith('head.')) chosen.add(layer.name)
+  for (const { name } of headLayers(graph)) chosen.add(name)
   if (config.freeze !== null) for (const name of selectLayers(graph, config.freeze)) chosen.delete(name)
   return chosen
 }

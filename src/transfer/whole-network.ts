@@ -1,11 +1,14 @@
 // Fine-tuning with every picture through the whole network in each epoch.
-import { augmentations } from '../data/augmentations/index.ts'
-import { loadBatches } from '../data/loader.ts'
+import { compileAugmentation } from '../data/augmentations/index.ts'
+import { type Batch, loadBatches } from '../data/loader.ts'
+import { type MixedBatch, mixedBatches } from '../data/mixing.ts'
+import { withDropping } from '../graph/dropping.ts'
 import type { TrainingMode } from '../runtime/plan.ts'
 import { createRunner, type Runner } from '../runtime/runner.ts'
 import { evaluatePictures } from './evaluate-pictures.ts'
 import { imageOutputs } from './extract-features.ts'
 import type { PictureNetwork } from './picture-network.ts'
+import { droppingOf, mixesPictures } from './regularisers.ts'
 import { INFERENCE_BATCH, openInference, type Session } from './session.ts'
 import type { FeaturePass } from './train-vectors.ts'
 import { drawEpoch, trainingOrder, type Work } from './train-work.ts'
@@ -26,7 +29,7 @@ export async function openWholeNetwork(
   const watcher = await openInference(engine, session, INFERENCE_BATCH, [graph.features], signal)
   const openTraining = () => {
     try {
-      return createRunner(engine, graph, store, {
+      return createRunner(engine, withDropping(graph, droppingOf(model, graph, config)), store, {
         images: config.microBatch ?? config.batchSize,
         input: 'bytes',
         training,
@@ -38,19 +41,21 @@ export async function openWholeNetwork(
     }
   }
   const runner = openTraining()
+  const augment = config.augment === 'none' ? undefined : compileAugmentation(config.augment)
   const kept = keptPictures(data.validation.length * model.preprocessing.height * model.preprocessing.width * 3)
   return {
     training: runner,
     features: wholePass(work, watcher, kept?.add),
     async *batches(epoch, from, { badTrain }, stop) {
       const order = trainingOrder(work, badTrain, epoch)
-      for await (const batch of loadBatches({
+      const loaded = loadBatches({
         samples: data.train,
         order: order.subarray(from),
         preprocessing: model.preprocessing,
         batchSize: config.microBatch ?? config.batchSize,
         endEvery: config.batchSize,
-        augment: augmentations[config.augment],
+        augment,
+        erase: config.reprob,
         seed: config.seed,
         epoch: drawEpoch(config, epoch),
         signal: stop,
@@ -59,9 +64,24 @@ export async function openWholeNetwork(
         statistics: timing.load,
         // Pictures that could not be read are known by now; one that vanished since must not change the run silently.
         onError: 'stop',
-      })) {
+      })
+      const { width, height } = model.preprocessing
+      const batches: AsyncIterable<Batch & Partial<MixedBatch>> = mixesPictures(config)
+        ? mixedBatches(loaded, {
+            mixing: config,
+            classes: data.classes.length,
+            width,
+            height,
+            seed: config.seed,
+            epoch,
+            from,
+            stepPictures: config.batchSize * config.accum,
+          })
+        : loaded
+      for await (const batch of batches) {
         yield {
           labels: batch.labels,
+          ...(batch.shares && { shares: batch.shares }),
           names: () => batch.indices.map((index) => data.train[index]?.path ?? ''),
           write: (into = runner, pictures = batch.count) =>
             into.writeBytes(batch.bytes.subarray(0, (batch.bytes.length / batch.count) * pictures)),

@@ -10,8 +10,8 @@ const cases: readonly [string, readonly string[], readonly string[]][] = [
   ],
   [
     'an option of another command',
-    ['predict', 'm', 'x', '--patience', '3'],
-    ["unknown option '--patience'", 'It is an option of train.'],
+    ['predict', 'm', 'x', '--gradual', '3'],
+    ["unknown option '--gradual'", 'It is an option of train.'],
   ],
   ['a missing value', ['train', 'x', '--epochs'], ['--epochs <n>', 'argument missing']],
   ['a forgotten value', ['train', 'x', '--out', '--overwrite'], ['--out has no value', '--out=--overwrite']],

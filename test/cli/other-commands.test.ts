@@ -223,3 +223,110 @@ test('dedupe prints a row per member of a group', async () => {
   const json = await perform(['dedupe', 'v', '--similarity', '0.9', '--json'], { verbs: { dedupe } })
   expect(JSON.parse(json.stdout)).toMatchObject({ copies: 1, groups: [[{ row: 1 }, { row: 4 }]] })
 })
+
+const trained = {
+  out: 'runs/v-1',
+  classes: ['a', 'b'],
+  best: { epoch: 1, valAccuracy: 0.75, valLoss: 0.6, valTopAccuracy: 1, valBalancedAccuracy: 0.75, valMacroF1: 0.75 },
+  final: { valAccuracy: 0.75, valLoss: 0.6, trainAccuracy: 1 },
+  images: { train: 8, val: 4, bad: 1 },
+  seconds: { total: 1, decode: 0, compute: 0 },
+  belowMinimum: false,
+}
+
+test('head passes its options on, sums up, and knows --min-accuracy', async () => {
+  let seen: unknown
+  const trainHead: Verbs['trainHead'] = async ({ engine: _, signal: __, listener: ___, ...options }) => {
+    seen = options
+    return { ...trained, belowMinimum: options.minAccuracy !== undefined }
+  }
+  const words = ['head', 'v', '--out', 'runs/v-1', '--solver', 'ridge', '--strength', 'auto', '--labels', 'l.csv']
+  const ran = await perform(words, { verbs: { trainHead } })
+  expect(seen).toEqual({ vectors: 'v', out: 'runs/v-1', solver: 'ridge', strength: 'auto', labels: 'l.csv' })
+  expect(ran).toMatchObject({ exitCode: 0, stdout: '' })
+  expect(ran.stderr).toContain('runs/v-1: validation accuracy 75.0 %')
+  expect(ran.stderr).toContain('8 vectors to train on, 4 to validate, 1 left out')
+  expect(await perform([...words, '--min-accuracy', '0.9'], { verbs: { trainHead } })).toMatchObject({ exitCode: 5 })
+  const { stdout } = await perform([...words, '--json'], { verbs: { trainHead } })
+  expect(JSON.parse(stdout)).toMatchObject({ out: 'runs/v-1', best: { val_accuracy: 0.75 }, images: { bad: 1 } })
+  expect(await perform(['head'], { verbs: { trainHead } })).toMatchObject({ exitCode: 2 })
+  const odd = await perform(['head', 'v', '--strength', 'much'], { verbs: { trainHead } })
+  expect(odd).toMatchObject({ exitCode: 2 })
+  expect(odd.stderr).toContain("'auto'")
+})
+
+test('tune prints a table and a plot, or a document', async () => {
+  const trial = (number: number, strength: number, accuracy: number) => ({
+    number,
+    stage: 'coarse' as const,
+    settings: { strength },
+    full: true,
+    status: 'done' as const,
+    reason: null,
+    accuracy,
+    loss: 1,
+    trainAccuracy: 1,
+    folds: [accuracy],
+  })
+  const chosen = trial(2, 0.03, 0.8)
+  const stopped = { ...trial(4, 3, 0), status: 'stopped' as const, reason: 'its cost rose', loss: null }
+  const trials = [trial(1, 0.001, 0.5), chosen, trial(3, 1, 0.7), stopped]
+  const tune: Verbs['tune'] = async () => ({
+    ...trained,
+    trials,
+    chosen,
+    usual: trial(0, 0.1, 0.75),
+    varied: ['strength'],
+  })
+  const { stdout, stderr } = await perform(['tune', 'flowers', '--out', 'runs/v-1'], { verbs: { tune } })
+  expect(stdout).toContain('*      2  coarse    80.0 %     1  strength 0.03')
+  expect(stdout).toContain('1 of 4 trials were stopped or failed.')
+  expect(stdout).toContain('accuracy by strength')
+  expect(stdout).toContain('Chosen (C): strength 0.03, 80.0 %; as it is by default 75.0 %')
+  expect(stderr).toContain('runs/v-1: validation accuracy 75.0 %')
+  const json = await perform(['tune', 'flowers', '--out', 'runs/v-1', '--json'], { verbs: { tune } })
+  expect(JSON.parse(json.stdout)).toMatchObject({ chosen: { number: 2, settings: { strength: 0.03 } } })
+  for (const words of [
+    ['--learning-curve', '--trials', '3'],
+    ['--models', 'a,b', '--space', 'x'],
+    ['--resume', 'a', '--out', 'b'],
+  ])
+    expect(await perform(['tune', 'flowers', ...words], { verbs: { tune } })).toMatchObject({ exitCode: 2 })
+})
+
+test('tune compares networks, and draws a learning curve', async () => {
+  const compared = {
+    features: 256,
+    foldAccuracy: 0.5,
+    valAccuracy: 0.6,
+    valLoss: 1,
+    imagesPerSecond: 123.4,
+    sha256: null,
+  }
+  const compareModels: Verbs['compareModels'] = async ({ models }) => ({
+    out: 'o',
+    models: models.map((model) => ({ ...compared, model })),
+  })
+  const table = await perform(['tune', 'flowers', '--models', 'a, b', '--out', 'o'], { verbs: { compareModels } })
+  expect(table.stdout).toBe(
+    'model  features   folds  validation  images/s\n' +
+      'a           256  50.0 %      60.0 %       123\n' +
+      'b           256  50.0 %      60.0 %       123\n',
+  )
+  const point = (images: number, valAccuracy: number) => ({
+    share: 1,
+    images,
+    trainAccuracy: 1,
+    valAccuracy,
+    valLoss: 1,
+  })
+  const learningCurve: Verbs['learningCurve'] = async () => ({
+    out: 'o',
+    points: [point(10, 0.5), point(100, 0.7)],
+    lastDoubling: 0.05,
+    advice: 'More.',
+  })
+  const curve = await perform(['tune', 'flowers', '--learning-curve', '--out', 'o'], { verbs: { learningCurve } })
+  expect(curve.stdout).toContain('     100   100.0 %      70.0 %')
+  expect(curve.stdout).toContain('More.')
+})

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { RegraftError, throwIfAborted } from '../../src/errors.ts'
-import type { TrainOptions } from '../../src/transfer/options.ts'
+import type { ShowAugmentOptions, TrainOptions } from '../../src/transfer/options.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { perform, trained } from './stage.ts'
 
@@ -43,6 +43,48 @@ test('--quiet says nothing', async () => {
     stdout: '',
     stderr: '',
   })
+})
+
+test('--show-augment draws a sheet and stops there', async () => {
+  const seen: unknown[] = []
+  const sheet = { file: 'a.jpg', width: 9, height: 9, columns: 8, pictures: [{ path: 'x/1.png', label: 0 }] }
+  const stage = {
+    verbs: {
+      showAugment: async ({ data, augment, file }: ShowAugmentOptions) => {
+        seen.push({ data, augment, file })
+        return sheet
+      },
+    },
+  }
+  const ran = await perform(['train', 'flowers', '--augment', 'medium', '--show-augment', 'a.jpg', '--json'], stage)
+  expect(ran).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('a.jpg: 1 training pictures') })
+  expect(JSON.parse(ran.stdout)).toEqual(sheet)
+  expect(seen).toEqual([{ data: 'flowers', augment: 'medium', file: 'a.jpg' }])
+  for (const more of [['--dry-run'], ['--resume', 'runs/1']])
+    expect(await perform(['train', 'flowers', '--show-augment', 'a.jpg', ...more], stage)).toMatchObject({
+      exitCode: 2,
+    })
+})
+
+test('a configuration file may list augmentations', async () => {
+  const file = join(folder, 'augment.yaml')
+  let given: unknown
+  const train = async ({ augment }: TrainOptions) => {
+    given = augment
+    return trained
+  }
+  writeFileSync(file, 'augment:\n  - rotate: 20\n  - grayscale\nepochs: 3\n')
+  expect(await perform(['train', 'x', '--config', file], { verbs: { train } })).toMatchObject({ exitCode: 0 })
+  expect(given).toEqual([{ rotate: { p: 1, degrees: [-20, 20], fill: 'mean' } }, { grayscale: { p: 0.1 } }])
+  writeFileSync(file, 'augment: strong\n')
+  await perform(['train', 'x', '--config', file], { verbs: { train } })
+  expect(given).toBe('strong')
+  writeFileSync(file, 'augment: [rotat]\n')
+  const refused = await perform(['train', 'x', '--config', file], { verbs: { train } })
+  expect(refused).toMatchObject({ exitCode: 2, stderr: expect.stringContaining("Did you mean 'rotate'?") })
+  writeFileSync(file, 'epochs: [3]\n')
+  const several = await perform(['train', 'x', '--config', file], { verbs: { train } })
+  expect(several).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('expected one value') })
 })
 
 test('below --min-accuracy the exit code is 5', async () => {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { augmentations } from '../../src/data/augmentations/index.ts'
+import { augmentPresets, compileAugmentation } from '../../src/data/augmentations/index.ts'
 import { epochOrder } from '../../src/data/epoch-order.ts'
 import { inOrder } from '../../src/data/in-order.ts'
 import { noLoadStatistics } from '../../src/data/load-statistics.ts'
@@ -8,6 +8,7 @@ import { type BadImage, type Batch, type Loadable, type LoadOptions, loadBatches
 import { fill, fromRaw, plainPng, quarters, temporaryFolder, wholePicture } from './pictures.ts'
 
 const preprocessing = wholePicture(4, 4)
+const light = compileAugmentation(augmentPresets.light)
 
 /** Pictures whose grey level is ten times their number; those in `bad` are no pictures. */
 async function pictures(count: number, bad: readonly number[] = []): Promise<Loadable[]> {
@@ -42,7 +43,7 @@ test('batches hold pictures, indices and labels in exactly the order asked for',
 test('the number of pictures decoded at a time, and delays, change nothing', async () => {
   const samples = await pictures(20, [3, 11])
   const order = epochOrder(20, 1, 0)
-  const options = { samples, order, preprocessing, batchSize: 4, augment: augmentations.light, seed: 9, epoch: 2 }
+  const options = { samples, order, preprocessing, batchSize: 4, augment: light, seed: 9, epoch: 2 }
   const one = await collect({ ...options, concurrency: 1, prefetchBytes: 1 })
   const many = await collect({ ...options, concurrency: 9 })
   expect(many).toEqual(one)
@@ -100,7 +101,7 @@ test('an augmentation changes pictures from epoch to epoch, the same in each', a
       samples,
       preprocessing: wholePicture(16, 16),
       batchSize: 1,
-      augment: augmentations.light,
+      augment: light,
       epoch,
     })
     return batch?.bytes

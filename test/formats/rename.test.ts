@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { architectureNamed } from '../../src/architectures/index.ts'
 import { renameTensors, timmNames } from '../../src/formats/rename.ts'
 import { openSafetensors, writeSafetensors } from '../../src/formats/safetensors.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 
 const folder = temporaryFolder()
+const mobilenetV2 = architectureNamed('mobilenetv2_100').torchvision?.names ?? new Map()
+const sameNames = new Map()
 const shared = join(import.meta.dirname, '../../../shared')
 const torchvision = join(shared, 'oracle/models/mobilenet_v2_0.35.safetensors')
 const timm = join(shared, 'weights/mobilenet_v2_0.35_224_tm/model.safetensors')
@@ -38,19 +41,21 @@ describe('timmNames', () => {
     expect(
       timmNames(
         pairs.map(([name]) => name),
-        'mobilenetv2',
+        mobilenetV2,
       ),
     ).toEqual(pairs)
   })
 
   it('leaves names that it does not know, or that are timm already', () => {
     const names = ['features.19.conv.0.0.weight', 'features.2.conv.9.weight', 'blocks.0.0.bn1.weight', 'epoch', '']
-    expect(timmNames(names, 'mobilenetv2').map(([, name]) => name)).toEqual(names)
-    expect(timmNames(['layer1.0.conv1.weight'], 'resnet')).toEqual([['layer1.0.conv1.weight', 'layer1.0.conv1.weight']])
+    expect(timmNames(names, mobilenetV2).map(([, name]) => name)).toEqual(names)
+    expect(timmNames(['layer1.0.conv1.weight'], sameNames)).toEqual([
+      ['layer1.0.conv1.weight', 'layer1.0.conv1.weight'],
+    ])
   })
 
   it('drops the prefix of a wrapper only when every name has it', () => {
-    const of = (...names: string[]) => timmNames(names, 'resnet').map(([, name]) => name)
+    const of = (...names: string[]) => timmNames(names, sameNames).map(([, name]) => name)
     expect(of('module.fc.weight', 'module.fc.bias')).toEqual(['fc.weight', 'fc.bias'])
     expect(of('_orig_mod.module.fc.weight')).toEqual(['fc.weight'])
     expect(of('module.fc.weight', 'fc.bias')).toEqual(['module.fc.weight', 'fc.bias'])
@@ -64,7 +69,7 @@ describe('renameTensors', () => {
     await writeSafetensors(file, [
       { name: 'module.classifier.1.bias', dtype: 'F32', shape: [2], data: Float32Array.of(1, 2) },
     ])
-    const checkpoint = renameTensors(await openSafetensors(file), 'mobilenetv2')
+    const checkpoint = renameTensors(await openSafetensors(file), mobilenetV2)
     expect(checkpoint.names()).toEqual(['classifier.bias'])
     expect(checkpoint.shape('classifier.bias')).toEqual([2])
     expect(checkpoint.dtype('classifier.bias')).toBe('F32')
@@ -81,13 +86,13 @@ describe('renameTensors', () => {
       { ...tensor, name: 'classifier.1.bias' },
     ])
     const checkpoint = await openSafetensors(file)
-    expect(() => renameTensors(checkpoint, 'mobilenetv2')).toThrow(/'classifier\.1\.bias'.*both 'classifier\.bias'/)
+    expect(() => renameTensors(checkpoint, mobilenetV2)).toThrow(/'classifier\.1\.bias'.*both 'classifier\.bias'/)
   })
 
   it.skipIf(!existsSync(torchvision) || !existsSync(timm))(
     "gives a torchvision checkpoint exactly the names and shapes of timm's",
     async () => {
-      const renamed = renameTensors(await openSafetensors(torchvision), 'mobilenetv2')
+      const renamed = renameTensors(await openSafetensors(torchvision), mobilenetV2)
       const reference = await openSafetensors(timm)
       // The reference comes without its head.
       const trunk = renamed.names().filter((name) => !name.startsWith('classifier.'))

@@ -1,7 +1,7 @@
 // Graphs are cut and extended without changing what stays.
 
 import { describe, expect, test } from 'vitest'
-import { resnetBasic } from '../../src/architectures/resnet.ts'
+import { resnetGraph } from '../../src/architectures/resnet.ts'
 import { graphBuilder } from '../../src/graph/builder.ts'
 import { after, appendLayers, upTo, withoutClassifier } from '../../src/graph/edit.ts'
 import { layerNamed } from '../../src/graph/graph.ts'
@@ -13,7 +13,7 @@ import { randomParameters, writeParameters } from '../support/fill-parameters.ts
 import { noise } from '../support/values.ts'
 
 const options = { classes: 5, height: 40, width: 32, mean: [0, 0, 0], std: [1, 1, 1] } as const
-const graph = resnetBasic('resnet', [1, 1, 1, 1], 8, options)
+const graph = resnetGraph('resnet', { repeats: [1, 1, 1, 1] }, options, 8)
 
 describe('cutting', () => {
   test('without the classifier the features are the output', () => {

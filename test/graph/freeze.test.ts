@@ -1,14 +1,14 @@
 // Choosing layers by name, stage and block, and freezing the others.
 
 import { describe, expect, test } from 'vitest'
-import { mobilenetV2 } from '../../src/architectures/mobilenet-v2.ts'
-import { resnetBasic } from '../../src/architectures/resnet.ts'
+import { mobilenetV2Graph } from '../../src/architectures/mobilenet-v2.ts'
+import { resnetGraph } from '../../src/architectures/resnet.ts'
 import { costOf } from '../../src/graph/cost.ts'
 import { blocksOf, freezeExcept, selectLayers, stagesOf } from '../../src/graph/freeze.ts'
 
 const options = { classes: 4, height: 64, width: 64, mean: [0, 0, 0], std: [1, 1, 1] } as const
-const mobilenet = mobilenetV2('mobilenetv2_100', 1, options)
-const resnet = resnetBasic('resnet18', [2, 2, 2, 2], 64, options)
+const mobilenet = mobilenetV2Graph('mobilenetv2_100', 1, options)
+const resnet = resnetGraph('resnet18', { repeats: [2, 2, 2, 2] }, options, 64)
 
 describe('a choice', () => {
   test('of the head is the classifier alone', () => {

@@ -164,4 +164,18 @@ describe.skipIf(!hasOracle).each(builds)('activations against recorded PyTorch r
     bench.run('activationBackward', y, dx, dx, activation, 0, 0, padded.length / 4)
     expect(recorded.excess('grad_x', bench.floats(dx, values.length))).toBeLessThanOrEqual(0)
   })
+
+  test('an image is taken away from every picture, also in place', () => {
+    bench.clear()
+    const [pictures, V] = [4, 17]
+    const [x, image] = [noise(pictures * V * 4, 1), noise(V * 4, 2)]
+    const [xAt, imageAt, y] = [bench.place(x), bench.place(image), bench.room(x.length)]
+    for (const [from, to] of ranges(pictures * V, [1, 16, 17, 18, 40]))
+      bench.run('subtractImage', xAt, imageAt, y, V, from, to)
+    const expected = x.map((value, at) => value - (image[at % image.length] ?? Number.NaN))
+    expect([...bench.floats(y, x.length)]).toEqual([...expected])
+    bench.run('subtractImage', xAt, imageAt, xAt, V, 0, pictures * V)
+    expect([...bench.floats(xAt, x.length)]).toEqual([...expected])
+    expect(bench.guardsIntact()).toBe(true)
+  })
 })

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { RegraftError } from '../../src/errors.ts'
 import { createEngine, type Engine, type EngineOptions } from '../../src/kernels/engine.ts'
 import { loadKernels, relaxedAvailable } from '../../src/kernels/load.ts'
@@ -373,6 +373,26 @@ describe('runs one after the other', () => {
       }
     } finally {
       await Promise.all(busy.map((worker) => worker.terminate()))
+    }
+  })
+
+  // The main thread may be held up between ringing and waking, and workers that were awake have done all by then.
+  test('are done once, however late the waking comes', async () => {
+    const engine = open({ threads: 2 })
+    const { program, values } = counting(engine, 256)
+    const wake: (...given: Parameters<typeof Atomics.notify>) => number = Atomics.notify
+    const late = vi.spyOn(Atomics, 'notify').mockImplementation((...given) => {
+      setTimeout(() => wake(...given), 5)
+      return wake(...given)
+    })
+    try {
+      for (let round = 1; round <= 20; round++) {
+        await engine.run([program], 1)
+        await sleep(15)
+        expect(values()).toEqual(new Set([2 * round]))
+      }
+    } finally {
+      late.mockRestore()
     }
   })
 

@@ -68,6 +68,19 @@ describe.each(builds)('softmax and its logarithm (%s)', (build) => {
     expect(bench.guardsIntact()).toBe(true)
   })
 
+  test('softmax sees no shift, rises with its own input, and falls with every other one', () => {
+    const of = (...x: number[]) => {
+      bench.clear()
+      return [...run(bench, 'softmax', Float32Array.from(x), new Float32Array(x.length), x.length).y]
+    }
+    const before = of(1, -2, 0.5, 3)
+    // Steps of a quarter are exact here.
+    for (const shift of [-64, 0.25, 64]) expect(of(1 + shift, shift - 2, shift + 0.5, shift + 3)).toEqual(before)
+    const [first = 0, ...others] = of(1.25, -2, 0.5, 3)
+    expect(first).toBeGreaterThan(before[0] ?? 1)
+    for (const [at, other] of others.entries()) expect(other).toBeLessThan(before[at + 1] ?? 0)
+  })
+
   test('the logarithm stays exact where softmax is 0', () => {
     bench.clear()
     const got = run(bench, 'logSoftmax', Float32Array.of(1000, 0, -1000), new Float32Array(3), 3)

@@ -11,7 +11,8 @@ import { saveModel } from '../../src/model/save.ts'
 import { randomStream } from '../../src/random.ts'
 import type { HostTensor } from '../../src/tensor/host-tensor.ts'
 import { goldenPictures } from '../../src/transfer/golden.ts'
-import { createHeadTrainer, solveHead } from '../../src/transfer/head-trainer.ts'
+import { createHeadTrainer } from '../../src/transfer/head-trainer.ts'
+import { solveHead } from '../../src/transfer/linear-solvers.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { regraft } from '../stories/command-line.ts'
 import { drawFolder } from '../stories/drawn-pictures.ts'
@@ -131,18 +132,22 @@ describe('standardisation', () => {
   test('is folded into the head: raw features give the outputs that standardised ones gave', async () => {
     const vectors = { values, labels: classOf, width, paths: [] }
     const trainer = await createHeadTrainer({
+      dropping: { dropout: 0, dropConnect: 0, paths: new Map() },
+      stepVectors: 4,
       engine,
       signal: undefined,
       vectors,
       classes: 3,
       head: { kind: 'linear' },
       classifier: 'classifier',
+      loss: { kind: 'ce' },
       seed: 0,
       batchSize: 8,
       microBatch: 8,
       sampler: 'all',
+      space: { pca: null, whiten: false },
     })
-    await solveHead(trainer, vectors, 3, 1, undefined, { engine })
+    await solveHead(trainer, { engine, solver: 'lbfgs', strength: 1, classes: 3, classWeights: undefined, seed: 0 })
     const inner = trainer.store.read('classifier.weight').data
     const innerBias = trainer.store.read('classifier.bias').data
     const folded = trainer.folded()

@@ -2,6 +2,7 @@
 
 import { expect } from 'vitest'
 import { type GraphBuilder, graphBuilder } from '../../src/graph/builder.ts'
+import { withoutDropping } from '../../src/graph/dropping.ts'
 import { type Graph, layerNamed, parameterName, parametersOf } from '../../src/graph/graph.ts'
 import type { Engine } from '../../src/kernels/engine.ts'
 import type { ConvolutionAlgorithm } from '../../src/ops/convolution-algorithm.ts'
@@ -89,6 +90,10 @@ function prepareCase(opCase: OpCase, variant: Variant) {
   const norms = opCase.batchStatistics ? graph.layers.filter((layer) => layer.op === 'batchNorm') : []
   const inputShape = layerNamed(graph, 'input').shape
   const input = noise(IMAGES * inputShape.reduce((a, b) => a * b, 1), 6)
+  const keys = {
+    pictures: Uint32Array.from(noise(2 * IMAGES, 8), (value) => value * 2 ** 31),
+    step: Uint32Array.of(9, 10),
+  }
   const targets = noise(IMAGES * CLASSES, 7).map((value) => (value + 1) / (2 * IMAGES))
   return {
     graph,
@@ -97,6 +102,7 @@ function prepareCase(opCase: OpCase, variant: Variant) {
     batchStatistics: new Set(norms.map(({ name }) => name)),
     input,
     targets,
+    keys,
     algorithm: opCase.convolution ? { convolution: opCase.convolution } : {},
   }
 }
@@ -122,11 +128,12 @@ interface Expected {
 /** The truth, by the interpreter. */
 export function expectedOf(opCase: OpCase, variant: Variant): Expected {
   const prepared = prepareCase(opCase, variant)
-  const { graph, tensors, trainable, batchStatistics, input, targets } = prepared
+  const { graph, tensors, trainable, batchStatistics, input, targets, keys } = prepared
   const options = {
     parameters: new Map([...tensors].map(([name, { data }]) => [name, data])),
     input: Float64Array.from(input),
     images: IMAGES,
+    keys,
   }
   const step = {
     loss: { kind: 'ce' },
@@ -156,7 +163,7 @@ export function expectedOf(opCase: OpCase, variant: Variant): Expected {
   return {
     prepared,
     logits: reference.output(graph.output),
-    inference: referenceOf(graph, options).output(graph.output),
+    inference: referenceOf(withoutDropping(graph), options).output(graph.output),
     loss: reference.loss(),
     statistics: reference.statistics,
     slopes,
@@ -175,7 +182,7 @@ function someIndices(length: number): number[] {
 
 /** Runs the network by the kernels and expects the truth. */
 export async function expectTruth(engine: Engine, expected: Expected): Promise<void> {
-  const { graph, tensors, trainable, batchStatistics, input, targets, algorithm } = expected.prepared
+  const { graph, tensors, trainable, batchStatistics, input, targets, keys, algorithm } = expected.prepared
   const store = createParameters(engine, graph)
   writeParameters(store, tensors)
 
@@ -192,6 +199,7 @@ export async function expectTruth(engine: Engine, expected: Expected): Promise<v
   await runner.prepare()
   runner.writeFloats(input)
   runner.writeTargets(targets)
+  runner.writeKeys(keys.pictures, keys.step)
   await runner.run(IMAGES)
   expect(relativeDifference(runner.read(graph.output, IMAGES), expected.logits), 'logits').toBeLessThan(1e-5)
   const loss = runner.losses(IMAGES).reduce((a, b) => a + b, 0)

@@ -194,6 +194,7 @@ const activations: readonly OpCase[] = [
       add: (net, input) => net.layer('prelu', 'op', { shared }, [input]),
     }),
   ),
+  { name: 'mean image', shape: picture, add: (net, input) => net.layer('meanImage', 'op', {}, [input]) },
   { name: 'prelu of a vector', shape: [6], add: (net, input) => net.layer('prelu', 'op', {}, [input]) },
   ...[1, 2, 3, 6].map(
     (pieces): OpCase => ({
@@ -225,6 +226,163 @@ const residuals: readonly OpCase[] = [true, false].map((batchStatistics) => ({
     return net.layer('batchNorm', 'op', { epsilon: 1e-3, momentum: 0.1 }, [x])
   },
 }))
+
+/** Parts that begin and end inside vectors of four. */
+const movedChannels: readonly OpCase[] = [
+  ...(
+    [
+      [2, 5, 4],
+      [4, 8],
+      [3, 3],
+      [1, 1, 1],
+    ] as const
+  ).map(
+    (widths): OpCase => ({
+      name: `concat of ${widths.join(', ')} channels`,
+      shape: picture,
+      add(net, input) {
+        const parts = widths.map((outChannels, at) =>
+          net.layer('conv2d', `op.${at}`, { outChannels, kernel: one, stride: one, padding: none, bias: true }, [
+            input,
+          ]),
+        )
+        return net.layer('concat', 'op', {}, parts)
+      },
+    }),
+  ),
+  {
+    name: 'concat of a value, what comes of it, and the value again',
+    shape: picture,
+    add(net, input) {
+      const branch = net.layer('conv2d', 'op.branch', { ...same3, outChannels: 3 }, [input])
+      return net.layer('concat', 'op', {}, [input, branch, input])
+    },
+  },
+  { name: 'concat of vectors', shape: [6], add: (net, input) => net.layer('concat', 'op', {}, [input, input]) },
+  {
+    name: 'concat of one',
+    shape: picture,
+    add: (net, input) => net.layer('concat', 'op', {}, [input]),
+  },
+  ...(
+    [
+      [0, 2],
+      [3, 2],
+      [4, 1],
+      [0, 5],
+    ] as const
+  ).map(
+    ([from, channels]): OpCase => ({
+      name: `slice of ${channels} channels from ${from} on`,
+      shape: picture,
+      add: (net, input) => net.layer('slice', 'op', { from, channels }, [input]),
+    }),
+  ),
+  {
+    name: 'slices that cover a value, one of them twice',
+    shape: [5, 4, 8],
+    add(net, input) {
+      const low = net.layer('slice', 'op.low', { from: 0, channels: 4 }, [input])
+      const high = net.layer('slice', 'op.high', { from: 3, channels: 5 }, [input])
+      return net.layer('concat', 'op', {}, [high, low, high])
+    },
+  },
+  ...[1, 2, 3, 6].map(
+    (groups): OpCase => ({
+      name: `channelShuffle of ${groups} groups`,
+      shape: [4, 3, 6],
+      add: (net, input) => net.layer('channelShuffle', 'op', { groups }, [input]),
+    }),
+  ),
+]
+
+const scalings: readonly OpCase[] = [
+  ...(['vector', 'picture of one pixel'] as const).flatMap((gate) =>
+    (['sigmoid', 'hard-sigmoid'] as const).map(
+      (kind): OpCase => ({
+        name: `scale by a ${gate}, ${kind}`,
+        shape: picture,
+        gain: 2,
+        add(net, input) {
+          let s =
+            gate === 'vector'
+              ? net.layer('globalAveragePool', 'op.pool', {}, [input])
+              : net.layer('adaptiveAveragePool', 'op.pool', { output: one }, [input])
+          s = net.layer('activation', 'op.gate', { kind }, [s])
+          return net.layer('scale', 'op', {}, [input, s])
+        },
+      }),
+    ),
+  ),
+  {
+    name: 'a block of squeeze and excitation',
+    shape: [5, 4, 6],
+    add(net, input) {
+      const pointwise = { kernel: one, stride: one, padding: none, bias: true } as const
+      const x = net.layer('depthwiseConv2d', 'op.depthwise', same3, [input])
+      let s = net.layer('adaptiveAveragePool', 'op.pool', { output: one }, [x])
+      s = net.layer('conv2d', 'op.reduce', { ...pointwise, outChannels: 3 }, [s])
+      s = net.layer('activation', 'op.silu', { kind: 'silu' }, [s])
+      s = net.layer('conv2d', 'op.expand', { ...pointwise, outChannels: 6 }, [s])
+      s = net.layer('activation', 'op.gate', { kind: 'sigmoid' }, [s])
+      return net.layer('scale', 'op', {}, [x, s])
+    },
+  },
+  ...([picture, [6]] as const).flatMap((shape): OpCase[] => [
+    {
+      name: `layerScale of ${shape.join('x')}`,
+      shape,
+      add: (net, input) => net.layer('layerScale', 'op', { initial: 1e-6 }, [input]),
+    },
+    {
+      name: `layerNorm of ${shape.join('x')}`,
+      shape,
+      add: (net, input) => net.layer('layerNorm', 'op', { epsilon: 1e-6 }, [input]),
+    },
+  ]),
+  {
+    name: 'layerNorm of whole vectors',
+    shape: [9, 9, 8],
+    add: (net, input) => net.layer('layerNorm', 'op', { epsilon: 1e-2 }, [input]),
+  },
+]
+
+const tokens: readonly OpCase[] = [
+  {
+    name: 'classToken, positions, and the first token',
+    shape: [3, 2, 5],
+    add(net, input) {
+      const all = net.layer('positions', 'op.positions', {}, [net.layer('classToken', 'op.token', {}, [input])])
+      const first = net.layer('firstToken', 'op.first', {}, [all])
+      // What is read of the tokens behind it is one number for each.
+      const rest = net.layer('linear', 'op.rest', { outFeatures: 5, bias: true }, [all])
+      return net.layer('add', 'op', {}, [first, net.layer('firstToken', 'op.second', {}, [rest])])
+    },
+  },
+  ...(
+    [
+      [1, 4, 3, 2],
+      [2, 8, 2, 2],
+      [3, 12, 3, 3],
+    ] as const
+  ).map(
+    ([heads, channels, height, width]): OpCase => ({
+      name: `attention of ${1 + height * width} tokens in ${heads} heads of ${channels / heads} channels`,
+      shape: [height, width, channels],
+      gain: 2,
+      add(net, input) {
+        let x = net.layer('positions', 'op.positions', {}, [net.layer('classToken', 'op.token', {}, [input])])
+        x = net.layer('linear', 'op.qkv', { outFeatures: 3 * channels, bias: true }, [x])
+        x = net.layer('attention', 'op.attention', { heads }, [x])
+        x = net.layer('linear', 'op.proj', { outFeatures: channels, bias: true }, [x])
+        x = net.layer('attention', 'op.again', { heads }, [
+          net.layer('linear', 'op.qkv2', { outFeatures: 3 * channels, bias: true }, [x]),
+        ])
+        return net.layer('firstToken', 'op', {}, [x])
+      },
+    }),
+  ),
+]
 
 const poolings: readonly OpCase[] = [
   ...[
@@ -270,6 +428,48 @@ const poolings: readonly OpCase[] = [
   },
 ]
 
+const dropping = { rate: 0.4, salt: 0x9abcdef0 } as const
+
+/** Training leaves values out by keys that stay the same for all differences. */
+const droppings: readonly OpCase[] = [
+  {
+    name: 'dropout of a vector',
+    shape: [10],
+    add: (net, input) => net.layer('dropout', 'op', dropping, [input]),
+  },
+  {
+    name: 'dropout of a picture',
+    shape: picture,
+    add: (net, input) => net.layer('dropout', 'op', dropping, [input]),
+  },
+  ...([5, 8] as const).map(
+    (outFeatures): OpCase => ({
+      name: `linear with dropConnect, ${outFeatures} outputs`,
+      shape: [7],
+      add: (net, input) => net.layer('linear', 'op', { outFeatures, bias: true, dropConnect: dropping }, [input]),
+    }),
+  ),
+  {
+    name: 'dropPath of a picture',
+    shape: picture,
+    add: (net, input) => net.layer('dropPath', 'op', dropping, [input]),
+  },
+  ...(['none', 'relu'] as const).map(
+    (activation): OpCase => ({
+      name: `a residual block with dropPath, ${activation}`,
+      shape: picture,
+      gain: 3,
+      batchStatistics: true,
+      add(net, input) {
+        let x = net.layer('conv2d', 'op.conv', { ...same3, outChannels: 5, bias: true }, [input])
+        x = net.layer('batchNorm', 'op.norm', { epsilon: 1e-5, momentum: 0.1 }, [x])
+        x = net.layer('dropPath', 'op.path', dropping, [x])
+        return net.layer('add', 'op', { activation }, [input, x])
+      },
+    }),
+  ),
+]
+
 const cases = [
   ...convolutions,
   ...groups,
@@ -278,7 +478,11 @@ const cases = [
   ...blocks,
   ...residuals,
   ...activations,
+  ...movedChannels,
+  ...scalings,
+  ...tokens,
   ...poolings,
+  ...droppings,
 ]
 
 describe('every operator', () => {

@@ -2,17 +2,27 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { commands } from '../../src/cli/commands/index.ts'
 import { trainSettings } from '../../src/cli/commands/train-settings.ts'
 import { settingsOf } from '../../src/cli/parse.ts'
 import { flagName } from '../../src/cli/settings.ts'
+import { augmentationKinds, completeEntries } from '../../src/data/augmentations/index.ts'
 import { exitCodes } from '../../src/errors.ts'
 import { version } from '../../src/version.ts'
+import { optionsInWords } from './augmentation-table.ts'
 
 const root = join(import.meta.dirname, '..', '..')
 const read = (...path: string[]) => readFileSync(join(root, ...path), 'utf8')
 const manifest = JSON.parse(read('package.json'))
-const documents = ['README.md', 'CONTRIBUTING.md', 'models/README.md', 'src/README.md']
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'docs/augmentation.md',
+  'docs/techniques.md',
+  'models/README.md',
+  'src/README.md',
+]
 const known = commands.map(({ name }) => name)
 
 test('the version in the sources is that of package.json and heads the changelog', () => {
@@ -56,6 +66,18 @@ test('the defaults in the table of the README are those of train', () => {
     checked.push(flag ?? '')
   }
   expect(checked.length).toBeGreaterThan(7)
+})
+
+test('docs/augmentation.md has every augmentation with its options and defaults', () => {
+  const rows = [...read('docs/augmentation.md').matchAll(/^\| `(\w+)` \| `(p: [^`]*)` \| (.*) \|$/gm)].map(
+    ([, ...row]) => row,
+  )
+  expect(rows).toEqual(augmentationKinds.map((kind) => [kind.name, optionsInWords(kind), kind.help]))
+})
+
+test('the list in docs/augmentation.md can be read', () => {
+  const [, yaml = ''] = /```yaml\n([^`]*)```/.exec(read('docs/augmentation.md')) ?? []
+  expect(completeEntries(parse(yaml), 'docs/augmentation.md')).toHaveLength(6)
 })
 
 test('the README has every exit code', () => {

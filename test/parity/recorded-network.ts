@@ -2,10 +2,13 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Architecture } from '../../src/architectures/architecture.ts'
 import { architectureNamed } from '../../src/architectures/index.ts'
-import { resnetBasic } from '../../src/architectures/resnet.ts'
+import { resnetGraph } from '../../src/architectures/resnet.ts'
+import { vggGraph } from '../../src/architectures/vgg.ts'
+import { timmNames } from '../../src/formats/rename.ts'
 import { openSafetensors } from '../../src/formats/safetensors.ts'
-import { type Graph, parameterName, parametersOf } from '../../src/graph/graph.ts'
+import { type Graph, layerNamed, parameterName, parametersOf } from '../../src/graph/graph.ts'
 import type { Checkpoint } from '../../src/tensor/checkpoint.ts'
 import type { HostTensor } from '../../src/tensor/host-tensor.ts'
 
@@ -55,6 +58,8 @@ export interface RecordedNetwork {
   parameterNamed(name: string): string
   /** The layer that gives the output of a module of torchvision's. */
   layerOf(module: string): string
+  /** The layer that gives what the pooling before the classifier gives. */
+  pooled(size: number): string
   /** Names of the recorded values that begin so. */
   recordedNames(prefix: string): readonly string[]
   /**
@@ -103,22 +108,15 @@ export async function readNetwork(name: string): Promise<RecordedNetwork> {
   const { config } = entry
   const graph = (size: number) => buildGraph(name, config.classes, size)
 
-  // torchvision lists parameters and batch norms in the order in which they are used (of MobileNetV2), or names them as
-  // we do (ResNet).
   const ours = graph(64).layers.flatMap((layer) =>
     parametersOf(layer).flatMap((spec) => (spec.kind === 'statistic' ? [] : [parameterName(layer, spec)])),
   )
   const norms = graph(64).layers.flatMap((layer) => (layer.op === 'batchNorm' ? [layer.name] : []))
-  const sameNames = name.startsWith('resnet')
-  const translated = new Map<string, string>()
-  for (const [at, theirs] of entry.parameter_order.entries()) {
-    translated.set(theirs, sameNames ? theirs : (ours[at] ?? 'missing'))
-  }
-  for (const [at, theirs] of entry.batchnorm_order.entries()) {
-    for (const statistic of ['running_mean', 'running_var']) {
-      translated.set(`${theirs}.${statistic}`, `${sameNames ? theirs : (norms[at] ?? 'missing')}.${statistic}`)
-    }
-  }
+  const theirNames = [
+    ...entry.parameter_order,
+    ...entry.batchnorm_order.flatMap((norm) => [`${norm}.running_mean`, `${norm}.running_var`]),
+  ]
+  const translated = new Map(timmNames(theirNames, architectureOf(name).torchvision?.names ?? new Map()))
   if (translated.size !== ours.length + 2 * norms.length) throw new Error(`${name} has other parameters than recorded`)
   const parameterNamed = (theirs: string): string => {
     const found = translated.get(theirs)
@@ -133,13 +131,23 @@ export async function readNetwork(name: string): Promise<RecordedNetwork> {
   return {
     config,
     graph,
-    weights: await readWeights(config, translated),
+    weights: await readWeights(config, translated, graph(64)),
     parameters: entry.parameter_order.map(parameterNamed),
     norms: entry.batchnorm_order.map((theirs) =>
       parameterNamed(`${theirs}.running_mean`).replace(/\.running_mean$/, ''),
     ),
     parameterNamed,
+    pooled(size) {
+      const { layers, features } = graph(size)
+      return (
+        layers.find((layer) => layer.name === 'pre_logits.pool') ??
+        layers.findLast((layer) => layer.op === 'maxPool' && name.startsWith('vgg')) ??
+        layers.find((layer) => layer.name === 'global_pool') ??
+        layerNamed(graph(size), features)
+      ).name
+    },
     layerOf(module) {
+      if (graph(64).layers.some((layer) => layer.name === module)) return module
       const inside = new Set(
         [...translated].filter(([theirs]) => theirs.startsWith(`${module}.`)).map(([, own]) => own),
       )
@@ -159,7 +167,9 @@ export async function readNetwork(name: string): Promise<RecordedNetwork> {
       if (expected.length !== actual.length) return Number.POSITIVE_INFINITY
       let worst = 0
       for (const [i, value] of expected.entries()) {
-        const error = Math.abs((actual[i] ?? Number.NaN) - value) / (tolerance.atol + tolerance.rtol * Math.abs(value))
+        const difference = Math.abs((actual[i] ?? Number.NaN) - value)
+        // Nothing is allowed where all values are 0.
+        const error = difference === 0 ? 0 : difference / (tolerance.atol + tolerance.rtol * Math.abs(value))
         if (!(error <= worst)) worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : error
       }
       return worst
@@ -167,23 +177,43 @@ export async function readNetwork(name: string): Promise<RecordedNetwork> {
   }
 }
 
+function architectureOf(name: string): Architecture {
+  const alike: Readonly<Record<string, string>> = {
+    'mobilenet_v2_0.35': 'mobilenetv2_035',
+    resnet18_narrow: 'resnet18',
+    vgg11_bn_narrow: 'vgg11_bn',
+  }
+  return architectureNamed(alike[name] ?? name)
+}
+
 function buildGraph(name: string, classes: number, size: number): Graph {
-  const options = { classes, height: size, width: size, mean: [0, 0, 0], std: [1, 1, 1] } as const
-  if (name === 'resnet18_narrow') return resnetBasic(name, [2, 2, 2, 2], 16, options)
-  const architecture = name === 'mobilenet_v2_0.35' ? 'mobilenetv2_035' : name
-  return architectureNamed(architecture).build(options)
+  const architecture = architectureOf(name)
+  const { args = {} } = architecture.torchvision ?? {}
+  const options = { classes, height: size, width: size, mean: [0, 0, 0], std: [1, 1, 1], args } as const
+  if (name === 'resnet18_narrow') return resnetGraph(name, { repeats: [2, 2, 2, 2] }, options, 16)
+  if (name === 'vgg11_bn_narrow') return vggGraph(name, [1, 1, 2, 2, 2], options, { first: 8, features: 32 })
+  return architecture.build(options)
 }
 
 async function readWeights(
   config: Entry['config'],
   translated: ReadonlyMap<string, string>,
+  graph: Graph,
 ): Promise<ReadonlyMap<string, HostTensor>> {
   const { safetensors, safetensors_without_recipe_tensors: small, recipe = {} } = config.checkpoint
   const file: Checkpoint = await openSafetensors(folder + (safetensors?.file ?? small ?? ''))
   const weights = new Map<string, HostTensor>()
+  // What is a matrix there may be a convolution here.
+  const shapes = new Map(
+    graph.layers.flatMap((layer) =>
+      parametersOf(layer).map((spec) => [parameterName(layer, spec), spec.shape] as const),
+    ),
+  )
   for (const theirs of file.names()) {
     const own = translated.get(theirs)
-    if (own !== undefined) weights.set(own, await file.read(theirs))
+    if (own === undefined) continue
+    const { shape, data } = await file.read(theirs)
+    weights.set(own, { shape: shapes.get(own) ?? shape, data })
   }
   for (const [theirs, instructions] of Object.entries(recipe)) {
     weights.set(translated.get(theirs) ?? theirs, byRecipe(instructions))

@@ -1,7 +1,7 @@
 // What is computed piece by piece: every unit once, and nothing before what it reads.
 
 import { describe, expect, test } from 'vitest'
-import { mobilenetV2 } from '../../src/architectures/mobilenet-v2.ts'
+import { mobilenetV2Graph } from '../../src/architectures/mobilenet-v2.ts'
 import { type Call, call, type Pieces } from '../../src/kernels/program.ts'
 import type { Block, Flow, Place } from '../../src/ops/op.ts'
 import { reachBack, reachOf } from '../../src/ops/window.ts'
@@ -132,7 +132,7 @@ describe('pieces', () => {
 
 test('a training has few barriers, and keeps every call', async () => {
   const options = { classes: 10, height: 64, width: 64, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } as const
-  const graph = mobilenetV2('mobilenetv2_100', 1, options)
+  const graph = mobilenetV2Graph('mobilenetv2_100', 1, options)
   await withEngine({ threads: 1, simd: 'baseline' }, async (engine) => {
     const store = createParameters(engine, graph)
     const plan = makePlan(graph, store, { input: 'bytes', training: trainingOf(graph, () => true) })
@@ -147,7 +147,7 @@ test('a training has few barriers, and keeps every call', async () => {
 
 test('in inference expand, depthwise and project go through the batch together', async () => {
   const options = { classes: 10, height: 64, width: 64, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] } as const
-  const graph = mobilenetV2('mobilenetv2_100', 1, options)
+  const graph = mobilenetV2Graph('mobilenetv2_100', 1, options)
   await withEngine({ threads: 1, simd: 'baseline' }, async (engine) => {
     const { main } = makePlan(graph, createParameters(engine, graph), { input: 'bytes' })
     const steps = main.map(({ calls, pieces }) => (pieces ? calls.map(({ kernel }) => kernel).join(' ') : 'alone'))

@@ -1,8 +1,8 @@
 // The three families of networks, small enough for many runs in a test.
 
-import { mobilenetV1 } from '../../src/architectures/mobilenet-v1.ts'
-import { mobilenetV2 } from '../../src/architectures/mobilenet-v2.ts'
-import { resnetBasic } from '../../src/architectures/resnet.ts'
+import { mobilenetV1Graph } from '../../src/architectures/mobilenet-v1.ts'
+import { mobilenetV2Graph } from '../../src/architectures/mobilenet-v2.ts'
+import { resnetGraph } from '../../src/architectures/resnet.ts'
 import { type Graph, parameterName, parametersOf } from '../../src/graph/graph.ts'
 import { createEngine, type Engine } from '../../src/kernels/engine.ts'
 import type { TrainingMode } from '../../src/runtime/plan.ts'
@@ -15,9 +15,9 @@ const options = { classes: CLASSES, height: SIZE, width: SIZE, mean: [0.5, 0.4, 
 
 /** TensorFlow's padding in one of them, so that both kinds occur. */
 export const smallNetworks: readonly { readonly name: string; readonly graph: Graph }[] = [
-  { name: 'MobileNetV1', graph: mobilenetV1('mobilenetv1_010', 0.1, { ...options, args: { pad_type: 'same' } }) },
-  { name: 'MobileNetV2', graph: mobilenetV2('mobilenetv2_010', 0.1, options) },
-  { name: 'ResNet', graph: resnetBasic('resnet', [2, 1, 1, 1], 12, options) },
+  { name: 'MobileNetV1', graph: mobilenetV1Graph('mobilenetv1_010', 0.1, { ...options, args: { pad_type: 'same' } }) },
+  { name: 'MobileNetV2', graph: mobilenetV2Graph('mobilenetv2_010', 0.1, options) },
+  { name: 'ResNet', graph: resnetGraph('resnet', { repeats: [2, 1, 1, 1] }, options, 12) },
 ]
 
 export const builds = ['baseline', 'relaxed'] as const

@@ -1,7 +1,7 @@
 // Run by wide.test.ts under a Node that can fuse vectors: networks on 128 and on 256 bits; prints digests of all results as JSON.
 
 import { createHash } from 'node:crypto'
-import { mobilenetV2 } from '../../src/architectures/mobilenet-v2.ts'
+import { mobilenetV2Graph } from '../../src/architectures/mobilenet-v2.ts'
 import type { Engine } from '../../src/kernels/engine.ts'
 import { createUpdater } from '../../src/optim/updater.ts'
 import { createParameters } from '../../src/runtime/parameters.ts'
@@ -14,7 +14,7 @@ const options = { classes: CLASSES, height: SIZE, width: SIZE, mean: [0.5, 0.5, 
 const networks = [
   ...smallNetworks,
   // Wide enough for every tile.
-  { name: 'MobileNetV2, half as wide', graph: mobilenetV2('mobilenetv2_050', 0.5, options) },
+  { name: 'MobileNetV2, half as wide', graph: mobilenetV2Graph('mobilenetv2_050', 0.5, options) },
 ]
 
 /** A digest for each network: outputs in inference, and all parameters after three steps. */

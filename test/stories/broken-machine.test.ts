@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { RegraftError } from '../../src/errors.ts'
 import { createEngine, type Engine } from '../../src/kernels/engine.ts'
 import { checkpointFolders } from '../../src/train/checkpoint.ts'
 import type { TrainOptions } from '../../src/transfer/options.ts'
@@ -13,6 +12,7 @@ import { expectWhole, leftovers } from './injected-faults.ts'
 import { errorOf } from './interrupted.ts'
 import { savedModel } from './random-model.ts'
 import { resultOf } from './run-result.ts'
+import { shortOfMemory } from './short-of-memory.ts'
 
 const folder = temporaryFolder()
 const data = join(folder, 'data')
@@ -32,20 +32,6 @@ beforeAll(async () => {
   await savedModel(trunk, 'mobilenetv1_025')
 })
 
-/** The engine, whose n-th piece of memory cannot be had. */
-function shortOfMemory(n: number): { engine: Engine; count: () => number } {
-  let calls = 0
-  const arena: Engine['arena'] = {
-    ...engine.arena,
-    allocate(bytes, what, advice) {
-      if (++calls === n)
-        throw new RegraftError('memory', `${what} needs ${bytes} bytes; injected.\n${advice ?? 'Raise --max-memory.'}`)
-      return engine.arena.allocate(bytes, what, advice)
-    },
-  }
-  return { engine: { ...engine, arena }, count: () => calls }
-}
-
 describe.each(ways)('%s', (name, way) => {
   test('ends with 6 when any piece of memory cannot be had, gives the others back, and goes on', async () => {
     const run = (out: string, given: Engine): TrainOptions => {
@@ -54,14 +40,14 @@ describe.each(ways)('%s', (name, way) => {
       // What looks ahead of a training does without what it cannot have.
       return { ...least, ...more, ...way, checks: false, out: join(folder, name, out), engine: given }
     }
-    const counting = shortOfMemory(0)
+    const counting = shortOfMemory(engine, 0)
     await train(run('undisturbed', counting.engine))
     const expected = resultOf(join(folder, name, 'undisturbed'))
     const usedBytes = engine.arena.usedBytes()
     expect(counting.count()).toBeGreaterThan(6)
     for (let n = 1; n <= counting.count(); n++) {
       const out = join(folder, name, `without piece ${n}`)
-      const error = await errorOf(train(run(`without piece ${n}`, shortOfMemory(n).engine)))
+      const error = await errorOf(train(run(`without piece ${n}`, shortOfMemory(engine, n).engine)))
       expect(error, `piece ${n}`).toMatchObject({ code: 'memory', message: expect.stringContaining('injected') })
       expect(engine.arena.usedBytes(), `after piece ${n}: ${error.message}`).toBe(usedBytes)
       const resumable = existsSync(out) && (await checkpointFolders(out)).length > 0

@@ -1,5 +1,5 @@
 // Pictures that are kept as the first layer that trains sees them: faster, and the same bytes.
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { diskFileSystem, type FileSystem, withFileSystem } from '../../src/files/file-system.ts'
@@ -58,7 +58,10 @@ const ways: readonly (readonly [string, Partial<TrainOptions>])[] = [
   ['without augmentation', {}],
   ['with variants', { augment: 'light', cacheVariants: 2 }],
   ['with pictures that come several times in an epoch', { sampler: 'balanced', trainList: uneven }],
-  ['with augmentation without end', { augment: 'light' }],
+  ['with augmentation without end', { augment: 'strong' }],
+  ['with dropout, DropConnect and stochastic depth', { dropout: 0.4, dropconnect: 0.4, dropPath: 0.5 }],
+  ['with random erasing', { reprob: 0.6, cacheVariants: 2 }],
+  ['with random erasing without end', { augment: 'light', reprob: 0.6 }],
   ['with batch statistics above the boundary', { bn: 'train-unfrozen', accum: 2 }],
 ]
 
@@ -97,6 +100,15 @@ describe.each(ways)('%s', (name, way) => {
     expect(await interrupted(options, inEpoch('finetune', 2))).toMatchObject({ code: 'interrupted' })
     expect((await trained({ resume: out, cache })).bytes).toEqual(expected)
   })
+})
+
+test('where pictures are mixed nothing is kept, and no word on the cache changes a result', async () => {
+  const way = { mixup: 0.4, cutmix: 1 }
+  const cache = join(folder, 'caches', 'mixed')
+  const { bytes } = await trained({ ...way, cache: 'off' })
+  expect((await trained(way)).bytes).toEqual(bytes)
+  expect((await trained({ ...way, cache })).bytes).toEqual(bytes)
+  expect(existsSync(cache)).toBe(false)
 })
 
 test('another rate finds all pictures in the folder, and decodes none', async () => {

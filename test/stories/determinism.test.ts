@@ -1,9 +1,10 @@
 // The same words give the same bytes: for any number of threads, again and again, on fast disks and slow ones.
 import { createHash } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { beforeAll, expect, test } from 'vitest'
+import { augmentationKinds } from '../../src/data/augmentations/index.ts'
 import { diskFileSystem, type FileSystem, withFileSystem } from '../../src/files/file-system.ts'
 import { randomStream } from '../../src/random.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
@@ -15,12 +16,16 @@ import { resultOf } from './run-result.ts'
 const folder = temporaryFolder()
 const data = join(folder, 'data')
 const trunk = join(folder, 'trunk')
+const everything = join(folder, 'everything.yaml')
+const residual = join(folder, 'residual')
 let pictures: readonly string[]
 
 beforeAll(async () => {
   // Seven in a class: the batches and the work of the threads do not come out even.
   pictures = await drawFolder(data, 7)
   await savedModel(trunk, 'mobilenetv1_025')
+  writeFileSync(everything, augmentationKinds.map(({ name }) => `- ${name}: {p: 0.5}\n`).join(''))
+  await savedModel(residual, 'mobilenetv2_035')
 })
 
 const finetune = ['--mode', 'finetune', '--unfreeze', 'last:2', '--epochs', '2', '--batch-size', '5']
@@ -28,7 +33,11 @@ const ways: readonly [string, readonly string[]][] = [
   ['head', ['--mode', 'head', '--epochs', '4', '--batch-size', '5']],
   ['features', ['--mode', 'features']],
   ['features with a hidden layer', ['--mode', 'features', '--head', 'mlp:8', '--epochs', '3', '--batch-size', '5']],
+  ['features with maxout', ['--mode', 'features', '--head', 'maxout:6x3', '--epochs', '3', '--batch-size', '5']],
+  ['features with sigmoids', ['--mode', 'features', '--loss', 'bce', '--class-weights', 'auto']],
+  ['fine-tuning with a focal loss', [...finetune, '--loss', 'focal', '--augment', 'none']],
   ['fine-tuning with augmentation', [...finetune, '--augment', 'light']],
+  ['fine-tuning with every augmentation there is', [...finetune, '--augment', everything]],
   ['fine-tuning with accumulated gradients', [...finetune, '--accum', '2', '--micro-batch', '3']],
   ['fine-tuning for uneven classes', [...finetune, '--class-weights', 'auto', '--sampler', 'balanced']],
   ['fine-tuning with kept variants', [...finetune, '--augment', 'light', '--cache-variants', '2']],
@@ -38,6 +47,23 @@ const ways: readonly [string, readonly string[]][] = [
   ['fine-tuning with clipping', [...finetune, '--clip-grad', '0.05', '--augment', 'none']],
   ['fine-tuning without a cache', [...finetune, '--cache', 'off', '--augment', 'none', '--opt', 'adam']],
   ['fine-tuning with rates of its own for each block', [...finetune, '--lr', '1e-4:1e-2', '--bn', 'adapt']],
+  [
+    'features with hidden layers and dropout',
+    ['--mode', 'features', '--head', 'mlp:8x2', '--epochs', '3', '--batch-size', '5', '--dropout', '0.4'],
+  ],
+  ['fine-tuning with dropout', [...finetune, '--dropout', '0.4']],
+  [
+    'fine-tuning with stochastic depth',
+    [...finetune, '--model', residual, '--drop-path', '0.5', '--bn', 'train-unfrozen'],
+  ],
+  [
+    'a head with DropConnect',
+    ['--mode', 'head', '--head', 'mlp:8x2', '--epochs', '4', '--batch-size', '5', '--dropconnect', '0.4'],
+  ],
+  ['fine-tuning with DropConnect', [...finetune, '--dropconnect', '0.4']],
+  ['fine-tuning with random erasing', [...finetune, '--augment', 'none', '--reprob', '0.6']],
+  ['fine-tuning with mixup', [...finetune, '--mixup', '0.4', '--accum', '2', '--micro-batch', '3']],
+  ['fine-tuning with cutmix', [...finetune, '--cutmix', '1', '--augment', 'none']],
   ['training from nothing', ['--mode', 'finetune', '--no-pretrained', '--epochs', '1', '--batch-size', '5']],
 ]
 

@@ -17,6 +17,7 @@ import { resultOf } from './run-result.ts'
 const folder = temporaryFolder()
 const data = join(folder, 'data')
 const trunk = join(folder, 'trunk')
+const residual = join(folder, 'residual')
 const engine = createEngine({ threads: 2, simd: 'baseline' })
 afterAll(() => engine.close())
 
@@ -28,6 +29,7 @@ beforeAll(async () => {
   // The last batch of an epoch is smaller.
   await drawFolder(data, 8)
   await savedModel(trunk, 'mobilenetv1_025')
+  await savedModel(residual, 'mobilenetv2_035')
 })
 
 type Way = Partial<TrainOptions>
@@ -45,6 +47,17 @@ const ways: readonly (readonly [string, Way])[] = [
     'fine-tuning with averages, rates by layer and gradual thawing',
     { ...fineTune, ema: 0.9, lr: '1e-4:1e-2', gradual: 1, bn: 'train-unfrozen', opt: 'nesterov' },
   ],
+  ['a head with dropout', { mode: 'head', head: 'mlp:8x2', epochs: EPOCHS, batchSize: 5, val: '0.25', dropout: 0.4 }],
+  [
+    'fine-tuning with stochastic depth',
+    { ...fineTune, unfreeze: 'last:2', model: residual, dropPath: 0.5, accum: 2, microBatch: 3 },
+  ],
+  [
+    'a head with DropConnect',
+    { mode: 'head', head: 'mlp:8x2', epochs: EPOCHS, batchSize: 5, accum: 2, val: '0.25', dropconnect: 0.4 },
+  ],
+  ['fine-tuning with random erasing', { ...fineTune, augment: 'light', reprob: 0.6 }],
+  ['fine-tuning with mixup and cutmix', { ...fineTune, batchSize: 6, accum: 2, microBatch: 4, mixup: 0.4, cutmix: 1 }],
   ['fine-tuning with batch statistics and momentum', { ...fineTune, bn: 'train-unfrozen', opt: 'momentum', lr: 0.01 }],
 ]
 

@@ -1,5 +1,5 @@
 // What is said before a training, and that the training does not notice.
-import { existsSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createEngine } from '../../src/kernels/engine.ts'
@@ -54,19 +54,48 @@ test.each(Object.entries(ways))('%s: a look ahead changes nothing', async (name,
 })
 
 test('a dry run says what it would take, and leaves nothing', async () => {
-  const out = join(folder, 'never')
+  const parent = join(folder, 'parent')
+  mkdirSync(parent)
+  const out = join(parent, 'never', 'there')
   const cache = join(folder, 'cache')
   const before = engine.arena.usedBytes()
   const way = { mode: 'finetune', unfreeze: 'last:1', epochs: 3, cache } as const
   const outlook = await dryRun({ data, model: trunk, out, engine, ...way })
-  expect(existsSync(out)).toBe(false)
+  expect(readdirSync(parent)).toEqual([])
   expect(existsSync(cache)).toBe(false)
   expect(engine.arena.usedBytes()).toBe(before)
-  expect(outlook.seconds).toBeGreaterThan(0)
+  const by = outlook.secondsBy
+  for (const part of ['scan', 'checks', 'features', 'head', 'epochs', 'writing', 'end'] as const)
+    expect(by?.[part], part).toBeGreaterThan(0)
+  expect(outlook.seconds).toBeCloseTo(Object.values(by ?? {}).reduce((sum, each) => sum + each, 0))
   expect(outlook.memoryBytes).toBeGreaterThan(1e7)
   expect(outlook.diskBytes).toBeGreaterThan(213_843 * 4)
   expect(outlook.trains.filter(({ rate }) => rate !== null).map(({ name }) => name)).toEqual(['blocks.4.1', 'head'])
   expect(outlook.checks.map(({ name }) => name)).toEqual(names)
+})
+
+test('the first loss is that of guessing, regularisation adds to it, and a few pictures are learnt by heart', async () => {
+  const way = { mode: 'head', head: 'linear', lr: 0.01 } as const
+  const saidWith = async (l2: number) => {
+    const outlook = await dryRun({ data, model: trunk, out: join(folder, 'never'), engine, ...way, l2 })
+    const said = (name: string) => outlook.checks.find((check) => check.name === name)?.message ?? ''
+    const numbers = (name: string) =>
+      said(name)
+        .match(/\d+(\.\d+)?(e-\d+)?/g)
+        ?.map(Number) ?? []
+    return { first: numbers('first loss'), raised: numbers('regularisation'), learnt: numbers('overfitting') }
+  }
+  const { first, raised, learnt } = await saidWith(5)
+  // "first loss 1.1; guessing among 3 classes gives 1.1"
+  expect(first[0]).toBeGreaterThan(0.8 * Math.log(3))
+  expect(first[0]).toBeLessThan(1.25 * Math.log(3))
+  // "raises the loss from 1.1 to 1.2"
+  expect(raised[0]).toBe(first[0])
+  expect(raised[1]).toBeGreaterThan(raised[0] ?? Number.NaN)
+  const [, more] = (await saidWith(50)).raised
+  expect(more).toBeGreaterThan(raised[1] ?? Number.NaN)
+  // "the loss of 6 pictures falls from 1.1 to 0.01 in 80 steps"
+  expect(learnt[2]).toBeLessThan(0.1 * (learnt[1] ?? 0))
 })
 
 test('--dry-run prints a line for each, and a document with --json', async () => {

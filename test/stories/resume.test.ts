@@ -50,6 +50,8 @@ const fineTune: Way = {
   batchSize: 5,
 }
 
+const maxout: Way = { ...head, mode: 'features', head: 'maxout:6x2', loss: 'bce' }
+
 const optionsOf = (way: Way, out: string): TrainOptions => ({ data, model: trunk, out, engine, ...way })
 
 async function undisturbed(way: Way, name: string) {
@@ -128,6 +130,24 @@ describe.each([
     expect(notes.join()).toMatch(/step-00001 is damaged: weights\.safetensors.*The checkpoint before it is used/)
     expect(resultOf(out)).toEqual(expected)
   })
+})
+
+test('a network that began by another initialiser goes on to the same end', async () => {
+  const way: Way = { ...fineTune, pretrained: false, bn: 'frozen', init: 'xavier-uniform,normal:0.1' }
+  const expected = await undisturbed(way, 'undisturbed initialiser')
+  const out = join(folder, 'initialiser interrupted')
+  await interrupted(optionsOf(way, out), inEpoch('finetune', 2))
+  await resume(out)
+  expect(resultOf(out)).toEqual(expected)
+})
+
+test('a maxout head on sigmoids goes on to the same end', async () => {
+  const expected = await undisturbed(maxout, 'undisturbed maxout')
+  const out = join(folder, 'maxout interrupted')
+  await interrupted(optionsOf(maxout, out), inEpoch('head', 2))
+  await resume(out)
+  expect(resultOf(out)).toEqual(expected)
+  expect(Object.keys(expected.tensors)).toContain('head.safetensors')
 })
 
 test('an early stop is the same with and without an interruption', async () => {

@@ -54,7 +54,7 @@ test('a training ends with 6 and one clear line whichever worker does not start,
     expect(starts.count, `worker ${n}`).toBeGreaterThanOrEqual(n)
     expect(ran, ran.stderr).toMatchObject({ exitCode: 6, stdout: '' })
     expect(ran.stderr).toMatch(
-      /^regraft: A (computing worker|worker that resizes pictures) could not start or died: injected/m,
+      /^regraft: A (computing worker|worker that computes with pixels) could not start or died: injected/m,
     )
     expect(ran.stderr).not.toMatch(/^\s+at /m)
     expect(existsSync(join(folder, out, 'best'))).toBe(false)

@@ -1,7 +1,7 @@
 // Weights for small test networks: random, of a size that keeps activations near one, and the same on every machine.
 
 import type { Graph, Layer } from '../../src/graph/graph.ts'
-import { parametersOf } from '../../src/graph/graph.ts'
+import { parameterName, parametersOf } from '../../src/graph/graph.ts'
 import type { ParameterSpec } from '../../src/ops/op.ts'
 import type { ParameterStore } from '../../src/runtime/parameters.ts'
 import type { HostTensor } from '../../src/tensor/host-tensor.ts'
@@ -12,7 +12,7 @@ export function randomParameters(graph: Graph, seed: number): Map<string, HostTe
   const tensors = new Map<string, HostTensor>()
   for (const [at, layer] of graph.layers.entries()) {
     for (const [index, spec] of parametersOf(layer).entries()) {
-      tensors.set(`${layer.name}.${spec.name}`, randomTensor(layer, spec, seed * 10_007 + at * 16 + index))
+      tensors.set(parameterName(layer, spec), randomTensor(layer, spec, seed * 10_007 + at * 16 + index))
     }
   }
   return tensors
@@ -30,7 +30,7 @@ function randomTensor(layer: Layer, spec: ParameterSpec, seed: number): HostTens
     return { shape, data: values.map((value) => value * bound) }
   }
   // Scales and variances around one, shifts and means around zero.
-  const centre = name === 'running_var' || (kind === 'norm' && name === 'weight') ? 1 : 0
+  const centre = name === 'running_var' || (kind === 'norm' && name !== 'bias') ? 1 : 0
   return { shape, data: values.map((value) => centre + value * 0.3) }
 }
 

@@ -20,6 +20,36 @@ test('steps go by the mean over their pictures, in however many batches they com
   }
 })
 
+describe('early stopping', () => {
+  const accuracies = [0.5, 0.6, 0.6, 0.55, 0.7, 0.7, 0.7, 0.7]
+  const run = async (patience: number) => {
+    const metric: Setting['metric'] = (_, epoch) => accuracies[epoch - 1] ?? 0
+    const { result, network } = await trainOneWeight({ values, epochs: accuracies.length, patience, metric })
+    const { history, bestEpoch } = result?.progress ?? { history: [], bestEpoch: 0 }
+    return {
+      epochs: history.length,
+      bestEpoch,
+      stopped: result?.stopped,
+      kept: network.bests.map(({ epoch }) => epoch),
+    }
+  }
+
+  test('ends after so many epochs without a better validation, and the best one is kept', async () => {
+    expect(await run(2)).toEqual({
+      epochs: 4,
+      bestEpoch: 2,
+      stopped: 'no better validation for 2 epochs',
+      kept: [1, 2],
+    })
+    // One more, and the epoch that is better comes in time.
+    expect(await run(3)).toMatchObject({ epochs: 8, bestEpoch: 5, kept: [1, 2, 5] })
+  })
+
+  test('is off with a patience of 0', async () => {
+    expect(await run(0)).toEqual({ epochs: 8, bestEpoch: 5, stopped: undefined, kept: [1, 2, 5] })
+  })
+})
+
 describe('numbers that are not finite', () => {
   const poisoned = [1, 2, Number.NaN, 4, 5, 6]
 

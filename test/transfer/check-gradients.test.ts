@@ -40,11 +40,13 @@ function network(): Graph {
 }
 
 const graph = network()
-const trainable = new Set(
-  graph.layers.flatMap((layer) =>
-    parametersOf(layer).flatMap((spec) => (spec.kind === 'statistic' ? [] : [parameterName(layer, spec)])),
-  ),
-)
+const trainableOf = ({ layers }: Graph) =>
+  new Set(
+    layers.flatMap((layer) =>
+      parametersOf(layer).flatMap((spec) => (spec.kind === 'statistic' ? [] : [parameterName(layer, spec)])),
+    ),
+  )
+const trainable = trainableOf(graph)
 const everyNorm = new Set(graph.layers.flatMap(({ op, name }) => (op === 'batchNorm' ? [name] : [])))
 
 let engine: Engine
@@ -54,6 +56,7 @@ beforeAll(() => {
 afterAll(() => engine.close())
 
 interface Case {
+  readonly of?: Graph
   readonly batchStatistics?: boolean
   readonly loss?: Loss
   readonly step?: number
@@ -63,22 +66,23 @@ interface Case {
 type Plant = (call: Call) => { readonly instead?: Call; readonly after?: Call } | undefined
 
 async function check({
+  of = graph,
   batchStatistics = false,
   loss = { kind: 'ce' },
   step = 1e-6,
   plant,
 }: Case = {}): Promise<CheckedGradients> {
   const used = plant ? planted(plant) : engine
-  const store = createParameters(used, graph)
+  const store = createParameters(used, of)
   try {
-    writeParameters(store, randomParameters(graph, 3))
+    writeParameters(store, randomParameters(of, 3))
     return await checkGradients({
       engine: used,
-      graph,
+      graph: of,
       store,
       pictures: Uint8Array.from(noise(IMAGES * SIZE * SIZE * 3, 9), (value) => Math.floor((value + 1) * 127.9)),
       labels: Int32Array.of(0, 1, 2),
-      training: { trainable, batchStatistics: batchStatistics ? everyNorm : new Set(), loss },
+      training: { trainable: trainableOf(of), batchStatistics: batchStatistics ? everyNorm : new Set(), loss },
       smoothing: 0.1,
       penalty: { l2: 0.3, l1: 0.1 },
       coordinates: 8,
@@ -261,4 +265,27 @@ test('coordinates at which a value crosses a kink are left out, and more of them
   expect(wide.leftOut).toBeGreaterThan((await check()).leftOut)
   // What remains is judged by what remains.
   expect(wide.tensors.every(({ tried, leftOut, error }) => (error === null) === (tried === leftOut))).toBe(true)
+})
+
+test('the error of the differences falls with the square of the step', async () => {
+  const net = graphBuilder()
+  const entry = { height: SIZE, width: SIZE, mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4] } as const
+  const input = net.layer('imageInput', 'input', entry, [])
+  const features = net.layer('globalAveragePool', 'features', {}, [input])
+  const sum = net.layer('linear', 'hidden', { outFeatures: 6, bias: true }, [features])
+  const curve = net.layer('activation', 'curve', { kind: 'tanh' }, [sum])
+  const output = net.layer('linear', 'classifier', { outFeatures: CLASSES, bias: true }, [curve])
+  const smooth = net.finish({ output, features, classifier: output })
+  const errorsAt = async (step: number) => {
+    const { tensors, leftOut } = await check({ of: smooth, step })
+    expect(leftOut).toBe(0)
+    return tensors.map(({ error }) => error ?? Number.NaN)
+  }
+  const [fine, coarse] = [await errorsAt(0.05), await errorsAt(0.2)]
+  // Four times the step, sixteen times the error.
+  for (const [at, error] of coarse.entries()) {
+    const ratio = error / (fine[at] ?? Number.NaN)
+    expect(ratio).toBeGreaterThan(14)
+    expect(ratio).toBeLessThan(18)
+  }
 })

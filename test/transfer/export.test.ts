@@ -30,6 +30,10 @@ describe.each([
   ['mobilenetv2_035', { kind: 'mlp', width: 16, depth: 2 }],
   ['resnet18', { kind: 'linear' }],
   ['mobilenetv2_035', { kind: 'none' }],
+  ['mobilenetv3_small_100', { kind: 'linear' }],
+  ['regnety_002', { kind: 'linear' }],
+  ['squeezenet1_1', { kind: 'own' }],
+  ['squeezenet1_1', { kind: 'linear' }],
 ] as const satisfies readonly (readonly [string, Head])[])('%s with a head %j', (architecture, head) => {
   const name = `${architecture}-${head.kind}`
   const source = join(folder, name)

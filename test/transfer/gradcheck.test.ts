@@ -35,6 +35,7 @@ test('pictures of a folder, another head, another loss, and steps before the che
     engine,
     data,
     head: 'mlp:16x2',
+    activation: 'prelu',
     loss: 'focal',
     pictures: 4,
     burnIn: 3,
@@ -43,7 +44,8 @@ test('pictures of a folder, another head, another loss, and steps before the che
   })
   expect(checked).toMatchObject({ good: true, images: 4, loss: 'focal', burnIn: 3, penalty: undefined })
   expect(checked.tensors.map(({ name }) => name)).toContain('head.hidden.1.weight')
-  const before = await gradcheck({ ...few, engine, data, head: 'mlp:16x2', loss: 'focal', pictures: 4, l1: 0, l2: 0 })
+  const same = { head: 'mlp:16x2', activation: 'prelu', loss: 'focal', pictures: 4, l1: 0, l2: 0 } as const
+  const before = await gradcheck({ ...few, engine, data, ...same })
   expect(checked.dataLoss.reference).toBeLessThan(before.dataLoss.reference)
 })
 

@@ -1,9 +1,10 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { sha256 } from '../../src/files/digest.ts'
 import { writeSafetensors } from '../../src/formats/safetensors.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
+import { onnxFile, type TestModel } from '../formats/write-onnx.ts'
 import { pytorchFile, TestTensor, type TestValue } from '../formats/write-pytorch.ts'
 import { regraft } from '../stories/command-line.ts'
 import { savedModel } from '../stories/random-model.ts'
@@ -50,6 +51,26 @@ describe('inspect', () => {
     expect(stdout).toMatch(/^conv_stem +conv2d +32x32x16 +432 +442,368$/m)
   })
 
+  test('measures what predicting and training cost', async () => {
+    const at = await savedModel(join(folder, 'measured'), 'mobilenetv1_025', { labels: ['a', 'b'], imgSize: 32 })
+    const { cost, network } = await inspectJson(at, '--cost', '--unfreeze', 'last:1', '--batch-size', '4')
+    expect(cost.train.batch).toBe(4)
+    for (const { images_per_second, memory_bytes } of [cost.predict, cost.train]) {
+      expect(images_per_second).toBeGreaterThan(0)
+      expect(memory_bytes).toBeGreaterThan(4 * network.parameters)
+    }
+    expect(cost.disk_bytes).toBeGreaterThan(2 * 4 * network.parameters)
+    const training = (parts: readonly { training: number }[]) => parts.reduce((sum, part) => sum + part.training, 0)
+    expect(training(cost.trains)).toBe(network.trainable)
+    const whole = await inspectJson(at, '--cost', '--unfreeze', 'all', '--batch-size', '4')
+    expect(whole.cost.train.memory_bytes).toBeGreaterThan(cost.train.memory_bytes)
+    expect(training(whole.cost.trains)).toBe(network.parameters)
+    const { stdout } = await regraft(['inspect', at, '--cost'])
+    expect(stdout).toMatch(/^train: +\S+ pictures a second in batches of 32, .* with --unfreeze last:3$/m)
+    const { exitCode, stderr } = await regraft(['inspect', at, '--batch-size', '4'])
+    expect([exitCode, stderr]).toEqual([2, expect.stringContaining('--batch-size belongs to --cost')])
+  })
+
   test('gives the digest of every tensor as it is stored, and names what is not finite', async () => {
     const file = join(folder, 'weights.safetensors')
     const half = Uint16Array.of(0x3c00, 0x7c00)
@@ -90,10 +111,16 @@ describe('inspect', () => {
     expect(ran.stderr).toMatch(/page\.pth.*HTML page/)
   })
 
-  const squeezenet = join(import.meta.dirname, '../../../shared/oracle/onnx/squeezenet1_1.onnx')
-  test.skipIf(!existsSync(squeezenet))('lists the weights of a network that is not supported', async () => {
-    const { tensors, network, remarks } = await inspectJson(squeezenet)
-    expect([network, tensors.length]).toEqual([undefined, 52])
-    expect(remarks.join()).toContain('not supported: Concat')
+  test('lists the weights of a network that is not supported', async () => {
+    const file = join(folder, 'unsupported.onnx')
+    const model: TestModel = {
+      input: ['N', 3, 4, 4],
+      nodes: [{ op: 'Einsum', inputs: ['x', 'w'], outputs: ['y'] }],
+      initialisers: { w: { shape: [2], data: Float32Array.of(1, 2) } },
+    }
+    writeFileSync(file, onnxFile(model))
+    const { tensors, network, remarks } = await inspectJson(file)
+    expect([network, tensors.length]).toEqual([undefined, 1])
+    expect(remarks.join()).toContain('not supported: Einsum')
   })
 })

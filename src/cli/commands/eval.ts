@@ -5,7 +5,7 @@ import { evaluationDocument } from '../../transfer/evaluation-document.ts'
 import type { EvaluateResult } from '../../transfer/options.ts'
 import { defineCommand } from '../command.ts'
 import { jsonText, percent, significant } from '../format.ts'
-import { batchSize, json, onError, preprocessing, strict } from '../shared-settings.ts'
+import { backbone, batchSize, json, onError, preprocessing, strict } from '../shared-settings.ts'
 import { number, onOff, text } from '../values.ts'
 
 /** `eval MODEL DATA`: how good a model is on a labelled folder. */
@@ -39,6 +39,7 @@ export const evaluate = defineCommand({
       group: 'Output',
       help: 'write all of it as files: JSON and CSV, the confusion matrix, the calibration and the worst mistakes as pictures',
     }),
+    backbone,
     onError,
     strict,
     batchSize,
@@ -87,7 +88,11 @@ function table(result: EvaluateResult): string {
     `top ${result.topCount}     ${percent(result.topAccuracy)}`,
     `balanced  ${percent(result.balancedAccuracy)}  (mean of the classes' accuracies)`,
     `macro F1  ${percent(result.macroF1)}`,
-    `sureness  off by ${percent(calibration.error)}; ${percent(calibration.errorAfter)} with temperature ${significant(calibration.temperature, 3)}`,
+    ...(calibration === null
+      ? []
+      : [
+          `sureness  off by ${percent(calibration.error)}; ${percent(calibration.errorAfter)} with temperature ${significant(calibration.temperature, 3)}`,
+        ]),
     ...(threshold === undefined
       ? []
       : [

@@ -1,4 +1,6 @@
 import { inertName } from '../../inert-text.ts'
+import { usualActivation } from '../../model/hidden-activation.ts'
+import { lossNames } from '../../runtime/loss.ts'
 import type { CheckedTensor } from '../../transfer/check-gradients.ts'
 import { type GradcheckResult, gradcheckDefaults } from '../../transfer/gradcheck.ts'
 import { defineCommand } from '../command.ts'
@@ -17,7 +19,7 @@ export const gradcheck = defineCommand({
     'Runs the network once with the kernels, forward and backward, and many times in plain float64, with one value of a parameter ' +
     'moved up and down. Coordinates at which a value crosses a kink between the two (ReLU, max pooling ...) are counted and left ' +
     'out. Per parameter the relative error and a verdict: wrong above 1e-2, suspicious above 1e-4, excellent under 1e-7. The limits grow with ' +
-    'depth beyond 25 layers. Regularisation is checked apart from the loss of the data.\n' +
+    'depth beyond 25 layers. Regularisation is checked apart from the loss of the data. Nothing is augmented, mixed, or left out at random.\n' +
     'With batch statistics few pictures make float32 drift; the drift from the reference (its own backward pass) is printed, and what ' +
     'storing in float32 does to the reference; an error under three times the drift passes if that is not more than rounding does.\n' +
     'Exits with 0 when no parameter is suspicious or wrong, else with 1.',
@@ -47,9 +49,10 @@ export const gradcheck = defineCommand({
     pretrained: onOff({ group: 'Model', help: 'check with random weights', shownNegated: true }),
     head: text('<head>', {
       group: 'Model',
-      help: 'a new head: linear, mlp:WIDTHxDEPTH',
+      help: 'a new head: linear, mlp:WIDTHxDEPTH, maxout:WIDTHxK',
       fallback: "the model's, else linear",
     }),
+    activation: text('<name>', { group: 'Model', help: 'of the hidden layers of an mlp', fallback: usualActivation }),
     unfreeze: text('<layers>', {
       group: 'Model',
       help: 'layers to check: last:N, stage:NAME+, all, or a pattern',
@@ -66,7 +69,7 @@ export const gradcheck = defineCommand({
       help: 'whether scale and shift of batch norm are checked',
       fallback: gradcheckDefaults.bnAffine,
     }),
-    loss: choice(['ce', 'bce', 'mse', 'quadratic', 'hinge', 'focal'], {
+    loss: choice(lossNames, {
       group: 'Training',
       help: 'loss of the data',
       fallback: gradcheckDefaults.loss,

@@ -7,6 +7,7 @@ import { embed } from './embed.ts'
 import { evaluate } from './eval.ts'
 import { exporting } from './export.ts'
 import { gradcheck } from './gradcheck.ts'
+import { head } from './head.ts'
 import { inspect } from './inspect.ts'
 import { lrFind } from './lr-find.ts'
 import { merge } from './merge.ts'
@@ -15,13 +16,16 @@ import { predict } from './predict.ts'
 import { runJobs } from './run-jobs.ts'
 import { search } from './search.ts'
 import { train } from './train.ts'
+import { tune } from './tune.ts'
 
 /** All commands, in the order of the help. */
 export const commands: readonly Command[] = [
   train,
   lrFind,
+  tune,
   predict,
   embed,
+  head,
   merge,
   search,
   dedupe,

@@ -35,6 +35,7 @@ const {
   tensorboard: _tensorboard,
   checks: _checks,
   dryRun: _dryRun,
+  showAugment: _showAugment,
   ...shared
 } = trainSettings satisfies Settings
 

@@ -8,7 +8,7 @@ import { type ParquetColumn, type ParquetValues, parquetPieces } from '../../vec
 import { defineCommand } from '../command.ts'
 import { jsonText } from '../format.ts'
 import { expandInputs } from '../inputs.ts'
-import { batchSize, nulls, onError, preprocessing, strict } from '../shared-settings.ts'
+import { backbone, batchSize, nulls, onError, preprocessing, strict } from '../shared-settings.ts'
 import { number, onOff, text, wholeNumber } from '../values.ts'
 
 /** `predict MODEL INPUTS...`: a row per picture, in the order of the inputs. */
@@ -42,6 +42,7 @@ export const predict = defineCommand({
       help: 'write to a .csv, .jsonl or .parquet file',
       fallback: 'stdout, as CSV',
     }),
+    backbone,
     onError,
     strict,
     batchSize,

@@ -1,8 +1,26 @@
 // The options of `train`, with the defaults that the verb has.
+
+import { activationNames, usualActivation } from '../../model/hidden-activation.ts'
+import { initialiserNames } from '../../model/initialisers.ts'
 import { scheduleNames } from '../../optim/schedule.ts'
+import { lossNames } from '../../runtime/loss.ts'
+import { defaultFocalGamma } from '../../transfer/loss-options.ts'
+import { normalisations } from '../../transfer/normalise.ts'
 import { cacheDefaults, trainDefaults } from '../../transfer/train-defaults.ts'
 import { dedupe, groupBy, json, onError, overwrite, preprocessing } from '../shared-settings.ts'
-import { choice, number, onOff, rates, size, stepsOrTime, text, timeSpan, wholeNumber } from '../values.ts'
+import {
+  augmentation,
+  choice,
+  number,
+  numberOr,
+  onOff,
+  rates,
+  size,
+  stepsOrTime,
+  text,
+  timeSpan,
+  wholeNumber,
+} from '../values.ts'
 
 /** Defaults that depend on what is trained: a head, layers of a trained network, a fresh network. */
 function byMode(name: keyof typeof trainDefaults.head_): string {
@@ -52,17 +70,42 @@ export const trainSettings = {
   pretrained: onOff({ group: 'Model', help: 'begin with random weights', shownNegated: true }),
   head: text('<head>', {
     group: 'Model',
-    help: 'new head: linear, mlp, mlp:WIDTH, mlp:WIDTHxDEPTH',
+    help: 'new head: linear, mlp:WIDTHxDEPTH, maxout:WIDTHxK',
     fallback: trainDefaults.head,
   }),
-  strength: number(
+  activation: text('<name>', {
+    group: 'Model',
+    help: `of the hidden layers of an mlp: ${activationNames.join(', ')}; leaky-relu:0.1, elu:1 and softplus:1 take a number, prelu learns a slope for each unit, prelu:shared one`,
+    fallback: usualActivation,
+  }),
+  init: text('<name>', {
+    group: 'Model',
+    help: `how fresh weights begin (a new head, and all with --no-pretrained): ${initialiserNames.join(', ')}; after a comma how fresh biases do, as in he-normal,constant:0.1`,
+    fallback: 'linear layers normal:0.01, convolutions he-normal-fan-out; biases 0',
+  }),
+  solver: choice(['lbfgs', 'ridge', 'knn', 'centroid', 'gradient'], {
+    group: 'Model',
+    help: 'with --mode features, how the head is found',
+    fallback: 'lbfgs; gradient for heads with hidden layers',
+  }),
+  strength: numberOr(
+    'auto',
     { from: 0, above: true },
     {
       group: 'Model',
-      help: "of the solved head, scikit-learn's C: smaller holds the weights closer to zero",
-      fallback: String(trainDefaults.strength),
+      help: "of the solved head (lbfgs: scikit-learn's C, ridge: 1/alpha): smaller holds the weights closer to zero; auto: by cross-validation on the training part",
+      fallback: `${trainDefaults.strength}; ridge auto`,
     },
   ),
+  neighbours: wholeNumber(
+    { from: 1, to: 10_000 },
+    { group: 'Model', help: 'how many vote with --solver knn', fallback: 'by cross-validation on the training part' },
+  ),
+  pca: wholeNumber(
+    { from: 1, to: 4096 },
+    { group: 'Model', help: 'with --mode features, learn from so many principal components of the features' },
+  ),
+  whiten: onOff({ group: 'Model', help: 'divide each component by its standard deviation (with --pca)' }),
   unfreeze: text('<layers>', {
     group: 'Model',
     help: 'layers to train: last:N, stage:NAME+, all, or a pattern',
@@ -196,13 +239,54 @@ export const trainSettings = {
       fallback: 'a linear head is solved exactly',
     },
   ),
+  loss: choice(lossNames, {
+    group: 'Training',
+    help: 'what training makes small; bce is for pictures that may show none of the classes, focal for rare classes, mse, quadratic and hinge are for comparison',
+    fallback: trainDefaults.loss,
+  }),
+  focalGamma: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'of the focal loss: how much less pictures count that are known well',
+      fallback: String(defaultFocalGamma),
+    },
+  ),
   smoothing: number(
     { from: 0, to: 1, below: true },
-    { group: 'Training', help: 'label smoothing', fallback: byMode('smoothing') },
+    {
+      group: 'Training',
+      help: 'label smoothing, of the losses ce, bce and focal',
+      fallback: `${byMode('smoothing')}; 0 with focal`,
+    },
   ),
   clipGrad: number(
     { from: 0 },
     { group: 'Training', help: 'largest norm of the gradient', fallback: byMode('clipGrad') },
+  ),
+  dropout: number(
+    { from: 0, to: 1, below: true },
+    {
+      group: 'Training',
+      help: 'share of the values left out at random before the classifier, and between hidden layers; when training fits its own pictures too well',
+      fallback: String(trainDefaults.dropout),
+    },
+  ),
+  dropconnect: number(
+    { from: 0, to: 1, below: true },
+    {
+      group: 'Training',
+      help: "share of the weights of the head's layers that each step leaves out; an alternative to dropout in wide heads",
+      fallback: String(trainDefaults.dropconnect),
+    },
+  ),
+  dropPath: number(
+    { from: 0, to: 1, below: true },
+    {
+      group: 'Training',
+      help: 'in finetune: share of the pictures that go around a residual branch (stochastic depth), growing up to the last block; for deep networks that train as a whole',
+      fallback: String(trainDefaults.dropPath),
+    },
   ),
   classWeights: text('<auto|file>', {
     group: 'Training',
@@ -214,11 +298,35 @@ export const trainSettings = {
     help: 'pictures of an epoch: each once, or all classes equally often',
     fallback: trainDefaults.sampler,
   }),
-  augment: choice(['none', 'light'], {
+  augment: augmentation({
     group: 'Training',
-    help: 'random changes of the pictures',
+    help: 'random changes of the pictures: none, light, medium, strong, or a YAML file that lists them',
     fallback: 'light in finetune, else none',
   }),
+  mixup: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'in finetune: blends pictures and labels of a step in pairs, by shares from Beta(A, A); 0.2 is usual, in long trainings; 0 = off',
+      fallback: String(trainDefaults.mixup),
+    },
+  ),
+  cutmix: number(
+    { from: 0 },
+    {
+      group: 'Training',
+      help: 'the same with boxes of pictures put into others; 1 is usual; with both, half of the steps each; 0 = off',
+      fallback: String(trainDefaults.cutmix),
+    },
+  ),
+  reprob: number(
+    { from: 0, to: 1 },
+    {
+      group: 'Training',
+      help: 'in finetune: probability that a box of a picture is filled with the mean colour (random erasing); when things may be partly hidden',
+      fallback: String(trainDefaults.reprob),
+    },
+  ),
   cache: text('<off|memory|dir>', {
     group: 'Training',
     help: 'in finetune: where pictures are kept as the first layer that trains sees them, so that what is frozen computes each once; changes no result',
@@ -253,6 +361,11 @@ export const trainSettings = {
   minAccuracy: number({ from: 0, to: 1 }, { group: 'Training', help: 'exit with 5 when the best accuracy is below' }),
 
   ...preprocessing,
+  normalize: choice(normalisations, {
+    group: 'Pictures',
+    help: 'pixels less the mean of their channel over the training pictures, over its deviation too, less the mean picture, or from 0 to 1 as they are; for networks from random weights, as others know the numbers that they were trained with',
+    fallback: trainDefaults.normalize,
+  }),
 
   checks: onOff({
     group: 'Output',
@@ -260,6 +373,10 @@ export const trainSettings = {
     shownNegated: true,
   }),
   dryRun: onOff({ group: 'Output', help: 'look ahead, say what training would take, and stop there' }),
+  showAugment: text('<file>', {
+    group: 'Output',
+    help: 'draw training pictures as --augment changes them into a .jpg, .png or .webp file, and stop there',
+  }),
   out: text('<dir>', { group: 'Output', help: 'run folder', fallback: 'runs/<data>-<n>' }),
   overwrite,
   saveEvery: stepsOrTime({

@@ -22,20 +22,30 @@ export const train = defineCommand({
     'regraft train flowers',
     'regraft train flowers --mode finetune --unfreeze last:2 --epochs 10 --lr 1e-3',
     'regraft train flowers --dry-run',
+    'regraft train flowers --augment medium --show-augment sheet.jpg',
     'regraft train --resume runs/flowers-1',
   ],
   settings: trainSettings,
 
-  async run({ json, out, data: configured, dryRun, ...options }, [argument], work) {
+  async run({ json, out, data: configured, dryRun, showAugment, ...options }, [argument], work) {
     const data = argument ?? configured
     const { resume } = options
-    if (resume !== undefined) refuseBeside(resume, { ...options, dryRun, data, out })
+    if (resume !== undefined) refuseBeside(resume, { ...options, dryRun, showAugment, data, out })
     else if (data === undefined) {
       throw new RegraftError('usage', "DATA is missing: the image folder, such as in 'regraft train flowers'.")
     } else if (options.allowBuildChange) {
       throw new RegraftError('usage', '--allow-build-change has a meaning only with --resume.')
     }
     const run = resume ?? out ?? (await nextRun(data ?? ''))
+    if (showAugment !== undefined) {
+      if (dryRun) throw new RegraftError('usage', 'Give either --show-augment or --dry-run: both stop before training.')
+      const sheet = await work.verbs.showAugment({ ...options, data: data ?? '', file: showAugment, ...work.options() })
+      if (json) await work.output.write(`${jsonText(sheet, 2)}\n`)
+      work.say(
+        `${inertName(sheet.file)}: ${sheet.pictures.length} training pictures, a row each: as for validation, then as in epochs 1 to ${sheet.columns - 1}.`,
+      )
+      return 0
+    }
     if (dryRun) {
       const outlook = await work.verbs.dryRun({ ...options, data: data ?? '', out: run, ...work.options() })
       if (json) await work.output.write(`${jsonText(outlookDocument(outlook), 2)}\n`)

@@ -1,14 +1,6 @@
-import type { Augmentation } from './augmentation.ts'
-import { light } from './light.ts'
-
-export type { Augmentation, Draws } from './augmentation.ts'
-
-/** Augmentations by the names of `--augment`. */
-export const augmentations = {
-  /** The evaluation transform, every time the same. */
-  none: { frame: () => undefined },
-  light,
-} as const satisfies Record<string, Augmentation>
-
-/** A name that `--augment` understands. */
-export type AugmentationName = keyof typeof augmentations
+export type { Augmentation, Draws, PictureAtHand, PicturePlan } from './augmentation.ts'
+export { compileAugmentation } from './compile.ts'
+export { type AugmentEntry, type AugmentInput, completeEntries } from './entries.ts'
+export { augmentationKinds } from './kinds.ts'
+export { type AugmentPreset, augmentPresets } from './presets.ts'
+export { readAugmentFile } from './read-augment.ts'

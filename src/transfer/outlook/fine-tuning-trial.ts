@@ -6,10 +6,11 @@ import { gatherGradient } from '../../train/step.ts'
 import { openCutNetwork } from '../cut-network.ts'
 import { freshHead } from '../fine-tune.ts'
 import { layerRates } from '../layer-rates.ts'
+import { chosenLoss } from '../loss-options.ts'
 import { parseRates } from '../rates.ts'
 import { loadTensors, openSession, readTensors } from '../session.ts'
 import type { BothVectors } from '../train-vectors.ts'
-import type { Work } from '../train-work.ts'
+import { changesPictures, type Work } from '../train-work.ts'
 import { batchStatistics, trainableLayers, trainableParameters } from '../trainable.ts'
 import { openWholeNetwork } from '../whole-network.ts'
 import { secondsOfHead } from './head-trial.ts'
@@ -30,10 +31,10 @@ export async function tryFineTuning(
     const { store } = session
     const classes = data.classes.length
     const hasHead = store.parameters.every(({ name }) => model.tensors.has(name))
-    if (!hasHead) await loadTensors(store, await freshHead(graph, config.seed))
+    if (!hasHead) await loadTensors(store, await freshHead(graph, config))
     const trainable = trainableParameters(graph, config.bnAffine)
     const statistics = batchStatistics(graph, config.bn)
-    const mode = { trainable, batchStatistics: statistics }
+    const mode = { trainable, batchStatistics: statistics, loss: chosenLoss(config) }
     const network =
       (await openCutNetwork(sample, session, mode, 0)) ?? (await openWholeNetwork(sample, session, mode, 0))
     try {
@@ -81,7 +82,7 @@ export async function tryFineTuning(
         const one = await timed(epoch)
         const two = await timed(epoch)
         // Without a cache both do the same, and the second one is warm.
-        fresh = (config.augment === 'none' || network.cache === undefined ? two : one).seconds / one.result
+        fresh = (!changesPictures(config) || network.cache === undefined ? two : one).seconds / one.result
         again = two.seconds / two.result
         await network.validate(vectors, signal)
         const validated = await timed(() => network.validate(vectors, signal))
@@ -92,7 +93,7 @@ export async function tryFineTuning(
       await loadTensors(store, beginning)
       const overfitting = await overfit(first, step, 1e-3, 60)
 
-      const freshEpochs = config.augment === 'none' ? 0 : Math.min(config.cacheVariants ?? config.epochs, config.epochs)
+      const freshEpochs = !changesPictures(config) ? 0 : Math.min(config.cacheVariants ?? config.epochs, config.epochs)
       const epochs =
         freshEpochs * full.train * fresh +
         (config.epochs - freshEpochs) * full.train * again +
@@ -147,7 +148,7 @@ function growthOf(
     const decoded = Math.max(0, full.val - data.validation.length) * width * height * 3
     return encodedBytes + (decoded <= 2 ** 30 ? decoded : 0)
   }
-  const versions = config.augment === 'none' ? 1 : Math.min(config.cacheVariants ?? 0, config.epochs)
+  const versions = !changesPictures(config) ? 1 : Math.min(config.cacheVariants ?? 0, config.epochs)
   const entries = full.val + full.train * versions
   const activations = Math.min(cache.mostBytes, entries * cache.entryBytes)
   return encodedBytes + Math.max(0, activations - pictures * cache.entryBytes)

@@ -3,10 +3,13 @@ import type { Model } from '../../model/model.ts'
 import { penaltyStrength } from '../../optim/penalty.ts'
 import { createUpdater } from '../../optim/updater.ts'
 import { gatherGradient } from '../../train/step.ts'
-import { solveHead, type Vectors } from '../head-trainer.ts'
+import type { Vectors } from '../head-trainer.ts'
+import { solveHead } from '../linear-solvers.ts'
+import { isSolvable } from '../loss-options.ts'
 import { parseRates } from '../rates.ts'
 import { INFERENCE_BATCH, loadTensors, openInference, openSession, readTensors } from '../session.ts'
-import { trainerFor } from '../train-on-features.ts'
+import { isSolved, trainDefaults } from '../train-defaults.ts'
+import { solveOptions, trainerFor } from '../train-on-features.ts'
 import type { Work } from '../train-work.ts'
 import { wholePass } from '../whole-network.ts'
 import { sampleVectors } from './sample.ts'
@@ -14,6 +17,8 @@ import { decayPenalty, lossOf, overfit, type Trial, timed } from './trial.ts'
 
 /** Vectors that a head is solved on in a trial: as many as are computed at a time. */
 const SOLVED = 1024
+const WARM_EPOCHS = 12
+const TIMED_EPOCHS = 8
 
 /** @param sample  the work with a handful of pictures  @param full  pictures that there are */
 export async function tryHead(
@@ -38,8 +43,8 @@ export async function tryHead(
   const { vectors, secondsPerPicture } = found
   if (vectors === undefined) return undefined
   const classes = model.labels.length
-  const solved = config.mode === 'features' && model.head.kind === 'linear'
-  const trainer = await trainerFor(sample, vectors.train)
+  const solved = isSolved(config)
+  const trainer = await trainerFor(withoutComponents(sample), vectors.train, 1)
   try {
     const { runner, store, graph } = trainer
     const trainable = new Set(
@@ -58,7 +63,8 @@ export async function tryHead(
     const beginning = await readTensors(store)
     let firstLoss: number
     let epochs = 0
-    const decay = solved ? 1 / (config.strength * full.train) : config.weightDecay
+    const strength = config.strength === 'auto' ? trainDefaults.strength : config.strength
+    const decay = solved ? 1 / (strength * full.train) : config.weightDecay
     let penalty = decayPenalty(engine, store, trainable, decay)
     try {
       firstLoss = await lossOf(first, updater, step)
@@ -75,12 +81,15 @@ export async function tryHead(
             await updater.update()
           }
         }
-        await epoch()
+        // A step takes so little time that it pays first for what is compiled.
+        for (let repeat = 0; repeat < WARM_EPOCHS; repeat++) await epoch()
         const trained = await timed(async () => {
-          for (let repeat = 0; repeat < 4; repeat++) await epoch()
+          for (let repeat = 0; repeat < TIMED_EPOCHS; repeat++) await epoch()
         })
         const validated = await timed(() => trainer.evaluate(repeated(vectors.validation, full.val), signal))
-        epochs = config.epochs * ((trained.seconds / 4 / vectors.train.labels.length) * full.train + validated.seconds)
+        epochs =
+          config.epochs *
+          ((trained.seconds / TIMED_EPOCHS / vectors.train.labels.length) * full.train + validated.seconds)
       }
     } finally {
       updater.close()
@@ -114,9 +123,10 @@ export async function secondsOfHead(
   const { config, model, options } = sample
   const rows = Math.min(pictures, SOLVED)
   const many = repeated(train, rows)
-  const trainer = await trainerFor(sample, many)
+  const trainer = await trainerFor(withoutComponents(sample), many, 1)
   try {
-    if (model.head.kind !== 'linear' || (config.mode === 'finetune' && config.warmupHead !== null)) {
+    const gradual = model.head.kind !== 'linear' || !isSolvable(config.loss)
+    if (gradual || (config.mode === 'finetune' && config.warmupHead !== null)) {
       const epochs = config.warmupHead ?? 10
       const { seconds } = await timed(async () => {
         const updater = createUpdater(options.engine, trainer.runner, trainer.store, {
@@ -144,13 +154,22 @@ export async function secondsOfHead(
       })
       return (epochs * seconds * pictures) / rows
     }
+    if (config.solver === 'knn') return 0
+    // Cross-validation solves it again and again, from one strength to the next.
+    const times = config.strength === 'auto' && config.solver === 'lbfgs' ? 20 : 1
+    const strength = times > 1 ? trainDefaults.strength : config.strength
     const { seconds } = await timed(() =>
-      solveHead(trainer, many, model.labels.length, config.strength, undefined, { ...options, listener: undefined }),
+      solveHead(trainer, { ...solveOptions(sample), strength, classWeights: undefined, listener: undefined }),
     )
-    return (seconds * pictures) / rows
+    return (times * seconds * pictures) / rows
   } finally {
     trainer.close()
   }
+}
+
+/** A few pictures have fewer components than are wanted of all. */
+function withoutComponents(sample: Work): Work {
+  return { ...sample, config: { ...sample.config, pca: null, whiten: false } }
 }
 
 /** Vectors again and again, until there are so many. */

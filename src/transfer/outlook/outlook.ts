@@ -5,19 +5,23 @@ import { RegraftError } from '../../errors.ts'
 import { log } from '../../exact-math.ts'
 import { freeBytes } from '../../files/free-bytes.ts'
 import { formatBytes } from '../../format-bytes.ts'
+import { headParameters } from '../../graph/edit.ts'
 import { freezeExcept } from '../../graph/freeze.ts'
 import { parameterName, parametersOf } from '../../graph/graph.ts'
 import { inertName } from '../../inert-text.ts'
 import { graphOf } from '../../model/model.ts'
-import { updaterBytes } from '../../optim/updater.ts'
-import { elementCount } from '../../tensor/shape.ts'
+import { outputKindOf } from '../../runtime/loss.ts'
+import { labelLoss } from '../../train/label-loss.ts'
 import { layerRates } from '../layer-rates.ts'
-import type { Check, Outlook } from '../options.ts'
+import { chosenLoss } from '../loss-options.ts'
+import type { Check, Outlook, SecondsBy } from '../options.ts'
 import { parseRates } from '../rates.ts'
+import { isSolved } from '../train-defaults.ts'
 import type { Work } from '../train-work.ts'
-import { batchStatistics, trainableLayers, trainableParameters } from '../trainable.ts'
+import { trainableLayers, trainableParameters } from '../trainable.ts'
 import { tryFineTuning } from './fine-tuning-trial.ts'
 import { tryHead } from './head-trial.ts'
+import { diskBytesOf, type RunBytes, runBytes, secondsOfWriting } from './run-bytes.ts'
 import { sampleOf } from './sample.ts'
 import type { Trial } from './trial.ts'
 import { grouped, sum, type TrainingPart, trainingTable, whatTrains } from './what-trains.ts'
@@ -33,6 +37,7 @@ const FEW_PICTURES = 5
  */
 export async function lookAhead(work: Work, insist: boolean): Promise<Outlook> {
   const { data, options, config } = work
+  const beganAt = performance.now()
   const full = { train: data.train.length, val: data.validation.length }
   const sample = sampleOf(work)
   let trial: Trial | undefined
@@ -42,12 +47,14 @@ export async function lookAhead(work: Work, insist: boolean): Promise<Outlook> {
     const told = error instanceof RegraftError && error.code !== 'interrupted' && error.code !== 'time'
     if (insist || !told) throw error
   }
-  // After the trial: all that it took has been taken.
-  const memoryBytes = process.memoryUsage.rss() + (trial?.growthBytes ?? 0)
+  // The trial decodes and computes as the training will, with less to keep.
+  const memoryBytes = process.resourceUsage().maxRSS * 1024 + (trial?.growthBytes ?? 0)
   const trains = partsOf(work)
-  const diskBytes = diskBytesOf(work)
+  const bytes = runBytes(work)
+  const diskBytes = diskBytesOf(work, bytes)
   const free = await freeBytes(work.out)
-  const seconds = trial && Object.values(trial.seconds).reduce((total, each) => total + each, 0)
+  const secondsBy = trial && (await secondsOf(work, trial, bytes, beganAt))
+  const seconds = secondsBy && Object.values(secondsBy).reduce((total, each) => total + each, 0)
   const checks = [
     classCounts(work),
     trainingParts(trains),
@@ -60,9 +67,28 @@ export async function lookAhead(work: Work, insist: boolean): Promise<Outlook> {
     checks,
     trains,
     seconds: seconds ?? null,
-    secondsBy: trial?.seconds ?? null,
+    secondsBy: secondsBy ?? null,
     memoryBytes,
     diskBytes,
+  }
+}
+
+/** The whole run: what has passed, what its parts will take, and what is written between them. */
+async function secondsOf(work: Work, trial: Trial, bytes: RunBytes, beganAt: number): Promise<SecondsBy> {
+  const { config, startedAt } = work
+  const { features, head, epochs, end } = trial.seconds
+  const writing = await secondsOfWriting(work, bytes)
+  const stepwise = bytes.changing > 0 ? config.epochs : 0
+  // Fine-tuning writes its best model whenever there is a better one.
+  const models = 1 + (config.mode === 'finetune' ? stepwise : 0)
+  return {
+    scan: (beganAt - startedAt) / 1000,
+    checks: (performance.now() - beganAt) / 1000,
+    features,
+    head,
+    epochs,
+    writing: (stepwise && (stepwise + 1) * writing.epoch) + models * writing.model,
+    end,
   }
 }
 
@@ -97,10 +123,9 @@ function partsOf({ config, model }: Work): readonly TrainingPart[] {
     const { rateScale } = layerRates(graph, trainable, config)
     return whatTrains(plain, (name) => (trainable.has(name) ? rate * rateScale({ name }) : null))
   }
-  const solved = config.mode === 'features' && model.head.kind === 'linear'
-  const head = (name: string) =>
-    (plain.classifier !== undefined && name.startsWith(`${plain.classifier}.`)) || name.startsWith('head.')
-  return whatTrains(plain, (name) => (head(name) ? (solved ? 0 : rate) : null))
+  const solved = isSolved(config)
+  const head = headParameters(plain)
+  return whatTrains(plain, (name) => (head.has(name) ? (solved ? 0 : rate) : null))
 }
 
 function trainingParts(parts: readonly TrainingPart[]): Check {
@@ -112,10 +137,14 @@ function trainingParts(parts: readonly TrainingPart[]): Check {
 function trialChecks({ config, model, data }: Work, trial: Trial): readonly Check[] {
   const { firstLoss, penalty, overfitting } = trial
   const classes = data.classes.length
-  const chance = log(classes)
+  const loss = chosenLoss(config)
+  const chance = labelLoss(loss, new Float32Array(classes), 0)
   const goesOn = model.tensors.size > 0 && config.mode === 'finetune' && headIsThere(model)
-  const odd = !(firstLoss < 1.5 * chance + 0.5) || (!goesOn && firstLoss < 0.5 * chance)
-  const first = `first loss ${round(firstLoss)}; guessing among ${classes} classes gives ${round(chance)}`
+  // Of cross-entropy a half more than chance and a half besides; of other losses as much by their scale.
+  const odd = !(firstLoss < chance * (1.5 + 0.5 / log(classes))) || (!goesOn && firstLoss < 0.5 * chance)
+  const ignorance =
+    outputKindOf(loss) === 'softmax' ? `guessing among ${classes} classes` : `0 for each of ${classes} classes`
+  const first = `first loss ${round(firstLoss)}; ${ignorance} gives ${round(chance)}`
   const begins = goesOn ? ', and the head knows the classes already' : ''
   const { pictures, steps, from, to } = overfitting
   const learnt = to < 0.1 * from
@@ -160,49 +189,14 @@ function memoryCheck(bytes: number, limitBytes: number): Check {
   }
 }
 
-/** What the folder of the run comes to, with what is there for a moment while a checkpoint is replaced. */
-function diskBytesOf(work: Work): number {
-  const { config, model } = work
-  const plain = graphOf(model)
-  const all = plain.layers.flatMap((layer) =>
-    parametersOf(layer).map((spec) => ({
-      layer,
-      spec,
-      values: elementCount(spec.shape),
-      name: parameterName(layer, spec),
-    })),
-  )
-  const bytesOf = (chosen: typeof all) => chosen.reduce((total, { values }) => total + 4 * values, 0)
-  const model2 = 2 * bytesOf(all)
-  if (config.mode === 'features' && model.head.kind === 'linear') return model2
-  const tuned = config.mode === 'finetune'
-  const graph = freezeExcept(
-    plain,
-    trainableLayers(plain, tuned ? config : { ...config, unfreeze: 'head', freeze: null }),
-  )
-  const trainable = trainableParameters(graph, config.bnAffine)
-  const statistics = tuned ? batchStatistics(graph, config.bn) : new Set<string>()
-  const training = all.filter(({ name }) => trainable.has(name))
-  const changing = all.filter(
-    ({ name, layer, spec }) => trainable.has(name) || (spec.kind === 'statistic' && statistics.has(layer.name)),
-  )
-  const values = training.reduce((total, each) => total + each.values, 0)
-  const optimiser = updaterBytes(
-    { optimiser: config.opt, settings: { momentum: config.momentum } },
-    values,
-    training.length,
-  )
-  return model2 + (config.keepCheckpoints + 2) * ((config.ema === null ? 2 : 3) * bytesOf(changing) + optimiser)
-}
-
 function diskCheck(bytes: number, free: number | undefined): Check {
   const enough = free === undefined || free > bytes
   const room = free === undefined ? '' : `; ${formatBytes(free)} are free${enough ? '' : ', which is too little'}`
   return { name: 'disk', ok: enough, message: `about ${formatBytes(bytes)} on the disk for the run${room}` }
 }
 
-function timeCheck({ config, model }: Work, seconds: number): Check {
-  const solved = config.mode === 'features' && model.head.kind === 'linear'
+function timeCheck({ config }: Work, seconds: number): Check {
+  const solved = isSolved(config)
   const epochs = solved ? '' : ` for ${config.epochs} epochs${config.patience > 0 ? ', less if it stops early' : ''}`
   return { name: 'time', ok: true, message: `about ${spoken(seconds)}${epochs}` }
 }

@@ -4,6 +4,7 @@ import type { Sample } from '../../data/sample.ts'
 import { randomStream } from '../../random.ts'
 import { newTiming } from '../extract-features.ts'
 import type { Vectors } from '../head-trainer.ts'
+import { mixesPictures, withoutRegularisers } from '../regularisers.ts'
 import type { BothVectors, FeaturePass } from '../train-vectors.ts'
 import type { Work } from '../train-work.ts'
 
@@ -14,11 +15,11 @@ const MOST_VALIDATION = 32
 export function sampleOf(work: Work): Work {
   const { data, config, options } = work
   const { listener: _, ...quiet } = options
-  const keepsFolder = (options.cache ?? config.cache ?? 'memory') !== 'off'
+  const keeps = (options.cache ?? config.cache ?? 'memory') !== 'off' && !mixesPictures(config)
   return {
     ...work,
-    options: { ...quiet, ...(config.mode === 'finetune' && keepsFolder ? { cache: 'memory' } : {}) },
-    config: { ...config, onError: 'skip' },
+    options: { ...quiet, ...(config.mode === 'finetune' ? { cache: keeps ? 'memory' : 'off' } : {}) },
+    config: { ...withoutRegularisers(config), onError: 'skip' },
     data: {
       ...data,
       train: some(data.train, config.seed, MOST_TRAINING),

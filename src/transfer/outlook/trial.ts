@@ -6,7 +6,7 @@ import type { ParameterStore } from '../../runtime/parameters.ts'
 import type { Runner } from '../../runtime/runner.ts'
 import { gatherGradient, type TrainingBatch } from '../../train/step.ts'
 
-/** What a trial found out. Losses are means of cross-entropies with hard labels. */
+/** What a trial found out. Losses are means with hard labels. */
 export interface Trial {
   /** With the weights that training begins with, but for a head that is solved first. */
   readonly firstLoss: number

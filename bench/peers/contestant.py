@@ -1,4 +1,4 @@
-"""PyTorch as a contestant:  pytorch.py --threads N
+"""PyTorch as a contestant:  contestant.py --threads N
 
 The protocol is that of ../protocol.ts: a JSON object a line.
 """
