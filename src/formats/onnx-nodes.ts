@@ -2,7 +2,7 @@
 import { upTo } from '../graph/edit.ts'
 import { type Graph, type Layer, layerNamed } from '../graph/graph.ts'
 import type { ActivationAttributes } from '../ops/activation.ts'
-import { slide, type Window } from '../ops/window.ts'
+import { type Window, zerosAround } from '../ops/window.ts'
 import { elementCount } from '../tensor/shape.ts'
 import { UnsupportedNetworkError } from './foreign-network.ts'
 
@@ -182,17 +182,7 @@ function windowOf(
   input: readonly number[],
 ): Record<'kernel_shape' | 'strides' | 'pads', readonly number[]> {
   const { kernel, stride, padding } = window
-  return { kernel_shape: kernel, strides: stride, pads: padding === 'same' ? samePads(window, input) : padding }
-}
-
-/** Zeros at top, left, bottom and right where the padding follows from the size. */
-function samePads(window: Window, input: readonly number[]): readonly number[] {
-  const [height = 0, width = 0] = input
-  const { outHeight, outWidth, padTop, padLeft } = slide(window, input)
-  const reach = (out: number, axis: 0 | 1) =>
-    (out - 1) * window.stride[axis] + ((window.dilation ?? [1, 1])[axis] * (window.kernel[axis] - 1) + 1)
-  const after = (total: number, before: number) => Math.max(0, total - before)
-  return [padTop, padLeft, after(reach(outHeight, 0) - height, padTop), after(reach(outWidth, 1) - width, padLeft)]
+  return { kernel_shape: kernel, strides: stride, pads: padding === 'same' ? zerosAround(window, input) : padding }
 }
 
 /** A node and the activation after it. */

@@ -3,6 +3,7 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { type Graph, layerNamed } from '../graph/graph.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
+import { littleEndian } from './little-endian.ts'
 import { convolvedLayers, limits, type OnnxAttribute, type OutgoingNode, onnxNodes, outputOf } from './onnx-nodes.ts'
 
 const FLOAT = 1
@@ -139,14 +140,6 @@ function writeTensor(writer: BinaryWriter, name: string, { shape, data }: HostTe
     text(writer, FIELD.tensor.name, name)
     writer.tag(FIELD.tensor.raw, WireType.LengthDelimited).bytes(littleEndian(data))
   })
-}
-
-function littleEndian(data: Float32Array): Uint8Array {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice()
-  if (new Uint8Array(Uint16Array.of(1).buffer)[0] === 1) return bytes
-  const view = new DataView(bytes.buffer)
-  for (const [at, value] of data.entries()) view.setFloat32(4 * at, value, true)
-  return bytes
 }
 
 function writeValue(writer: BinaryWriter, field: number, name: string, shape: readonly Size[]): void {

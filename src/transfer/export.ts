@@ -22,9 +22,9 @@ const PICTURES = 4
 const WITHIN = 1e-4
 
 /** Files of an export, by format. */
-const files: Readonly<Record<ExportFormat, readonly string[]>> = {
+const files: Readonly<Record<ExportFormat, readonly (string | RegExp)[]>> = {
   onnx: ['model.onnx', 'config.json', 'golden.safetensors'],
-  tfjs: ['model.json', 'weights.bin', 'config.json', 'golden.safetensors'],
+  tfjs: ['model.json', /^group1-shard\d+of\d+\.bin$/, 'config.json', 'golden.safetensors'],
   safetensors: ['model.safetensors', 'config.json', 'regraft.json', 'head.safetensors', meanImageFile],
 }
 
@@ -84,13 +84,10 @@ async function onnxFiles(model: Model): Promise<Files> {
 }
 
 async function tfjsFiles(model: Model): Promise<Files> {
-  const { TFJS_WEIGHTS, tfjsModel } = await import('../formats/write-tfjs.ts')
+  const { tfjsModel } = await import('../formats/write-tfjs.ts')
   const options = { producerVersion: version, metadata: metadataOf(model) }
-  const { json, pieces } = tfjsModel(graphOf(model), model.tensors, options)
-  return new Map<string, FileContent>([
-    ['model.json', `${JSON.stringify(json)}\n`],
-    [TFJS_WEIGHTS, pieces()],
-  ])
+  const { json, shards } = tfjsModel(graphOf(model), model.tensors, options)
+  return new Map<string, FileContent>([['model.json', `${JSON.stringify(json)}\n`], ...shards])
 }
 
 function metadataOf(model: Model) {
@@ -163,7 +160,8 @@ async function checkPlace(out: string, format: ExportFormat, overwrite: boolean)
   const names = (await listFolder(out)).map(({ name }) => name)
   if (names.length > 0 && !overwrite)
     throw new RegraftError('usage', `--out ${out} is not empty. Choose another folder, or --overwrite.`, { file: out })
-  const foreign = names.filter((name) => !files[format].includes(name))
+  const isOwn = (name: string) => files[format].some((own) => (typeof own === 'string' ? own === name : own.test(name)))
+  const foreign = names.filter((name) => !isOwn(name))
   if (foreign.length > 0)
     throw new RegraftError(
       'usage',
