@@ -402,7 +402,7 @@ function same({ input }: KerasContext): Value {
 /** In front of everything it says how pictures are made; later it begins a hard sigmoid. */
 function rescaling({ layer, input, net, translation }: KerasContext): Value {
   const { scale: factor, offset: shift } = layer.config
-  if (typeof factor === 'number' && decimal(factor) === decimal(1 / 6) && shift === 0.5)
+  if (typeof factor === 'number' && decimal(factor) === decimal(1 / 6) && shift === 0.5 && isPlain(input))
     return { ...input, sixth: true }
   if (net.draftOf(input.layer, 'imageInput') === undefined || translation.pictures !== undefined) {
     throw new Unsupported('Rescaling after other layers')
