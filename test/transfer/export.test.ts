@@ -38,6 +38,9 @@ describe.each([
   ['regnety_002', { kind: 'linear' }],
   ['squeezenet1_1', { kind: 'own' }],
   ['squeezenet1_1', { kind: 'linear' }],
+  ['shufflenet_v2_x0_5', { kind: 'linear' }],
+  ['convnext_atto', { kind: 'linear' }],
+  ['vit_tiny_patch16_224', { kind: 'linear' }],
 ] as const satisfies readonly (readonly [string, Head])[])('%s with a head %j', (architecture, head) => {
   const name = `${architecture}-${head.kind}`
   const source = join(folder, name)
@@ -265,12 +268,34 @@ test('every other layer comes back as the same function', async () => {
     { outChannels: 8, kernel: [3, 3], stride: [1, 1], padding: [2, 2, 2, 2], dilation: [2, 2], groups: 2 },
     [at],
   )
-  for (const [index, attrs] of activations.entries()) at = net.layer('activation', `activation.${index}`, attrs, [at])
+  const more = [{ kind: 'hard-tanh' }, { kind: 'mish' }, { kind: 'gelu' }] as const
+  for (const [index, attrs] of [...activations, ...more].entries())
+    at = net.layer('activation', `activation.${index}`, attrs, [at])
   at = net.layer('prelu', 'prelu', {}, [at])
+  at = net.layer('layerNorm', 'norm', { epsilon: 1e-3 }, [at])
+  at = net.layer('layerScale', 'scaled', { initial: 0.5 }, [at])
+  at = net.layer('linear', 'pixels', { outFeatures: 16, bias: true }, [at])
+  at = net.layer('maxout', 'most', { pieces: 2 }, [at])
+  const [left, right] = [
+    net.layer('slice', 'left', { from: 0, channels: 4 }, [at]),
+    net.layer('slice', 'right', { from: 4, channels: 4 }, [at]),
+  ]
+  at = net.layer('concat', 'turned', {}, [right, left])
+  at = net.layer('channelShuffle', 'shuffled', { groups: 4 }, [at])
   const side = net.layer('maxPool', 'largest', { kernel: [3, 3], stride: [1, 1], padding: [1, 1, 1, 1] }, [at])
   at = net.layer('add', 'sum', { activation: 'relu6' }, [at, side])
   at = net.layer('averagePool', 'mean', { kernel: [2, 2], stride: [2, 2], padding: [0, 0, 0, 0] }, [at])
-  at = net.layer('globalAveragePool', 'pool', {}, [at])
+  at = net.layer('classToken', 'first', {}, [at])
+  at = net.layer('positions', 'places', {}, [at])
+  at = net.layer('layerNorm', 'tokens.norm', { epsilon: 1e-6 }, [at])
+  const qkv = net.layer('linear', 'tokens.qkv', { outFeatures: 48, bias: true }, [at])
+  at = net.layer('attention', 'tokens.seen', { heads: 2 }, [qkv])
+  at = net.layer('linear', 'tokens.more', { outFeatures: 24 }, [at])
+  at = net.layer('maxout', 'tokens.most', { pieces: 3 }, [at])
+  at = net.layer('layerScale', 'tokens.scaled', { initial: 0.5 }, [at])
+  at = net.layer('firstToken', 'pool', {}, [at])
+  at = net.layer('linear', 'hidden', { outFeatures: 12, bias: true }, [at])
+  at = net.layer('maxout', 'widest', { pieces: 2 }, [at])
   at = net.layer('linear', 'classifier', { outFeatures: 5, bias: true }, [at])
   at = net.layer('softmax', 'probabilities', {}, [at])
   const graph = net.finish({ output: at, features: 'pool' })
@@ -317,12 +342,11 @@ describe('the command', () => {
     net.at('stem')
     let at = net.layer('imageInput', 'picture', { height: 8, width: 8, mean: [0, 0, 0], std: [1, 1, 1] }, [])
     at = net.layer('conv2d', 'conv', { outChannels: 8, kernel: [3, 3], stride: [1, 1], padding: [1, 1, 1, 1] }, [at])
-    at = net.layer('activation', 'bend', { kind: 'mish' }, [at])
-    at = net.layer('globalAveragePool', 'pool', {}, [at])
-    at = net.layer('maxout', 'most', { pieces: 2 }, [at])
+    at = net.layer('activation', 'bend', { kind: 'gelu-tanh' }, [at])
+    at = net.layer('adaptiveAveragePool', 'pool', { output: [3, 3] }, [at])
     const graph = net.finish({ output: at, features: at })
     expect(() => onnxModel(graph, randomParameters(graph, 1), { producerVersion: '0' })).toThrow(
-      /nothing for bend \(activation\), most \(maxout\)/,
+      /nothing for bend \(activation\), pool \(adaptiveAveragePool\)/,
     )
     mkdirSync(join(folder, 'empty'))
     const ran = await regraft(['export', join(folder, 'missing'), '--out', join(folder, 'empty', 'x')])
