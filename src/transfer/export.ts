@@ -4,7 +4,7 @@ import type { Preprocessing } from '../data/preprocessing.ts'
 import { RegraftError } from '../errors.ts'
 import { writeFolderAtomic } from '../files/atomic-folder.ts'
 import { type FileContent, writeFileAtomic } from '../files/atomic-write.ts'
-import { createFolder, listFolder, pathFacts } from '../files/folder.ts'
+import { createFolder, listFolder } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { writeSafetensors } from '../formats/safetensors.ts'
 import { inertName } from '../inert-text.ts'
@@ -16,6 +16,7 @@ import { timmConfig } from '../model/timm-config.ts'
 import { version } from '../version.ts'
 import { goldenPictures, outputsOf } from './golden.ts'
 import type { ExportFormat, ExportOptions, ExportResult } from './options.ts'
+import { checkTaken, type FolderRules } from './taken-folder.ts'
 
 const PICTURES = 4
 /** Largest difference between the outputs, relative to the largest of them. Reading back folds batch norms in another order. */
@@ -36,7 +37,7 @@ const files: Readonly<Record<ExportFormat, readonly (string | RegExp)[]>> = {
 export async function exportModel(name: string, options: ExportOptions): Promise<ExportResult> {
   const { engine, format, out, signal, listener, offline } = options
   const { model } = await loadModel(name, { signal, listener, offline })
-  await checkPlace(out, format, options.overwrite ?? false)
+  await checkTaken(out, rulesOf(format, options.overwrite ?? false))
   const pictures = goldenPictures(PICTURES, model.preprocessing.height, model.preprocessing.width)
   const expected = await outputsOf(engine, model, pictures, PICTURES, signal)
   if (format !== 'safetensors') refuseNeighbours(model, format)
@@ -152,23 +153,8 @@ function relativeDifference(actual: Float32Array, expected: Float32Array): numbe
   return apart / (largest || 1)
 }
 
-async function checkPlace(out: string, format: ExportFormat, overwrite: boolean): Promise<void> {
-  const facts = await pathFacts(out)
-  if (facts === undefined) return
-  if (facts.kind !== 'folder')
-    throw new RegraftError('usage', `--out ${out} is no folder. Choose another name.`, { file: out })
-  const names = (await listFolder(out)).map(({ name }) => name)
-  if (names.length > 0 && !overwrite)
-    throw new RegraftError('usage', `--out ${out} is not empty. Choose another folder, or --overwrite.`, { file: out })
+function rulesOf(format: ExportFormat, overwrite: boolean): FolderRules {
   const isOwn = (name: string) => files[format].some((own) => (typeof own === 'string' ? own === name : own.test(name)))
-  const foreign = names.filter((name) => !isOwn(name))
-  if (foreign.length > 0)
-    throw new RegraftError(
-      'usage',
-      `--out ${out} holds files that are not an export's (${foreign
-        .slice(0, 3)
-        .map((name) => inertName(name))
-        .join(', ')}); it is not overwritten. Choose another folder.`,
-      { file: out },
-    )
+  const foreign = (_: string, names: readonly string[]) => names.filter((name) => !isOwn(name))
+  return { overwrite, whose: "an export's", foreign, instead: 'or replace the export in it' }
 }
