@@ -450,7 +450,7 @@ export interface EvaluateOptions extends PredictOptions {
   readonly store?: boolean
 }
 
-export type ExportFormat = 'onnx' | 'safetensors'
+export type ExportFormat = 'onnx' | 'safetensors' | 'tfjs'
 
 export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal' | 'listener' | 'offline'> {
   readonly format: ExportFormat
