@@ -19,7 +19,7 @@ import type { Initialiser } from './initialisers.ts'
 import { backboneMissing, findLoneHead, joinLoneHead } from './lone-head.ts'
 import { meanImageFile } from './mean-image.ts'
 import { architectureOf, graphOf, type Model, usualHead } from './model.ts'
-import { readDescription } from './read-description.ts'
+import { followingFrom, readDescription } from './read-description.ts'
 import { usualPreprocessing } from './recognise-network.ts'
 import { checkDigest } from './saved-model.ts'
 
@@ -128,7 +128,7 @@ export async function loadModel(
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   }
-  const graph = graphOf(shape)
+  const graph = followingFrom(found.config, () => graphOf(shape))
   const beside = [
     ...(ownHead ? [{ file: 'head.safetensors', holds: 'the layers after the trunk' }] : []),
     ...(preprocessing.meanImage === undefined
