@@ -130,15 +130,11 @@ describe.skipIf(!present)('hostile files of TensorFlow.js', () => {
 describe.skipIf(!present)('hostile ONNX files', () => {
   const engine = createEngine({ threads: 1, simd: 'baseline' })
   afterAll(() => engine.close())
-  /** Models that are fine and use operators that have no layer here. */
-  const beyond: ReadonlyMap<string, string> = new Map([['onnx/valid-two-outputs', 'not supported: Neg']])
 
   it.each(ofKind('onnx').map((item) => [item.id, item] as const))('%s', async (_, item) => {
     const file = join(corpus, item.file)
     const [inputName = '', inputFile] = Object.entries(item.input ?? {})[0] ?? []
     const input = inputFile === undefined ? undefined : await readArray(join(dirname(file), inputFile))
-    const unsupported = beyond.get(item.id)
-    if (unsupported !== undefined) return expect(importOnnx(file, onnxInput)).rejects.toThrow(unsupported)
     // Errors about data outside the file name the folder.
     const outputs = await attempt({ ...item, file: dirname(item.file) }, async () => {
       const network = await importOnnx(file, onnxInput)
