@@ -55,6 +55,28 @@ export interface Work {
   readonly startedAt: number
 }
 
+/** What of it the loop of steps wants to know. */
+export interface GradualWork
+  extends Pick<
+    Work,
+    | 'config'
+    | 'out'
+    | 'classWeights'
+    | 'timing'
+    | 'flushEvents'
+    | 'origin'
+    | 'budget'
+    | 'resumed'
+    | 'passing'
+    | 'instead'
+  > {
+  readonly options: Pick<
+    TrainOptions,
+    'engine' | 'listener' | 'saveEvery' | 'keepCheckpoints' | 'tensorboard' | 'monitor'
+  >
+  readonly data: Pick<DataSplit, 'classes'>
+}
+
 /** Weights that a way of training found, and how it went. */
 export interface Outcome {
   readonly weights: ReadonlyMap<string, HostTensor>
