@@ -7,7 +7,7 @@ export default defineConfig({
     // The soak asks for a collection before it measures.
     execArgv: ['--expose-gc'],
     maxWorkers: 1,
-    testTimeout: 3_600_000,
+    testTimeout: 4 * 3_600_000,
     hookTimeout: 600_000,
   },
 })

@@ -78,7 +78,9 @@ export class NetworkDraft {
   }
 
   setParameters(layer: string, parameters: Parameters): void {
-    for (const [parameter, source] of Object.entries(parameters)) this.parameters.set(`${layer}.${parameter}`, source)
+    // A parameter without a name of its own has that of its layer.
+    for (const [parameter, source] of Object.entries(parameters))
+      this.parameters.set(parameter === '' ? layer : `${layer}.${parameter}`, source)
   }
 
   private freshName(hint: string): string {

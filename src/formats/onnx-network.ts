@@ -72,6 +72,7 @@ export async function importOnnx(file: string, options: OnnxInputOptions): Promi
   const outputs = model.outputs.map(({ name }): OnnxEnd => {
     const value = net.valueNamed(name)
     if (value?.kind === 'network') return { ...value, name }
+    if (value?.kind === 'pending') throw unsupportedError(file, new Map([[value.said, 1]]))
     const problem = value === undefined ? 'is not produced by any node (missing)' : 'is a constant'
     throw weightsError(file, `the output '${inertName(name, 200)}' of the ONNX model ${problem}.`, name)
   })

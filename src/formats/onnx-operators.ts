@@ -1,23 +1,39 @@
 // What each operator of ONNX becomes: https://onnx.ai/onnx/operators/
 import { type ActivationAttributes, isFused } from '../ops/activation.ts'
 import type { Padding, Pair, Window } from '../ops/window.ts'
-import { elementCount, formatShape, type Shape } from '../tensor/shape.ts'
+import { elementCount, formatShape, type Shape, shapesEqual } from '../tensor/shape.ts'
 import { decimal } from './decimal.ts'
 import { type ParameterSource, Unsupported } from './network-draft.ts'
 import { gated, onnxActivations } from './onnx-activations.ts'
 import { Attributes } from './onnx-attributes.ts'
 import { foldings, numbersOf, permutationOf, permutedConstant } from './onnx-constants.ts'
 import type { OnnxNode } from './onnx-file.ts'
+import {
+  erfOf,
+  largestOf,
+  onlyNumber,
+  plusOne,
+  productOf,
+  rejoined,
+  scaledPending,
+  sharesOf,
+  splitValue,
+  timesCurve,
+  tokensOf,
+  transposedPending,
+} from './onnx-pending.ts'
 import type { Translation } from './onnx-translation.ts'
 import {
   type ConstantValue,
   constantOf,
   constantOfTensor,
   isPicture,
+  isSameView,
   isVector,
   type NetworkValue,
   networkValue,
   type OnnxValue,
+  type PendingValue,
   reshapedConstant,
   reshapedValue,
 } from './onnx-values.ts'
@@ -51,6 +67,13 @@ const translations: readonly (readonly [string, Operator])[] = [
   ['Add', add],
   ['Sub', subtract],
   ['Mul', multiply],
+  ['Div', divide],
+  ['Erf', erf],
+  ['LayerNormalization', layerNormalization],
+  ['Slice', slice],
+  ['Gather', gather],
+  ['Expand', expand],
+  ['ReduceMax', reduceMax],
   ['Concat', concat],
   ['MaxPool', maxPool],
   ['AveragePool', averagePool],
@@ -69,9 +92,9 @@ export function translateNode(
   net: Translation,
 ): OnnxValue | Promise<OnnxValue> {
   const attributes = new Attributes(node)
-  const constants = inputs.map((input) => (input?.kind === 'network' ? undefined : input))
+  const constants = inputs.map((input) => (input?.kind === 'constant' ? input : undefined))
   const folding = foldings.get(node.op)
-  if (folding !== undefined && inputs.every((input) => input?.kind !== 'network')) {
+  if (folding !== undefined && inputs.every((input) => input === undefined || input.kind === 'constant')) {
     return folding({ inputs: constants, attributes, opset: net.opset })
   }
   const translate = operators.get(node.op)
@@ -121,7 +144,7 @@ function shape({ inputs: [value], attributes }: Context): OnnxValue {
   return constantOf([part.length], part)
 }
 
-function reshape({ inputs: [value, target] }: Context): OnnxValue {
+function reshape({ node, inputs: [value, target], net }: Context): OnnxValue {
   if (value === undefined) throw new Error('it has too few inputs')
   const wanted = numbersOf(constantInput(target, 'shape'), 'shape')
   if (value.kind === 'constant') return reshapedConstant(value, resolved(wanted, value.dims, elementCount(value.dims)))
@@ -135,7 +158,9 @@ function reshape({ inputs: [value, target] }: Context): OnnxValue {
       `it mixes pictures of the batch: shape [${wanted.slice(0, 10).join(', ')}] for ${formatShape(value.dims)}`,
     )
   }
-  return viewOf(value, resolved(rest, value.dims, total))
+  const dims = resolved(rest, value.dims, total)
+  if (value.kind === 'pending') return rejoined(value, dims, net, nameOf(node))
+  return reshapedValue(value, dims) ?? splitValue(value, dims, net.shapeOf(value.layer)) ?? viewOf(value, dims)
 }
 
 /** A shape with -1 and 0 replaced: what is left over, and the size at the same place. */
@@ -178,6 +203,7 @@ function squeeze(context: Context): OnnxValue {
   const wrong = [...axes].find((axis) => dims[axis] !== 1)
   if (wrong !== undefined) throw new Error(`the size at its axis ${wrong} is not 1`)
   const kept = dims.filter((_, axis) => !axes.has(axis))
+  if (value.kind === 'pending') throw new Unsupported(value.said)
   return value.kind === 'constant' ? reshapedConstant(value, kept) : viewOf(value, kept.slice(1))
 }
 
@@ -193,14 +219,21 @@ function unsqueeze(context: Context): OnnxValue {
   const rest = [...dims]
   const result = Array.from({ length: rank }, (_, axis) => (axes.has(axis) ? 1 : (rest.shift() ?? 1)))
   if (value.kind === 'constant') return reshapedConstant(value, result)
+  if (value.kind === 'pending') throw new Unsupported(value.said)
   if (axes.has(0)) throw new Unsupported('Unsqueeze in front of the batch')
   return viewOf(value, result.slice(1))
 }
 
 function transpose({ inputs, attributes }: Context): OnnxValue {
-  const value = networkInput(inputs, 0)
+  const [given] = inputs
+  const value = given?.kind === 'pending' ? given : networkInput(inputs, 0)
   const [batch, ...order] = permutationOf(attributes.ints('perm'), value.dims.length + 1)
   if (batch !== 0) throw new Unsupported('Transpose of the batch')
+  if (value.kind === 'pending')
+    return transposedPending(
+      value,
+      order.map((axis) => axis - 1),
+    )
   if (value.flattened !== undefined) throw new Unsupported('Transpose after Flatten')
   return networkValue(
     value.layer,
@@ -292,15 +325,28 @@ function prelu({ node, inputs, net }: Context): OnnxValue {
 }
 
 /** x·sigmoid(x) and its like are activations, channels times numbers that are the same for all pixels are scaled; other products have no layer. */
-function multiply({ node, inputs, net }: Context): OnnxValue {
+function multiply(context: Context): OnnxValue {
+  const { node, inputs, net } = context
+  for (const [at, other] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    const [value, factor] = [inputs[at], inputs[other]]
+    if (factor?.kind === 'constant' && value !== undefined && value.kind !== 'constant')
+      return timesConstant(context, value, factor)
+    if (value?.kind === 'network' && factor?.kind === 'pending') return timesCurve(checkedValue(value), factor)
+  }
   const [a, b] = [networkInput(inputs, 0), networkInput(inputs, 1)]
   for (const [value, gate] of [
     [a, b],
     [b, a],
   ] as const) {
     const draft = net.draftOf(gate.layer, 'activation')
-    const attrs = gated.get(draft?.attrs.kind ?? '')
-    if (attrs !== undefined && draft?.inputs[0] === value.layer && gate.dims.join() === value.dims.join()) {
+    const inner = net.draftOf(draft?.inputs[0] ?? '', 'activation')
+    const isMish = draft?.attrs.kind === 'tanh' && inner?.attrs.kind === 'softplus' && inner.inputs[0] === value.layer
+    const gating = draft?.inputs[0] === value.layer ? gated.get(draft.attrs.kind) : undefined
+    const attrs: ActivationAttributes | undefined = isMish ? { kind: 'mish' } : gating
+    if (attrs !== undefined && isSameView(gate, value)) {
       return { ...value, layer: net.layer('activation', attrs, [value.layer], nameOf(node)) }
     }
   }
@@ -319,7 +365,120 @@ function multiply({ node, inputs, net }: Context): OnnxValue {
   throw new Unsupported('Mul')
 }
 
-function concat({ node, inputs, net, attributes }: Context): OnnxValue {
+function timesConstant(
+  { node, net }: Context,
+  value: NetworkValue | PendingValue,
+  factor: ConstantValue,
+  inverse = false,
+): OnnxValue {
+  const number = onlyNumber(factor)
+  if (number !== undefined && Number.isFinite(number)) {
+    const said = inverse ? 'Div by a number' : 'Mul by a number'
+    return scaledPending(checkedValue(value), { factor: inverse ? 1 / number : number, said }, net, nameOf(node))
+  }
+  const { kind } = value
+  if (kind === 'pending' || inverse || !isPerChannel(factor, checkedValue(value), net))
+    throw new Unsupported('Mul by a constant that is not one number for each channel')
+  const weight = sourceOf(factor, [elementCount(factor.dims)])
+  const layer = net.layer('layerScale', { initial: 1 }, [value.layer], nameOf(node), { '': weight })
+  return { ...value, layer }
+}
+
+function divide(context: Context): OnnxValue {
+  const [value, divisor] = context.inputs
+  if (value === undefined || value.kind === 'constant' || divisor?.kind !== 'constant') throw new Unsupported('Div')
+  return timesConstant(context, value, divisor, true)
+}
+
+function erf({ inputs: [value] }: Context): OnnxValue {
+  if (value?.kind !== 'pending') throw new Unsupported('Erf')
+  return erfOf(value)
+}
+
+function layerNormalization({ node, inputs, net, attributes }: Context): OnnxValue {
+  const value = networkInput(inputs, 0)
+  const rank = value.dims.length + 1
+  const layerShape = net.shapeOf(value.layer)
+  const overChannels = value.flattened === undefined && value.axes.at(-1) === layerShape.length - 1
+  if (axisOf(attributes.int('axis', -1), rank) !== rank - 1 || !overChannels)
+    throw new Unsupported('LayerNormalization over something else than the channels')
+  const channels = layerShape.at(-1) ?? 0
+  const scale = vectorInput(inputs[1], channels, 'scale')
+  const bias = optionalVector(inputs[2], channels, 'bias')
+  const zeros = { shape: [channels], read: async () => new Float32Array(channels) }
+  const epsilon = decimal(attributes.float('epsilon', 1e-5))
+  if (!(epsilon >= 0)) throw new Error('its epsilon is out of range')
+  const hint = scale.origin?.endsWith('.weight') ? scale.origin : nameOf(node)
+  const parameters = { weight: sourceOf(scale, [channels]), bias: bias ? sourceOf(bias, [channels]) : zeros }
+  return { ...value, layer: net.layer('layerNorm', { epsilon }, [value.layer], hint, parameters) }
+}
+
+/** Some channels. */
+function slice({ node, inputs, net, attributes }: Context): OnnxValue {
+  const value = networkInput(inputs, 0)
+  const bound = (at: number, name: string) =>
+    net.opset < 10 ? attributes.ints(name) : inputs[at] && numbersOf(constantInput(inputs[at], name), name)
+  const [starts, ends] = [bound(1, 'starts'), bound(2, 'ends')]
+  const axes = bound(3, 'axes') ?? starts?.map((_, at) => at)
+  const steps = net.opset < 10 ? undefined : bound(4, 'steps')
+  if (starts?.length !== 1 || ends?.length !== 1 || axes?.length !== 1) throw new Unsupported('Slice of several axes')
+  const axis = axisOf(axes[0] ?? 0, value.dims.length + 1) - 1
+  const size = value.dims[axis] ?? 0
+  const isChannels = value.flattened === undefined && value.axes[axis] === net.shapeOf(value.layer).length - 1
+  if (!isChannels || (steps?.[0] ?? 1) !== 1) throw new Unsupported('Slice of something else than channels')
+  const place = (at: number) => Math.min(size, Math.max(0, at < 0 ? at + size : at))
+  const [from, end] = [place(starts[0] ?? 0), place(ends[0] ?? 0)]
+  if (end <= from) throw new Error(`it leaves no channels (${from} to ${end})`)
+  if (end - from === size) return value
+  const layer = net.layer('slice', { from, channels: end - from }, [value.layer], nameOf(node))
+  return networkValue(
+    layer,
+    value.dims.map((each, at) => (at === axis ? end - from : each)),
+    value.axes,
+  )
+}
+
+/** The first token. */
+function gather({ node, inputs, net, attributes }: Context): OnnxValue {
+  const value = networkInput(inputs, 0)
+  const indices = constantInput(inputs[1], 'indices')
+  const shape = net.shapeOf(value.layer)
+  const isFirst = indices.dims.length === 0 && indices.few?.[0] === 0
+  const ofTokens = axisOf(attributes.int('axis', 0), value.dims.length + 1) === 1 && shape.length === 2
+  if (!isFirst || !ofTokens || value.dims.join() !== shape.join()) throw new Unsupported('Gather')
+  const layer = net.layer('firstToken', {}, [value.layer], nameOf(node))
+  return networkValue(layer, net.shapeOf(layer), [0])
+}
+
+/** The same numbers for every picture, which they are anyway. */
+function expand({ inputs }: Context): OnnxValue {
+  const value = constantInput(inputs[0], 'input')
+  const wanted = numbersOf(constantInput(inputs[1], 'shape'), 'shape')
+  const same = value.dims.slice(1).join() === wanted.slice(1).join()
+  if (!same || value.dims.length !== wanted.length || value.dims[0] !== 1)
+    throw new Unsupported('Expand over more than the pictures')
+  return value
+}
+
+function reduceMax({ node, inputs, net, attributes }: Context): OnnxValue {
+  const [value] = inputs
+  if (value?.kind !== 'pending') throw new Unsupported('ReduceMax')
+  const given =
+    net.opset < 18 ? attributes.ints('axes') : inputs[1] && numbersOf(constantInput(inputs[1], 'axes'), 'axes')
+  const [axis, more] = given ?? []
+  if (axis === undefined || more !== undefined) throw new Unsupported('ReduceMax over several axes')
+  const reduced = {
+    axis: axisOf(axis, value.dims.length + 1) - 1,
+    keeps: attributes.int('keepdims', 1) !== 0,
+  }
+  return largestOf(value, reduced, net, nameOf(node))
+}
+
+function concat(context: Context): OnnxValue {
+  const { node, inputs, net, attributes } = context
+  const [ahead, tokens] = inputs
+  if (ahead?.kind === 'constant' && tokens !== undefined && tokens.kind !== 'constant')
+    return classToken(context, ahead, tokens)
   const values = inputs.map((_, at) => networkInput(inputs, at))
   const [first] = values
   if (first === undefined) throw new Error('it has too few inputs')
@@ -341,6 +500,21 @@ function concat({ node, inputs, net, attributes }: Context): OnnxValue {
   )
 }
 
+/** A token that is the same for all pictures, in front of their pixels. */
+function classToken(
+  { node, inputs, net, attributes }: Context,
+  token: ConstantValue,
+  value: NetworkValue | PendingValue,
+): OnnxValue {
+  const layer = tokensOf(checkedValue(value), net)
+  const [, channels = 0] = value.dims
+  const fits = token.dims.join() === [1, 1, channels].join() && inputs.length === 2
+  if (layer === undefined || !fits || axisOf(attributes.int('axis', 1), 3) !== 1)
+    throw new Unsupported('Concat with a constant')
+  const whole = net.layer('classToken', {}, [layer], nameOf(node), { '': sourceOf(token, [1, 1, channels]) })
+  return networkValue(whole, net.shapeOf(whole), [0, 1])
+}
+
 function clip(context: Context): OnnxValue {
   const { inputs, net, attributes } = context
   const bound = (at: number, name: string, otherwise: number) => {
@@ -351,6 +525,7 @@ function clip(context: Context): OnnxValue {
   const lowest = bound(1, 'min', Number.NEGATIVE_INFINITY)
   const highest = bound(2, 'max', Number.POSITIVE_INFINITY)
   if (lowest === 0 && highest === 6) return activation(context, { kind: 'relu6' })
+  if (lowest === -1 && highest === 1) return activation(context, { kind: 'hard-tanh' })
   if (lowest === 0 && highest >= 3.4e38) return activation(context, { kind: 'relu' })
   throw new Unsupported(`Clip from ${decimal(lowest)} to ${decimal(highest)}`)
 }
@@ -360,20 +535,24 @@ function add({ node, inputs, net }: Context): OnnxValue {
   if (a === undefined || b === undefined) throw new Error('it has too few inputs, two are expected')
   if (a.kind === 'network' && b.kind === 'network') {
     const [left, right] = [networkInput(inputs, 0), networkInput(inputs, 1)]
-    const same = (x: readonly number[] | undefined, y: readonly number[] | undefined) => x?.join() === y?.join()
-    if (
-      !same(left.dims, right.dims) ||
-      !same(left.axes, right.axes) ||
-      !same(left.flattened?.dims, right.flattened?.dims) ||
-      !same(net.shapeOf(left.layer), net.shapeOf(right.layer))
-    ) {
+    if (!isSameView(left, right) || !shapesEqual(net.shapeOf(left.layer), net.shapeOf(right.layer))) {
       throw new Unsupported(`Add of different shapes (${formatShape(left.dims)} and ${formatShape(right.dims)})`)
     }
     return { ...left, layer: net.layer('add', {}, [left.layer, right.layer], nameOf(node)) }
   }
-  const at = a.kind === 'network' ? 0 : 1
-  const value = networkInput(inputs, at)
+  const at = a.kind === 'constant' ? 1 : 0
   const bias = constantInput(inputs[1 - at], 'constant')
+  const given = inputs[at]
+  if (given?.kind === 'pending') {
+    if (onlyNumber(bias) !== 1) throw new Unsupported(given.said)
+    return plusOne(given)
+  }
+  const value = networkInput(inputs, at)
+  const layerShape = net.shapeOf(value.layer)
+  if (layerShape.length === 2 && value.dims.join() === layerShape.join() && isImageOf(bias.dims, layerShape)) {
+    const weight = sourceOf(bias, [1, ...layerShape])
+    return { ...value, layer: net.layer('positions', {}, [value.layer], nameOf(node), { '': weight }) }
+  }
   const before = net.soleReadLayer(node.inputs[at], 'linear', 'conv2d', 'depthwiseConv2d')
   const channels = net.shapeOf(value.layer).at(-1) ?? 0
   if (before === undefined || before.attrs.bias === true || !isPerChannel(bias, value, net)) {
@@ -466,6 +645,11 @@ function reduceMean({ node, inputs, net, attributes }: Context): OnnxValue {
   )
 }
 
+/** Whether a constant has a number for each of a value, the same for all pictures. */
+function isImageOf(dims: Shape, shape: Shape): boolean {
+  return dims.join() === shape.join() || dims.join() === [1, ...shape].join()
+}
+
 function gemm({ node, inputs, net, attributes }: Context): OnnxValue {
   const value = networkInput(inputs, 0)
   const weight = constantInput(inputs[1], 'matrix')
@@ -489,6 +673,8 @@ function gemm({ node, inputs, net, attributes }: Context): OnnxValue {
 }
 
 function matMul({ node, inputs, net }: Context): OnnxValue {
+  const [left, right] = inputs
+  if (left?.kind === 'pending' && right?.kind === 'pending') return productOf(left, right, net, nameOf(node))
   const value = networkInput(inputs, 0)
   const weight = constantInput(inputs[1], 'matrix')
   const [features = 0, outFeatures = 0] = weight.dims
@@ -555,6 +741,9 @@ function fullyConnected(net: Translation, value: NetworkValue, what: FullyConnec
 }
 
 function softmax({ inputs, net, attributes }: Context, kind: 'softmax' | 'log-softmax'): OnnxValue {
+  const [given] = inputs
+  if (given?.kind === 'pending' && kind === 'softmax' && net.opset >= 13)
+    return sharesOf(given, axisOf(attributes.int('axis', -1), given.dims.length + 1) - 1)
   const value = networkInput(inputs, 0)
   const axis = axisOf(attributes.int('axis', net.opset < 13 ? 1 : -1), value.dims.length + 1)
   const over = net.opset < 13 ? value.dims.slice(axis - 1) : [value.dims[axis - 1] ?? 0]
@@ -569,13 +758,18 @@ function networkInput(inputs: readonly (OnnxValue | undefined)[], at: number): N
   const value = inputs[at]
   if (value === undefined) throw new Error('it has too few inputs')
   if (value.kind === 'constant') throw new Error(`its input ${at + 1} is a constant, where the picture is expected`)
-  if (value.softmax !== undefined) throw new Unsupported('an operator after Softmax')
+  if (value.kind === 'pending') throw new Unsupported(value.said)
+  return checkedValue(value)
+}
+
+function checkedValue<V extends NetworkValue | PendingValue>(value: V): V {
+  if (value.kind === 'network' && value.softmax !== undefined) throw new Unsupported('an operator after Softmax')
   return value
 }
 
 function constantInput(value: OnnxValue | undefined, what: string): ConstantValue {
   if (value === undefined) throw new Error(`its ${what} is missing: it has too few inputs`)
-  if (value.kind === 'network') throw new Unsupported(`a ${what} that depends on the picture`)
+  if (value.kind !== 'constant') throw new Unsupported(`a ${what} that depends on the picture`)
   return value
 }
 

@@ -3,7 +3,7 @@ import { type DType, toFloat32 } from '../tensor/dtype.ts'
 import { elementCount, formatShape, type Shape } from '../tensor/shape.ts'
 import type { StoredTensor } from './stored-tensors.ts'
 
-export type OnnxValue = ConstantValue | NetworkValue
+export type OnnxValue = ConstantValue | NetworkValue | PendingValue
 
 /** A value that does not depend on the picture. */
 export interface ConstantValue {
@@ -31,6 +31,46 @@ export interface NetworkValue {
   readonly flattened?: { readonly dims: Shape; readonly axes: readonly number[] }
   /** To be applied by whoever reads it: it is no part of the network here. */
   readonly softmax?: 'softmax' | 'log-softmax'
+}
+
+/** What an operator gives that is a layer only together with others; read by nothing but these. */
+export interface PendingValue {
+  readonly kind: 'pending'
+  /** Without the batch. */
+  readonly dims: Shape
+  readonly part: Split | Scores | Curve
+  /** The operator, for when nothing completes it. */
+  readonly said: string
+}
+
+/** Channels in two dimensions, or rows and columns in one. */
+export interface Split {
+  readonly kind: 'split'
+  readonly layer: string
+  /** For each of `dims` what it is of the layer's shape. */
+  readonly places: readonly Place[]
+  readonly factor: number
+}
+
+/** An axis of the layer's shape, rows and columns together, or the outer or the inner of two dimensions that make the channels. */
+export type Place = number | 'pixels' | 'outer' | 'inner'
+
+/** Queries times keys in each head. */
+export interface Scores {
+  readonly kind: 'scores'
+  readonly queries: string
+  readonly keys: string
+  /** Channels of a head. */
+  readonly size: number
+  readonly factor: number
+  readonly shares: boolean
+}
+
+/** On the way from x to x·(1 + erf(x/sqrt(2)))/2. */
+export interface Curve {
+  readonly kind: 'curve'
+  readonly of: NetworkValue
+  readonly step: 'scaled' | 'erf' | 'raised' | 'doubled'
 }
 
 /** Constants up to this many numbers are read at once, to compute shapes with. */
@@ -82,6 +122,13 @@ export function isVector({ dims, flattened }: NetworkValue, layerShape: Shape): 
     dims.filter((size) => size !== 1).length <= 1 &&
     elementCount(layerShape) === (layerShape.at(-1) ?? 1)
   )
+}
+
+/** Whether two values show what their layers give in the same order. */
+export function isSameView(a: NetworkValue, b: NetworkValue): boolean {
+  const same = (x: readonly number[] | undefined, y: readonly number[] | undefined) => x?.join() === y?.join()
+  const flattened = same(a.flattened?.dims, b.flattened?.dims) && same(a.flattened?.axes, b.flattened?.axes)
+  return same(a.dims, b.dims) && same(a.axes, b.axes) && flattened
 }
 
 /** A value over a layer; dimensions of size 1 need no axis. */

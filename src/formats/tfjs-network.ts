@@ -13,6 +13,7 @@ import { elementCount, formatShape, type Shape, shapesEqual } from '../tensor/sh
 import { decimal } from './decimal.ts'
 import { type ForeignNetwork, type ForeignPictures, UnsupportedNetworkError } from './foreign-network.ts'
 import { NetworkDraft, type ParameterSource, Unsupported } from './network-draft.ts'
+import { gated } from './onnx-activations.ts'
 import { type StoredTensor, weightsError } from './stored-tensors.ts'
 import { copyStrided, rowMajorStrides } from './strided.ts'
 import { isObject, readTfjsJson, readTfjsManifest } from './tfjs-weights.ts'
@@ -25,6 +26,8 @@ interface Value {
   /** A picture read as one vector: rows, then columns, then channels. */
   readonly flattened?: boolean
   readonly softmax?: boolean
+  /** x/6 + 1/2, which the next layer makes a hard sigmoid of. */
+  readonly sixth?: boolean
   /** Set while nothing but the next layer reads the value. */
   readonly alone: boolean
 }
@@ -48,9 +51,10 @@ export async function openLayersModel(file: string, size: number): Promise<Forei
   const tensors = await readTfjsManifest(file, isObject(root) ? root['weightsManifest'] : undefined)
   const translation = new LayersTranslation(file, tensors, size)
   const { graph, checkpoint } = await translation.run(topologyOf(root, file))
-  const machine = await readMetadata(file)
+  const machine = (await readMetadata(file)) ?? ownMetadata(root)
   const remarks: string[] = []
   let pictures: ForeignPictures | undefined = translation.pictures && { ...translation.pictures, cropPct: 1 }
+  pictures ??= machine?.pictures
   if (pictures === undefined && machine !== undefined) pictures = { ...minusOneToOne, cropPct: 1 }
   if (pictures === undefined) {
     pictures = { ...minusOneToOne, cropPct: 0.875 }
@@ -83,8 +87,30 @@ function topologyOf(root: JsonValue, file: string): JsonObject {
   )
 }
 
+/** What is said of a model beside its layers. */
+interface Metadata {
+  readonly labels: readonly string[] | undefined
+  readonly pictures?: ForeignPictures
+}
+
+/** What our own export says inside of model.json. */
+function ownMetadata(root: JsonValue): Metadata | undefined {
+  const said = isObject(root) ? root['userDefinedMetadata'] : undefined
+  if (!isObject(said) || !isObject(said['preprocessing'])) return undefined
+  const { mean, std, cropPct } = said['preprocessing']
+  const { labels } = said
+  if (!isTriple(mean) || !isTriple(std) || !std.every((each) => each > 0) || typeof cropPct !== 'number')
+    return undefined
+  const texts = Array.isArray(labels) && labels.every((label) => typeof label === 'string')
+  return { labels: texts ? labels : undefined, pictures: { mean, std, cropPct } }
+}
+
+function isTriple(value: JsonValue | undefined): value is [number, number, number] {
+  return Array.isArray(value) && value.length === 3 && value.every((each) => typeof each === 'number')
+}
+
 /** metadata.json of Teachable Machine. */
-async function readMetadata(file: string): Promise<{ labels: readonly string[] | undefined } | undefined> {
+async function readMetadata(file: string): Promise<Metadata | undefined> {
   const metadata = path.join(path.dirname(file), 'metadata.json')
   if ((await pathFacts(metadata))?.kind !== 'file') return undefined
   const root = await readJson(metadata, { code: 'weights' })
@@ -131,7 +157,7 @@ class LayersTranslation {
       if (error instanceof WrongWeightShape) throw weightsError(this.file, error.message)
       throw error instanceof Unsupported ? this.unsupported([error.message]) : error
     }
-    if (output.padding !== undefined || output.flattened) {
+    if (output.padding !== undefined || output.flattened || output.sixth) {
       throw weightsError(this.file, 'the TensorFlow.js model ends with a layer that only prepares another.')
     }
     return this.net.finish([output.layer])
@@ -351,10 +377,16 @@ const kerasLayers: ReadonlyMap<string, (context: KerasContext) => Value> = new M
   ['Conv2D', convolution],
   ['DepthwiseConv2D', depthwise],
   ['BatchNormalization', batchNormalization],
+  ['LayerNormalization', layerNormalization],
   ['ReLU', relu],
+  ['LeakyReLU', leakyRelu],
+  ['ELU', elu],
+  ['PReLU', prelu],
   ['Activation', (context: KerasContext) => activated(context, context.input, context.layer.config['activation'])],
   ['Softmax', (context: KerasContext) => activated(context, context.input, 'softmax')],
   ['Add', add],
+  ['Multiply', multiply],
+  ['Concatenate', concatenate],
   ['MaxPooling2D', (context: KerasContext) => pooling(context, 'maxPool')],
   ['AveragePooling2D', (context: KerasContext) => pooling(context, 'averagePool')],
   ['GlobalAveragePooling2D', globalAveragePooling],
@@ -367,8 +399,11 @@ function same({ input }: KerasContext): Value {
   return input
 }
 
-/** In front of everything it says how pictures are made. */
+/** In front of everything it says how pictures are made; later it begins a hard sigmoid. */
 function rescaling({ layer, input, net, translation }: KerasContext): Value {
+  const { scale: factor, offset: shift } = layer.config
+  if (typeof factor === 'number' && decimal(factor) === decimal(1 / 6) && shift === 0.5 && isPlain(input))
+    return { ...input, sixth: true }
   if (net.draftOf(input.layer, 'imageInput') === undefined || translation.pictures !== undefined) {
     throw new Unsupported('Rescaling after other layers')
   }
@@ -406,6 +441,7 @@ function convolution(context: KerasContext): Value {
   const { layer, net } = context
   const { config } = layer
   if ((config['groups'] ?? 1) !== 1) throw new Unsupported('Conv2D in groups')
+  if (net.shapeOf(context.input.layer).length === 1) return convolvedVector(context)
   const input = pictureInput(context, { padded: true })
   const [, , channels = 0] = net.shapeOf(input.layer)
   const kernel = pairOf(config['kernel_size'], 'kernel_size')
@@ -423,6 +459,26 @@ function convolution(context: KerasContext): Value {
       ...(bias ? { bias: plain(needed(context, 'bias', [filters])) } : {}),
     },
   )
+  return activated(context, { layer: output, alone: true }, config['activation'])
+}
+
+/** A picture of one pixel, which is a vector here, goes through a convolution as through a linear layer. */
+function convolvedVector(context: KerasContext): Value {
+  const { layer, net } = context
+  const { config } = layer
+  const input = unpadded(context)
+  const [channels = 0] = net.shapeOf(input.layer)
+  const { filters } = config
+  if (!isCount(filters, 1)) throw new Error('its number of filters is missing')
+  if (pairOf(config['kernel_size'], 'kernel_size').some((size) => size !== 1))
+    throw new Unsupported('Conv2D of more than one pixel over a picture of one')
+  const bias = config['use_bias'] !== false
+  const stored = needed(context, 'kernel', [1, 1, channels, filters])
+  const weight = permuted({ ...stored, shape: [channels, filters] }, [1, 0])
+  const output = net.layer('linear', { outFeatures: filters, bias }, [input.layer], nameOf(layer), {
+    weight,
+    ...(bias ? { bias: plain(needed(context, 'bias', [filters])) } : {}),
+  })
   return activated(context, { layer: output, alone: true }, config['activation'])
 }
 
@@ -465,13 +521,9 @@ function batchNormalization(context: KerasContext): Value {
   ) {
     throw new Error('its epsilon or momentum is no number within range')
   }
-  const fixed = (value: number): ParameterSource => ({
-    shape: [channels],
-    read: async () => new Float32Array(channels).fill(value),
-  })
   const output = net.layer('batchNorm', { epsilon, momentum: decimal(1 - momentum) }, [input.layer], nameOf(layer), {
-    weight: config['scale'] === false ? fixed(1) : plain(needed(context, 'gamma', [channels])),
-    bias: config['center'] === false ? fixed(0) : plain(needed(context, 'beta', [channels])),
+    weight: config['scale'] === false ? constant(channels, 1) : plain(needed(context, 'gamma', [channels])),
+    bias: config['center'] === false ? constant(channels, 0) : plain(needed(context, 'beta', [channels])),
     running_mean: plain(needed(context, 'moving_mean', [channels])),
     running_var: plain(needed(context, 'moving_variance', [channels])),
   })
@@ -482,8 +534,63 @@ function relu(context: KerasContext): Value {
   const { max_value: highest = null, negative_slope: slope = 0, threshold = 0 } = context.layer.config
   if (slope !== 0 && slope !== null) throw new Unsupported('ReLU with a negative slope')
   if (threshold !== 0 && threshold !== null) throw new Unsupported('ReLU with a threshold')
+  if (highest === 1 && context.input.sixth) {
+    const { sixth: _, ...value } = context.input
+    return elementwise(context, value, { kind: 'hard-sigmoid' })
+  }
   if (highest !== null && highest !== 6) throw new Unsupported(`ReLU up to ${inertName(JSON.stringify(highest), 20)}`)
   return activated(context, context.input, highest === 6 ? 'relu6' : 'relu')
+}
+
+function leakyRelu(context: KerasContext): Value {
+  const { alpha, negative_slope: slope = alpha ?? 0.3 } = context.layer.config
+  if (typeof slope !== 'number' || !(slope >= 0 && slope < 1)) throw new Unsupported('LeakyReLU with such a slope')
+  return elementwise(context, context.input, { kind: 'leaky-relu', slope: decimal(slope) })
+}
+
+function elu(context: KerasContext): Value {
+  const { alpha = 1 } = context.layer.config
+  if (typeof alpha !== 'number' || !(alpha > 0)) throw new Unsupported('ELU with such an alpha')
+  return elementwise(context, context.input, alpha === 1 ? { kind: 'elu' } : { kind: 'elu', alpha: decimal(alpha) })
+}
+
+function prelu(context: KerasContext): Value {
+  const { layer, net, translation } = context
+  const input = unpadded(context)
+  const shape = net.shapeOf(input.layer)
+  const stored = translation.weight(layer, 'alpha')
+  if (stored === undefined) throw new Error("its weight 'alpha' is missing in the manifest")
+  const channels = shape.at(-1) ?? 0
+  const count = elementCount(stored.shape)
+  const perChannel = stored.shape.at(-1) === channels
+  if (stored.shape.length !== shape.length || (count !== 1 && !(perChannel && count === channels)))
+    throw new Unsupported('PReLU with a slope for each pixel')
+  const weight = { ...plain(stored), shape: [count] }
+  const attrs = count === 1 && channels !== 1 ? { shared: true } : {}
+  return { ...input, layer: net.layer('prelu', attrs, [input.layer], nameOf(layer), { weight }), alone: true }
+}
+
+function layerNormalization(context: KerasContext): Value {
+  const { layer, net } = context
+  const { config } = layer
+  const input = unpadded(context)
+  const shape = net.shapeOf(input.layer)
+  const channels = shape.at(-1) ?? 0
+  const axis = Array.isArray(config['axis']) ? config['axis'][0] : config['axis']
+  const several = Array.isArray(config['axis']) && config['axis'].length !== 1
+  if (several || (axis !== undefined && axis !== -1 && axis !== shape.length))
+    throw new Unsupported('LayerNormalization over more than the channels')
+  const { epsilon = 1e-3 } = config
+  if (typeof epsilon !== 'number' || !(epsilon >= 0)) throw new Error('its epsilon is no number within range')
+  const output = net.layer('layerNorm', { epsilon }, [input.layer], nameOf(layer), {
+    weight: config['scale'] === false ? constant(channels, 1) : plain(needed(context, 'gamma', [channels])),
+    bias: config['center'] === false ? constant(channels, 0) : plain(needed(context, 'beta', [channels])),
+  })
+  return { ...input, layer: output, alone: true }
+}
+
+function constant(channels: number, value: number): ParameterSource {
+  return { shape: [channels], read: async () => new Float32Array(channels).fill(value) }
 }
 
 // Keras' hard_sigmoid is two functions, by version, so it is none here.
@@ -499,19 +606,27 @@ const kerasActivations: ReadonlyMap<string, ActivationAttributes> = new Map<stri
   ['swish', { kind: 'silu' }],
   ['silu', { kind: 'silu' }],
   ['mish', { kind: 'mish' }],
+  ['gelu', { kind: 'gelu' }],
+  ['gelu_new', { kind: 'gelu-tanh' }],
 ])
 
 /** The value after an activation by Keras' name; it joins the layer before where only this reads it. */
-function activated({ layer, net }: KerasContext, value: Value, name: JsonValue | undefined): Value {
+function activated(context: KerasContext, value: Value, name: JsonValue | undefined): Value {
   if (value.softmax) throw new Unsupported('a layer after Softmax')
   if (name === undefined || name === null || name === 'linear') return value
   if (name === 'softmax') {
-    const shape = net.shapeOf(value.layer)
+    const shape = context.net.shapeOf(value.layer)
     if (elementCount(shape) !== shape.at(-1)) throw new Unsupported('Softmax over something else than the classes')
     return { ...value, softmax: true }
   }
   const attrs = typeof name === 'string' ? kerasActivations.get(name) : undefined
   if (attrs === undefined) throw new Unsupported(`the activation ${inertName(JSON.stringify(name), 40)}`)
+  return elementwise(context, value, attrs)
+}
+
+function elementwise({ layer, net }: KerasContext, value: Value, attrs: ActivationAttributes): Value {
+  if (value.softmax) throw new Unsupported('a layer after Softmax')
+  if (value.sixth) throw new Unsupported('Rescaling after other layers')
   if (value.padding !== undefined) throw new Unsupported('an activation after ZeroPadding2D')
   const before = value.alone ? net.draftOf(value.layer, 'batchNorm', 'add') : undefined
   if (before !== undefined && before.attrs.activation === undefined && isFused(attrs.kind)) {
@@ -528,9 +643,7 @@ function add(context: KerasContext): Value {
   if (first === undefined || more.length === 0) throw new Error('it has fewer than two inputs')
   let sum = first.layer
   for (const value of more) {
-    if (value.padding !== undefined || value.flattened || value.softmax || first.flattened || first.padding) {
-      throw new Unsupported('Add of padded or flattened values')
-    }
+    if (!isPlain(first) || !isPlain(value)) throw new Unsupported('Add of padded or flattened values')
     if (!shapesEqual(net.shapeOf(sum), net.shapeOf(value.layer))) {
       throw new Unsupported(
         `Add of different shapes (${formatShape(net.shapeOf(sum))} and ${formatShape(net.shapeOf(value.layer))})`,
@@ -541,27 +654,73 @@ function add(context: KerasContext): Value {
   return { layer: sum, alone: true }
 }
 
+/** Whether a value is what its layer gives, and nothing is to be done to it yet. */
+function isPlain({ padding, flattened, softmax, sixth }: Value): boolean {
+  return padding === undefined && !flattened && !softmax && !sixth
+}
+
+/** Gates: those of an activation such as x·sigmoid(x), or a number for each channel. */
+function multiply({ layer, inputs, net }: KerasContext): Value {
+  const [a, b, more] = inputs
+  if (a === undefined || b === undefined) throw new Error('it has fewer than two inputs')
+  if (more !== undefined || !isPlain(a) || !isPlain(b)) throw new Unsupported('Multiply of such values')
+  const ways = [
+    [a, b],
+    [b, a],
+  ] as const
+  for (const [value, gate] of ways) {
+    const draft = net.draftOf(gate.layer, 'activation')
+    const attrs = gated.get(draft?.attrs.kind ?? '')
+    if (attrs !== undefined && draft?.inputs[0] === value.layer)
+      return { layer: net.layer('activation', attrs, [value.layer], nameOf(layer)), alone: true }
+  }
+  for (const [value, factors] of ways) {
+    const [shape, by] = [net.shapeOf(value.layer), net.shapeOf(factors.layer)]
+    if (shape.length === 3 && elementCount(by) === by.at(-1) && by.at(-1) === shape.at(-1))
+      return { layer: net.layer('scale', {}, [value.layer, factors.layer], nameOf(layer)), alone: true }
+  }
+  throw new Unsupported('Multiply of such shapes')
+}
+
+function concatenate({ layer, inputs, net }: KerasContext): Value {
+  const { axis = -1 } = layer.config
+  const [first] = inputs
+  if (first === undefined || !inputs.every(isPlain)) throw new Unsupported('Concatenate of such values')
+  const rank = net.shapeOf(first.layer).length
+  if (axis !== -1 && axis !== rank) throw new Unsupported('Concatenate over something else than the channels')
+  const sources = inputs.map((value) => value.layer)
+  return { layer: net.layer('concat', {}, sources, nameOf(layer)), alone: true }
+}
+
 function pooling(context: KerasContext, op: 'maxPool' | 'averagePool'): Value {
   const { layer, net } = context
   const { config } = layer
   const kernel = pairOf(config['pool_size'] ?? [2, 2], 'pool_size')
-  // Zeros are below nothing that a ReLU gives, so they change no maximum; a mean they would.
-  const input = pictureInput(context, { padded: op === 'maxPool' && isRectified(net, context.input.layer) })
+  // Zeros are below nothing that a ReLU gives, so they change no maximum; a mean counts them.
+  const input = pictureInput(context, { padded: op === 'averagePool' || isRectified(net, context.input.layer) })
   const stride = pairOf(config['strides'] ?? [...kernel], 'strides')
   const window = { ...windowOf(context, kernel, input), stride }
   const output =
     op === 'maxPool'
       ? net.layer('maxPool', window, [input.layer], nameOf(layer))
-      : net.layer('averagePool', { ...window, countIncludePad: false }, [input.layer], nameOf(layer))
+      : net.layer(
+          'averagePool',
+          { ...window, countIncludePad: input.padding !== undefined },
+          [input.layer],
+          nameOf(layer),
+        )
   return { layer: output, alone: true }
 }
 
 function isRectified(net: NetworkDraft, layer: string): boolean {
+  const passing = net.draftOf(layer, 'concat', 'maxPool')
+  if (passing !== undefined) return passing.inputs.every((input) => isRectified(net, input))
   const kind = net.draftOf(layer, 'activation')?.attrs.kind ?? net.draftOf(layer, 'batchNorm', 'add')?.attrs.activation
   return kind === 'relu' || kind === 'relu6'
 }
 
 function globalAveragePooling(context: KerasContext): Value {
+  if (isPlain(context.input) && context.net.shapeOf(context.input.layer).length === 1) return context.input
   const input = pictureInput(context, { padded: false })
   return { layer: context.net.layer('globalAveragePool', {}, [input.layer], nameOf(context.layer)), alone: true }
 }
@@ -617,6 +776,7 @@ function dense(context: KerasContext): Value {
 /** The input, which must not wait for a window, nor be a flattened picture unless that is understood. */
 function unpadded({ input }: KerasContext, understood: { readonly flattened?: boolean } = {}): Value {
   if (input.softmax) throw new Unsupported('a layer after Softmax')
+  if (input.sixth) throw new Unsupported('Rescaling after other layers')
   if (input.padding !== undefined) throw new Unsupported('ZeroPadding2D before something else than a convolution')
   if (input.flattened && !understood.flattened) throw new Unsupported('a layer after Flatten other than Dense')
   return input

@@ -3,9 +3,12 @@ import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import { type Graph, layerNamed } from '../graph/graph.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { elementCount } from '../tensor/shape.ts'
-import { convolvedLayers, limits, type OnnxAttribute, type OutgoingNode, onnxNodes, outputOf } from './onnx-nodes.ts'
+import { littleEndian } from './little-endian.ts'
+import { onnxNodes } from './onnx-nodes.ts'
+import type { OnnxAttribute, OutgoingConstant, OutgoingNode } from './onnx-parts.ts'
 
 const FLOAT = 1
+const INT64 = 7
 /** Read by every runtime since 2022. */
 const OPSET = 17
 const IR_VERSION = 8
@@ -49,27 +52,19 @@ export function onnxModel(graph: Graph, tensors: ReadonlyMap<string, HostTensor>
   if (entry === undefined) throw new Error('a network has layers')
   const batch = options.batch ?? 'N'
   const { output } = graph
-  const made = onnxNodes(graph)
-  const nodes = renamed(
-    made,
-    new Map([
-      [entry.name, 'input'],
-      [outputOf(made), 'output'],
-    ]),
-  )
-  const convolved = convolvedLayers(graph)
-  const used = new Set(nodes.flatMap(({ inputs }) => inputs))
+  const made = onnxNodes(graph, tensors)
+  const names = new Map([
+    [entry.name, 'input'],
+    [made.output, 'output'],
+  ])
   const writer = new BinaryWriter()
   integer(writer, FIELD.model.irVersion, IR_VERSION)
   text(writer, FIELD.model.producer, 'regraft')
   text(writer, FIELD.model.producerVersion, options.producerVersion)
   message(writer, FIELD.model.graph, () => {
-    for (const node of nodes) writeNode(writer, node)
+    for (const node of renamed(made.parts.nodes, names)) writeNode(writer, node)
     text(writer, FIELD.graph.name, 'regraft')
-    for (const [name, tensor] of tensors)
-      if (used.has(name)) writeTensor(writer, name, withPixels(graph, convolved, name, tensor))
-    for (const [name, value] of limits)
-      if (used.has(name)) writeTensor(writer, name, { shape: [], data: Float32Array.of(value) })
+    for (const [name, constant] of made.parts.constants) writeTensor(writer, name, constant)
     writeValue(writer, FIELD.graph.input, 'input', [batch, ...channelsFirst(entry.shape)])
     writeValue(writer, FIELD.graph.output, 'output', [batch, ...channelsFirst(layerNamed(graph, output).shape)])
   })
@@ -98,14 +93,6 @@ function renamed(nodes: readonly OutgoingNode[], names: ReadonlyMap<string, stri
   return nodes.map((node) => ({ ...node, inputs: node.inputs.map(called), output: called(node.output) }))
 }
 
-/** A slope for each channel meets rows and columns behind the channel, and so does the weight of a linear layer that convolves. */
-function withPixels(graph: Graph, convolved: ReadonlySet<string>, name: string, tensor: HostTensor): HostTensor {
-  const layer = graph.layers.find((each) => `${each.name}.weight` === name)
-  const isSlope = layer?.op === 'prelu' && layer.shape.length === 3
-  if (layer === undefined || !(isSlope || convolved.has(layer.name))) return tensor
-  return { shape: [...tensor.shape, 1, 1], data: tensor.data }
-}
-
 function writeNode(writer: BinaryWriter, { op, name, inputs, output, attributes }: OutgoingNode): void {
   message(writer, FIELD.graph.node, () => {
     for (const input of inputs) text(writer, FIELD.node.input, input)
@@ -132,20 +119,20 @@ function writeAttribute(writer: BinaryWriter, key: string, value: OnnxAttribute)
   }
 }
 
-function writeTensor(writer: BinaryWriter, name: string, { shape, data }: HostTensor): void {
+function writeTensor(writer: BinaryWriter, name: string, constant: OutgoingConstant): void {
   message(writer, FIELD.graph.initializer, () => {
-    integers(writer, FIELD.tensor.dims, shape)
-    integer(writer, FIELD.tensor.type, FLOAT)
+    integers(writer, FIELD.tensor.dims, constant.shape)
+    integer(writer, FIELD.tensor.type, constant.kind === 'floats' ? FLOAT : INT64)
     text(writer, FIELD.tensor.name, name)
-    writer.tag(FIELD.tensor.raw, WireType.LengthDelimited).bytes(littleEndian(data))
+    writer.tag(FIELD.tensor.raw, WireType.LengthDelimited).bytes(bytesOf(constant))
   })
 }
 
-function littleEndian(data: Float32Array): Uint8Array {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice()
-  if (new Uint8Array(Uint16Array.of(1).buffer)[0] === 1) return bytes
+function bytesOf(constant: OutgoingConstant): Uint8Array {
+  if (constant.kind === 'floats') return littleEndian(constant.values())
+  const bytes = new Uint8Array(8 * constant.values.length)
   const view = new DataView(bytes.buffer)
-  for (const [at, value] of data.entries()) view.setFloat32(4 * at, value, true)
+  for (const [at, value] of constant.values.entries()) view.setBigInt64(8 * at, BigInt(value), true)
   return bytes
 }
 

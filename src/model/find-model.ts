@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { GRAPH_ARCHITECTURE } from '../architectures/from-graph.ts'
 import { architectureNamed, knownArchitectures } from '../architectures/index.ts'
 import { RegraftError } from '../errors.ts'
-import { pathFacts } from '../files/folder.ts'
+import { listFolder, pathFacts } from '../files/folder.ts'
 import type { HubAccess } from '../hub/hub-events.ts'
 import { type HubId, hubIdText, parseHubId } from '../hub/hub-id.ts'
 import { type HubModel, hubModel } from '../hub/hub-model.ts'
@@ -69,8 +69,12 @@ export async function findModel(name: string, access: HubAccess = {}): Promise<F
     return complete(folder, path.join(folder, 'model.safetensors'), name)
   }
   const id = hubIdOf(name)
-  if (id === undefined) throw unknownModel(name)
-  const hub = await modelOfHub(id, access)
+  const near = await nearPath(name)
+  if (id === undefined) throw unknownModel(name, near)
+  const hub = await modelOfHub(id, access).catch((error: unknown) => {
+    if (!(error instanceof RegraftError) || error.code !== 'weights' || near === undefined) throw error
+    throw new RegraftError('weights', `${error.message}\nOr did you mean '${inertName(near)}'?`, { cause: error })
+  })
   return { config: hub.config, weights: hub.weights, folder: hub.folder, hub }
 }
 
@@ -145,9 +149,23 @@ async function complete(folder: string, weights: string, name: string): Promise<
   return { folder, config, weights }
 }
 
-function unknownModel(name: string): RegraftError {
-  const near = nearestName(name, ['default', ...embeddedModels(), ...cards.map((card) => card.name)])
-  const hint = near ? ` Did you mean '${near}'?` : ''
+/** A card's name, and that of its network alone. */
+const namesOf = ({ name }: { readonly name: string }) => [name, name.split('.')[0] ?? name]
+
+/** What lies beside a path that does not exist and is named almost like it. */
+async function nearPath(name: string): Promise<string | undefined> {
+  const folder = path.dirname(name)
+  const entries = await listFolder(folder).catch(() => [])
+  const nearest = nearestName(
+    path.basename(name),
+    entries.map((entry) => entry.name),
+  )
+  return nearest === undefined ? undefined : path.join(folder, nearest)
+}
+
+function unknownModel(name: string, nearby: string | undefined): RegraftError {
+  const near = nearby ?? nearestName(name, ['default', ...embeddedModels(), ...cards.flatMap(namesOf)])
+  const hint = near ? ` Did you mean '${inertName(near)}'?` : ''
   const architecture = knownArchitectures.find((known) => known === name.split('.')[0])
   const advice = architecture
     ? `'${architecture}' is an architecture; its weights must be given as a folder with config.json and model.safetensors (as timm publishes them). To start from random weights: --no-pretrained.`

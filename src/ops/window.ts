@@ -71,6 +71,17 @@ export function slide(
   return { outHeight: rows.out, outWidth: columns.out, padTop: rows.before, padLeft: columns.before }
 }
 
+/** Zeros at top, left, bottom and right that the windows read; fewer than `padding` says where the last window ends before. */
+export function zerosAround(window: Window, input: Shape): readonly [number, number, number, number] {
+  const { height, width } = imageShape(input)
+  const { outHeight, outWidth, padTop, padLeft } = slide(window, input)
+  const after = (size: number, out: number, before: number, axis: 0 | 1) => {
+    const extent = (window.dilation?.[axis] ?? 1) * (window.kernel[axis] - 1) + 1
+    return Math.max(0, (out - 1) * window.stride[axis] + extent - size - before)
+  }
+  return [padTop, padLeft, after(height, outHeight, padTop, 0), after(width, outWidth, padLeft, 1)]
+}
+
 /** The table of fifteen integers that the kernels call `geometry`. */
 export function geometry(window: Window, input: Shape, outChannels: number): readonly number[] {
   const { height, width, channels } = imageShape(input)

@@ -113,6 +113,27 @@ export function thresholdOf(points: readonly SweepPoint[]): RateThreshold {
   }
 }
 
+/** How many times as far as the middle of the fall a training should come. */
+const TRAVEL = 50
+
+/**
+ * The rate at which a training of so many steps, along half a cosine, comes TRAVEL times as far as the sweep came until the cost was halfway
+ * down, the way being the sum of the rates: a short training needs larger steps than a long one. Never more than half of the threshold, nor
+ * less than a tenth of the rate halfway down. Where the cost never fell, half of the threshold.
+ * @returns undefined where nothing happened
+ */
+export function suggestedRate(
+  points: readonly SweepPoint[],
+  { threshold, halfway }: Pick<RateThreshold, 'threshold' | 'halfway'>,
+  steps: number,
+): number | undefined {
+  const most = threshold === undefined ? undefined : threshold / 2
+  if (halfway === undefined) return most
+  const way = points.reduce((sum, { rate }) => (rate <= halfway ? sum + rate : sum), 0)
+  const meanRate = (TRAVEL * way) / Math.max(1, steps)
+  return Math.min(most ?? Number.POSITIVE_INFINITY, Math.max(halfway / 10, 2 * meanRate))
+}
+
 function mean(points: readonly SweepPoint[]): number {
   return points.reduce((sum, { loss }) => sum + loss, 0) / points.length
 }

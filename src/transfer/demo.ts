@@ -1,8 +1,7 @@
 // The verb `demo`: the first minute. Draws pictures, trains on them, and shows that it was the pretrained network that did it.
 import * as path from 'node:path'
-import { RegraftError, throwIfAborted } from '../errors.ts'
+import { throwIfAborted } from '../errors.ts'
 import { writeFileAtomic } from '../files/atomic-write.ts'
-import { createFolder, listFolder, pathFacts, removeFile, removeFolder } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { freshModel } from '../model/load.ts'
 import { saveModel } from '../model/save.ts'
@@ -15,6 +14,7 @@ import { type LabelledJpeg, nearestCentroidAccuracy } from './demo/thumbnails.ts
 import { embed } from './embed.ts'
 import type { Prediction, TrainOptions, WorkOptions } from './options.ts'
 import { predict } from './predict.ts'
+import { emptiedFolder, type FolderRules } from './taken-folder.ts'
 import { train } from './train.ts'
 
 export interface DemoOptions extends WorkOptions {
@@ -72,7 +72,7 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
   }
   const at = (...names: string[]) => path.join(out, ...names)
   const basics = { engine, ...(signal ? { signal } : {}), ...(listener ? { listener } : {}) }
-  await openFolder(out, options.overwrite ?? false)
+  await emptiedFolder(out, rulesOf(options.overwrite ?? false))
 
   const perThing = counts.train + counts.val + counts.unseen
   const pictures = await step(
@@ -188,19 +188,7 @@ function examplesOf(predictions: readonly Prediction[], things: number): DemoFig
   )
 }
 
-async function openFolder(out: string, overwrite: boolean): Promise<void> {
-  const facts = await pathFacts(out)
-  if (facts !== undefined && facts.kind !== 'folder')
-    throw new RegraftError('usage', `--out ${out} is a file, not a folder.`, { file: out })
-  const entries = facts === undefined ? [] : await listFolder(out)
-  const ours = entries.every(({ name }) => OWN.includes(name))
-  if (entries.length > 0 && !(overwrite && ours)) {
-    throw new RegraftError(
-      'usage',
-      `--out ${out} is not empty. Choose another folder${ours ? ', or replace the demo in it (--overwrite)' : ''}.`,
-      { file: out },
-    )
-  }
-  for (const { name, kind } of entries) await (kind === 'folder' ? removeFolder : removeFile)(path.join(out, name))
-  await createFolder(out)
+function rulesOf(overwrite: boolean): FolderRules {
+  const foreign = (_: string, names: readonly string[]) => names.filter((name) => !OWN.includes(name))
+  return { overwrite, whose: "a demo's", foreign, instead: 'or replace the demo in it' }
 }

@@ -1,9 +1,12 @@
 // Vectors as they are computed: one row per input, in their order.
 import { countInputs, type InputImage, inputImages } from '../data/expand-inputs.ts'
+import { oneAhead } from '../data/one-ahead.ts'
 import { pictureBatches } from '../data/picture-batches.ts'
 import { graphOf, type Model } from '../model/model.ts'
+import type { Runner } from '../runtime/runner.ts'
 import type { VectorArray, VectorBlock, VectorRow } from '../vectors/vector-table.ts'
 import { type EmbeddedLayers, embeddedLayers, vectorOf } from './embed-layers.ts'
+import { SPEED_SAMPLE } from './embed-speed.ts'
 import type { EmbedOptions, Inputs } from './options.ts'
 import { INFERENCE_BATCH, openInference, openSession } from './session.ts'
 
@@ -37,7 +40,12 @@ export async function* embeddedRows(
   model: Model,
   wanted: EmbeddedLayers,
   images: AsyncIterable<InputImage>,
-  options: Omit<EmbedOptions, 'out'> & { readonly total: number; readonly done: number },
+  options: Omit<EmbedOptions, 'out'> & {
+    readonly total: number
+    readonly done: number
+    /** What is to be done after the last picture, with the runner and some of the pictures. */
+    readonly afterwards?: ((runner: Runner, sample: readonly InputImage[]) => Promise<void>) | undefined
+  },
 ): AsyncGenerator<VectorBlock, void, undefined> {
   const { engine, signal, listener, total } = options
   const { graph, layers } = wanted
@@ -47,6 +55,7 @@ export async function* embeddedRows(
     const outputs = [...new Set(layers.map(({ layer }) => layer))]
     const runner = await openInference(engine, session, batchSize, outputs, signal)
     let done = options.done
+    const sample: InputImage[] = []
     try {
       const batches = pictureBatches(images, {
         preprocessing: model.preprocessing,
@@ -54,7 +63,7 @@ export async function* embeddedRows(
         signal,
         onError: options.onError,
       })
-      for await (const { rows, count, bytes } of batches) {
+      for await (const { rows, count, bytes } of oneAhead(batches)) {
         if (count > 0) {
           runner.writeBytes(bytes)
           await runner.run(count, { signal })
@@ -72,10 +81,13 @@ export async function* embeddedRows(
             values[at]?.set(vector, row * size)
           }
         }
+        if (options.afterwards && sample.length < SPEED_SAMPLE)
+          sample.push(...rows.flatMap(({ image, slot }) => (slot === undefined ? [] : [image])))
         done += rows.length
         listener?.({ type: 'progress', phase: 'embed', done, total })
         yield { rows: rows.map(({ image, error }) => rowOf(image, error)), values }
       }
+      await options.afterwards?.(runner, sample)
     } finally {
       runner.close()
     }

@@ -1,7 +1,8 @@
 // The verb `embed`: pictures to feature vectors in files. One row per input, always.
 import * as path from 'node:path'
+import { oneAhead } from '../data/one-ahead.ts'
 import { RegraftError } from '../errors.ts'
-import { createFolder, listFolder, pathFacts, removeFile, removeFolder } from '../files/folder.ts'
+import { createFolder, removeFile, removeFolder } from '../files/folder.ts'
 import { type JsonObject, writeJson } from '../files/strict-json.ts'
 import { inertName } from '../inert-text.ts'
 import { loadModel } from '../model/load.ts'
@@ -10,8 +11,10 @@ import type { VectorBlock, VectorRow } from '../vectors/vector-table.ts'
 import { checkType, writeTable } from '../vectors/write-table.ts'
 import { version } from '../version.ts'
 import { arraysOf, embeddedRows, layersOf, type Shard, shardImages, shardTotal } from './embed-rows.ts'
+import { type EmbedSpeed, measureSpeed } from './embed-speed.ts'
 import { checkFinishing, describeFinishing, finishVectors, normalisedBlock } from './finish-vectors.ts'
 import type { EmbedOptions, EmbedResult, EmbedRow, Inputs } from './options.ts'
+import { checkTaken } from './taken-folder.ts'
 import { describeTable, readVectorMeta } from './vector-meta.ts'
 
 const WORK = 'unfinished'
@@ -68,11 +71,20 @@ export async function embed(model: string, inputs: Inputs, options: EmbedOptions
     listener?.({ type: 'note', message: `Going on after ${startedWith} rows that are there already.` })
   const former = formerInputs(store, out)
   const images = shardImages(inputs, shard, startedWith, signal, former.compare)
-  const rows = embeddedRows(loaded, wanted, images, { ...options, total, done: startedWith })
-  for await (const block of inChunks(rows, chunkRows(arrays))) await store.append(block)
+  let seconds = 0
+  let speed: EmbedSpeed | undefined
+  const rows = embeddedRows(loaded, wanted, images, {
+    ...options,
+    total,
+    done: startedWith,
+    async afterwards(runner, sample) {
+      seconds = (performance.now() - startedAt) / 1000
+      listener?.({ type: 'phaseEnd', phase: 'embed' })
+      if (options.speed) speed = await measureSpeed(runner, sample, { preprocessing: loaded.preprocessing, signal })
+    },
+  })
+  for await (const block of inChunks(oneAhead(rows), chunkRows(arrays))) await store.append(block)
   former.checkAllCame()
-  listener?.({ type: 'phaseEnd', phase: 'embed' })
-  const seconds = (performance.now() - startedAt) / 1000
   await checkRows(store, shard)
   const table = await finishVectors(engine, store, options, out, signal)
   await writeTable(out, table, { format, type: dtype, signal })
@@ -86,7 +98,8 @@ export async function embed(model: string, inputs: Inputs, options: EmbedOptions
   })
   await store.remove()
   listener?.({ type: 'saved', path: out })
-  return { ...result, out, imagesPerSecond: (store.rows - startedWith) / seconds }
+  const imagesPerSecond = (store.rows - startedWith) / seconds
+  return { ...result, out, imagesPerSecond, ...(speed === undefined ? {} : { speed }) }
 }
 
 /** @throws RegraftError 'data' when there are no rows, or none with a vector; then nothing is left to go on with */
@@ -192,39 +205,27 @@ async function openFolder(
   { overwrite = false, resume = false }: EmbedOptions,
   description: JsonObject,
 ): Promise<Omit<EmbedResult, 'out' | 'imagesPerSecond'> | undefined> {
-  const facts = await pathFacts(out)
-  if (facts !== undefined && facts.kind !== 'folder')
-    throw new RegraftError('usage', `--out ${inertName(out)} is a file, not a folder.`, { file: out })
-  const names = facts === undefined ? [] : (await listFolder(out)).map(({ name }) => name)
+  const work = path.join(out, WORK)
+  const advice = (await holdsChunks(work))
+    ? 'go on with what is there (--resume), or begin anew'
+    : 'or replace the vectors in it'
+  const names = await checkTaken(out, {
+    overwrite: overwrite || resume,
+    whose: "embed's",
+    foreign: (_, all) => all.filter((name) => !ours.test(name) && !isLeftover(name)),
+    instead: advice,
+  })
   if (names.length === 0) {
     await createFolder(out)
     return undefined
   }
-  const foreign = names.filter((name) => !ours.test(name) && !isLeftover(name))
-  if (foreign.length > 0) {
-    throw new RegraftError(
-      'usage',
-      `--out ${inertName(out)} is not empty, and holds files that are not embed's (${inertName(foreign.slice(0, 3).join(', '))}). Choose another folder.`,
-      { file: out },
-    )
-  }
   // It is written last, and removed first.
   const finished = names.includes(META)
-  const work = path.join(out, WORK)
   if (resume) {
     if (!finished) return undefined
     const before = await finishedBefore(out, description)
     await removeFolder(work)
     return before
-  }
-  if (!overwrite) {
-    const unfinished = await holdsChunks(work)
-    const advice = unfinished ? 'go on with what is there (--resume), or begin anew' : 'or replace the vectors in it'
-    throw new RegraftError(
-      'usage',
-      `--out ${inertName(out)} is not empty. Choose another folder, ${advice} (--overwrite).`,
-      { file: out },
-    )
   }
   if (finished) await removeFile(path.join(out, META))
   await removeFolder(work)

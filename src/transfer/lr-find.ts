@@ -1,9 +1,9 @@
-// The verb `lr-find`: raises the learning rate until the cost no longer falls, and suggests half of that.
+// The verb `lr-find`: raises the learning rate until the cost no longer falls, and suggests one from what was seen.
 import { RegraftError } from '../errors.ts'
 import { lineChart } from '../report/line-chart.ts'
 import { svgDocument } from '../report/svg.ts'
 import { nothingDone } from '../train/progress.ts'
-import { type RateThreshold, type SweepPoint, sweepRates, thresholdOf } from '../train/rate-sweep.ts'
+import { type RateThreshold, type SweepPoint, suggestedRate, sweepRates, thresholdOf } from '../train/rate-sweep.ts'
 import { eventLog } from './event-log.ts'
 import { fineTune } from './fine-tune.ts'
 import type { TrainOptions } from './options.ts'
@@ -23,14 +23,13 @@ export interface LrFindOptions extends Omit<TrainOptions, 'out'> {
 
 export interface LrFindResult extends RateThreshold {
   readonly points: readonly SweepPoint[]
-  /**
-   * Half of the rate halfway down: at the threshold itself a network learns its pictures by heart. Where the cost does not fall, as when a solved head comes first,
-   * half of the threshold. Two digits; undefined where nothing happened.
-   */
+  /** As `suggestedRate` has it, for `epochs`. Two digits; undefined where nothing happened. */
   readonly suggestion: number | undefined
   readonly mode: 'head' | 'features' | 'finetune'
   readonly opt: string
   readonly batchSize: number
+  /** Of the training for which the rate is suggested. */
+  readonly epochs: number
 }
 
 export const lrFindDefaults = { from: 1e-6, to: 10, steps: 120 } as const
@@ -51,6 +50,7 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
   const work = await prepared({ ...training, out: '' }, eventLog(undefined))
   const { config, options: given } = work
   let points: readonly SweepPoint[] = []
+  let stepsOfEpoch = 0
   const sweep = async (trainee: Trainee): Promise<Trained> => {
     const { runner, updater, store, changing, pictures, batches } = trainee
     const before = await readTensors(
@@ -59,13 +59,15 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
     )
     const counters = new Map(trainee.counters)
     given.listener?.({ type: 'phase', phase: 'lr-find', total: steps, unit: 'iterations' })
+    const stepPictures = config.batchSize * config.accum
+    stepsOfEpoch = Math.ceil(pictures / stepPictures)
     try {
       points = await sweepRates({
         runner,
         updater,
         batches,
         pictures,
-        stepPictures: config.batchSize * config.accum,
+        stepPictures,
         classes: work.data.classes.length,
         smoothing: config.smoothing,
         classWeights: work.classWeights,
@@ -96,10 +98,10 @@ export async function lrFind(options: LrFindOptions): Promise<LrFindResult> {
     work.budget.close()
   }
   const found = thresholdOf(points)
-  const { mode, opt, batchSize } = config
-  const full = found.halfway ?? found.threshold
-  const suggestion = full === undefined ? undefined : Number((full / 2).toPrecision(2))
-  return { ...found, points, suggestion, mode, opt, batchSize }
+  const { mode, opt, batchSize, epochs } = config
+  const rate = suggestedRate(points, found, epochs * stepsOfEpoch)
+  const suggestion = rate === undefined ? undefined : Number(rate.toPrecision(2))
+  return { ...found, points, suggestion, mode, opt, batchSize, epochs }
 }
 
 /** Loss over rate as a picture. */

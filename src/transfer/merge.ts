@@ -1,7 +1,6 @@
 // The verb `merge`: shards of `embed` to one table of vectors.
 import * as path from 'node:path'
 import { RegraftError } from '../errors.ts'
-import { createFolder, listFolder, pathFacts, removeFile } from '../files/folder.ts'
 import { writeJson } from '../files/strict-json.ts'
 import { inertName } from '../inert-text.ts'
 import { type OpenNpy, openNpy } from '../vectors/npy.ts'
@@ -10,6 +9,7 @@ import { checkType, writeTable } from '../vectors/write-table.ts'
 import { checkFinishing, describeFinishing, finishVectors } from './finish-vectors.ts'
 import type { MergeOptions, MergeResult } from './options.ts'
 import { indexRows } from './stored-vectors.ts'
+import { emptiedFolder, type FolderRules } from './taken-folder.ts'
 import { describeTable, readVectorMeta, type VectorMeta } from './vector-meta.ts'
 
 const BLOCK_ROWS = 256
@@ -57,7 +57,7 @@ export async function merge(folders: readonly string[], options: MergeOptions): 
   }
   const arrays = layers.map(({ name, features }) => ({ name, columns: features }))
   const rows = shards.reduce((sum, shard) => sum + shard.rows, 0)
-  await openFolder(out, options.overwrite ?? false)
+  await emptiedFolder(out, rulesOf(options.overwrite ?? false))
   listener?.({ type: 'phase', phase: 'embed', total: rows, unit: 'images' })
   const widths = arrays.map(({ columns }) => columns)
   const whole: VectorTable = { arrays, rows, blocks: () => interleaved(shards, widths) }
@@ -78,18 +78,9 @@ export async function merge(folders: readonly string[], options: MergeOptions): 
 
 const ours = /^(X\..*|index\.csv|meta\.json|pca\.safetensors)$/
 
-async function openFolder(out: string, overwrite: boolean): Promise<void> {
-  const names = (await pathFacts(out)) === undefined ? [] : (await listFolder(out)).map(({ name }) => name)
-  const replaceable = names.every((name) => ours.test(name))
-  if (names.length > 0 && !(overwrite && replaceable)) {
-    throw new RegraftError(
-      'usage',
-      `--out ${inertName(out)} is not empty. Choose another folder${replaceable ? ', or replace the vectors in it (--overwrite)' : ''}.`,
-      { file: out },
-    )
-  }
-  for (const name of names) await removeFile(path.join(out, name))
-  await createFolder(out)
+function rulesOf(overwrite: boolean): FolderRules {
+  const foreign = (_: string, names: readonly string[]) => names.filter((name) => !ours.test(name))
+  return { overwrite, whose: "merge's", foreign, instead: 'or replace the vectors in it' }
 }
 
 async function openShard(folder: string): Promise<ShardFolder> {

@@ -1,4 +1,5 @@
 // The options that the verbs take. Names are those of the command line in camel case; defaults stand in `train-defaults.ts`.
+
 import type { AugmentInput } from '../data/augmentations/index.ts'
 import type { Engine } from '../kernels/engine.ts'
 import type { OptimiserName } from '../optim/optimisers.ts'
@@ -10,6 +11,7 @@ import type { Listener } from '../train/events.ts'
 import type { NumberErrors } from '../train/target-metrics.ts'
 import type { VectorType } from '../vectors/vector-table.ts'
 import type { VectorFormat } from '../vectors/write-table.ts'
+import type { EmbedSpeed } from './embed-speed.ts'
 import type { Solver } from './solver-names.ts'
 
 /** How pictures become the network's input; what is absent comes from the model. */
@@ -334,6 +336,8 @@ export interface EmbedOptions extends WorkOptions, PreprocessingOverrides {
   readonly l2Normalize?: boolean
   readonly format?: VectorFormat
   readonly dtype?: VectorType
+  /** Afterwards measure what the cores allow; takes some seconds. */
+  readonly speed?: boolean
   /** Only every count-th input, beginning with the index-th, from 1; `merge` puts shards together. */
   readonly shard?: { readonly index: number; readonly count: number }
 }
@@ -346,6 +350,8 @@ export interface EmbedResult {
   readonly layers: readonly { readonly name: string; readonly features: number }[]
   readonly failed: number
   readonly imagesPerSecond: number
+  /** Where it was asked for, and a picture could be read. */
+  readonly speed?: EmbedSpeed
 }
 
 /** One row of `embedRows`. */
@@ -444,7 +450,7 @@ export interface EvaluateOptions extends PredictOptions {
   readonly store?: boolean
 }
 
-export type ExportFormat = 'onnx' | 'safetensors'
+export type ExportFormat = 'onnx' | 'safetensors' | 'tfjs'
 
 export interface ExportOptions extends Pick<WorkOptions, 'engine' | 'signal' | 'listener' | 'offline'> {
   readonly format: ExportFormat

@@ -1,5 +1,6 @@
 // The verb `predict`: pictures to labels, row by row, in the order of the inputs.
 import { countInputs, inputImages } from '../data/expand-inputs.ts'
+import { oneAhead } from '../data/one-ahead.ts'
 import { pictureBatches } from '../data/picture-batches.ts'
 import { RegraftError } from '../errors.ts'
 import { loadModel } from '../model/load.ts'
@@ -51,7 +52,7 @@ export async function* predict(
     const readout = all.add(await openReadout(engine, loaded))
     const images = inputImages(inputs, signal)
     const batches = pictureBatches(images, { preprocessing, batchSize, signal, onError: options.onError })
-    for await (const { rows, count, bytes } of batches) {
+    for await (const { rows, count, bytes } of oneAhead(batches)) {
       if (count > 0) {
         runner.writeBytes(bytes)
         await runner.run(count, { signal })

@@ -4,15 +4,17 @@ import { parse, stringify } from 'yaml'
 import type { BadImage } from '../data/loader.ts'
 import { RegraftError } from '../errors.ts'
 import { writeFileAtomic } from '../files/atomic-write.ts'
-import { createFolder, listFolder, pathFacts, removeFolder } from '../files/folder.ts'
+import { listFolder, pathFacts, removeFolder } from '../files/folder.ts'
 import { readTextLimited } from '../files/read-file.ts'
 import { readJson, writeJson } from '../files/strict-json.ts'
 import { withoutTemporaryNames } from '../files/temporary-names.ts'
+import { inertName } from '../inert-text.ts'
 import { topCount } from '../train/classification.ts'
 import type { EpochRecord } from '../train/events.ts'
 import { checkConfig } from './check-config.ts'
 import type { DataRecord } from './data-record.ts'
 import type { TrainResult } from './options.ts'
+import { checkTaken, emptiedFolder, type FolderRules } from './taken-folder.ts'
 import type { TrainConfig } from './train-defaults.ts'
 
 const MAX_CONFIG_BYTES = 1 << 20
@@ -20,33 +22,18 @@ const MAX_BAD_BYTES = 2 ** 28
 
 /** @throws RegraftError 'usage' when the folder of a new run is not empty and may not be overwritten */
 export async function refuseTaken(out: string, overwrite: boolean): Promise<void> {
-  const facts = await pathFacts(out)
-  if (facts !== undefined && facts.kind !== 'folder')
-    throw new RegraftError('usage', `--out ${out} is a file, not a folder.`, { file: out })
-  if (facts !== undefined && (await listFolder(out)).length > 0) {
-    if (!overwrite)
-      throw new RegraftError(
-        'usage',
-        `--out ${out} is not empty. Choose another folder, go on with it (--resume ${out}), or replace it (--overwrite).`,
-        { file: out },
-      )
-    // Only a run is replaced; anything else in the way is somebody's.
-    const foreign = await foreignIn(out)
-    if (foreign.length > 0)
-      throw new RegraftError(
-        'usage',
-        `--out ${out} holds files that are not a run's (${foreign.slice(0, 3).join(', ')}); it is not overwritten. Choose another folder.`,
-        { file: out },
-      )
-  }
+  await checkTaken(out, rulesOf(out, overwrite))
 }
 
 /** Makes the folder of a new run, in the place of a former one; see `refuseTaken`. */
 export async function startRun(out: string, overwrite: boolean): Promise<void> {
   // Once more: it may have been taken meanwhile.
-  await refuseTaken(out, overwrite)
-  if ((await pathFacts(out)) !== undefined && (await listFolder(out)).length > 0) await removeFolder(out)
-  await createFolder(out)
+  await emptiedFolder(out, rulesOf(out, overwrite))
+}
+
+function rulesOf(out: string, overwrite: boolean): FolderRules {
+  const instead = `go on with it (--resume ${inertName(out)}), or replace it`
+  return { overwrite, whose: "a run's", foreign: () => foreignIn(out), instead }
 }
 
 /** What a run writes, as paths in its folder. */

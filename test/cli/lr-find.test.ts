@@ -16,6 +16,7 @@ const found: LrFindResult = {
   mode: 'head',
   opt: 'adamw',
   batchSize: 32,
+  epochs: 30,
 }
 
 test('lr-find plots the losses, and says threshold and suggestion', async () => {
@@ -27,10 +28,23 @@ test('lr-find plots the losses, and says threshold and suggestion', async () => 
     },
   }
   const svg = join(temporaryFolder(), 'rates.svg')
-  const words = ['lr-find', 'flowers', '--mode', 'finetune', '--steps', '50', '--from', '1e-5', '--svg', svg]
+  const words = [
+    'lr-find',
+    'flowers',
+    '--mode',
+    'finetune',
+    '--steps',
+    '50',
+    '--from',
+    '1e-5',
+    '--epochs',
+    '5',
+    '--svg',
+    svg,
+  ]
   const { stdout, exitCode } = await perform(words, { verbs })
   expect(exitCode).toBe(0)
-  expect(seen).toMatchObject({ data: 'flowers', mode: 'finetune', steps: 50, from: 1e-5 })
+  expect(seen).toMatchObject({ data: 'flowers', mode: 'finetune', steps: 50, from: 1e-5, epochs: 5 })
   expect(stdout).toContain('•')
   expect(stdout).toMatch(/└─*S─*T─*\n/)
   expect(stdout).toContain('Beyond 0.1 the cost explodes.\nSuggested: --lr 0.00015\n')
@@ -51,6 +65,7 @@ test('lr-find gives a document, in which what is no number is null', async () =>
     suggestion: null,
     threshold: 0.1,
     batch_size: 32,
+    epochs: 30,
     points: [{ rate: 1, loss: null, smoothed: null }],
   })
   const { exitCode, stderr } = await perform(['lr-find', 'flowers', '--lr', '1'], { verbs })

@@ -36,6 +36,25 @@ test('embed passes model, inputs and folder on, and sums up on stderr', async ()
   )
 })
 
+test('embed --speed says what the cores allow', async () => {
+  const speed = {
+    cores: 2,
+    decoding: { imagesPerSecond: 600, cpuMilliseconds: 3.3 },
+    computing: { imagesPerSecond: 45, cpuMilliseconds: 44.4 },
+    allowed: 41.93,
+  }
+  const verbs = { embed: async () => ({ ...embedded, speed }) }
+  const { stderr, stdout } = await perform(['embed', 'x', '--speed', '--json'], { verbs })
+  expect(stderr).toContain('decoding alone  600 images/s, 3.3 ms of a core per picture\n')
+  expect(stderr).toContain('2 cores allow 41.9 images/s; reached were 98.3 % of that, 91.6 % of the network alone\n')
+  expect(JSON.parse(stdout).speed).toEqual({
+    cores: 2,
+    decoding: { images_per_second: 600, cpu_milliseconds: 3.3 },
+    computing: { images_per_second: 45, cpu_milliseconds: 44.4 },
+    allowed_images_per_second: 41.93,
+  })
+})
+
 test('embed gives 7 with --strict, and a document with --json', async () => {
   const verbs = { embed: async () => embedded }
   expect(await perform(['embed', 'x', '--strict'], { verbs })).toMatchObject({ exitCode: 7 })

@@ -9,7 +9,7 @@ export const EPOCHS = 80
 /** The same training to its last epoch, and with patience. */
 export async function earlyStopping(): Promise<{ readonly whole: DigitTraining; readonly patient: DigitTraining }> {
   const [train, validation] = [drawDigits(120, 3, 0.6), drawDigits(500, 4, 0.6)]
-  const way = { train, validation, hidden: [50], rate: 0.1, epochs: EPOCHS }
+  const way = { train, validation, hidden: [100], rate: 0.1, epochs: EPOCHS }
   return { whole: await trainDigits(way), patient: await trainDigits({ ...way, patience: PATIENCE }) }
 }
 

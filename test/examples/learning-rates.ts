@@ -3,7 +3,7 @@ import { type DigitTraining, trainDigits } from './digit-network.ts'
 import { drawDigits } from './digits.ts'
 import { overEpochs, panelsSvg, whenRun } from './picture.ts'
 
-export const rates = { 'too low': 3e-4, good: 0.05, 'too high': 0.7, 'far too high': 1e20 } as const
+export const rates = { 'too low': 3e-4, good: 0.15, 'too high': 1, 'far too high': 1e20 } as const
 
 export type Verdict = keyof typeof rates
 

@@ -12,16 +12,16 @@ export interface Case {
 
 /** Trainings that differ in pictures, weights and regularisation alone. */
 export async function overfitting(): Promise<Readonly<Record<'few' | 'held' | 'many' | 'small', Case>>> {
-  const [few, many, validation] = [drawDigits(100, 1, NOISE), drawDigits(1000, 1, NOISE), drawDigits(500, 2, NOISE)]
+  const [few, many, validation] = [drawDigits(100, 1, NOISE), drawDigits(3000, 1, NOISE), drawDigits(500, 2, NOISE)]
   const shared = { validation, rate: 0.05, epochs: 50 }
   const wide = { ...shared, hidden: [100] }
   return {
     few: { name: '100 pictures', training: await trainDigits({ ...wide, train: few }) },
     held: { name: '100 pictures, L2 of 10', training: await trainDigits({ ...wide, train: few, l2: 10 }) },
-    many: { name: '1000 pictures', training: await trainDigits({ ...wide, train: many, epochs: 25 }) },
+    many: { name: '3000 pictures', training: await trainDigits({ ...wide, train: many, epochs: 12 }) },
     small: {
-      name: '1000 pictures, 2 units',
-      training: await trainDigits({ ...shared, hidden: [2], train: many, epochs: 25 }),
+      name: '3000 pictures, 2 units',
+      training: await trainDigits({ ...shared, hidden: [2], train: many, epochs: 12 }),
     },
   }
 }

@@ -273,9 +273,28 @@ describe('an ONNX model', () => {
   it('lists every operator that has no layer, once', async () => {
     const model = load({
       input: ['N', 3, 5, 6],
-      nodes: [node('Sin', 'x', 'a'), node('Relu', 'a', 'b'), node('Erf', 'b', 'c'), node('Sin', 'c', 'y')],
+      nodes: [node('Sin', 'x', 'a'), node('Relu', 'a', 'b'), node('Cos', 'b', 'c'), node('Sin', 'c', 'y')],
     })
-    await expect(model).rejects.toThrow('operators that are not supported: Sin (2 times), Erf.')
+    await expect(model).rejects.toThrow('operators that are not supported: Sin (2 times), Cos.')
+  })
+
+  it('refuses parts of what would be a layer, by the operator that began it', async () => {
+    const half = { shape: [], data: Float32Array.of(0.5) }
+    const shape = (...sizes: readonly number[]) => ({
+      shape: [sizes.length],
+      data: BigInt64Array.from(sizes, (size) => BigInt(size)),
+    })
+    const of = (nodes: readonly TestNode[], initialisers: TestModel['initialisers']) =>
+      load({ input: ['N', 4, 5, 6], nodes, initialisers: initialisers ?? {} })
+    await expect(of([node('Mul', 'x half', 'y')], { half })).rejects.toThrow('not supported: Mul by a number.')
+    await expect(of([node('Erf', 'x', 'y')], {})).rejects.toThrow('not supported: Erf.')
+    await expect(of([node('Reshape', 'x s', 'y')], { s: shape(0, 2, 2, 5, 6) })).rejects.toThrow(
+      'not supported: Reshape of [4, 5, 6] to [2, 2, 5, 6].',
+    )
+    const root = { shape: [], data: Float32Array.of(Math.SQRT2) }
+    const erf = [node('Div', 'x root', 'a'), node('Erf', 'a', 'b'), node('Relu', 'b', 'y')]
+    await expect(of(erf, { root })).rejects.toThrow('not supported: Div by a number.')
+    await expect(of([node('MatMul', 'x x', 'y')], {})).rejects.toThrow('not supported')
   })
 
   it('is a weight file too, with its initialisers as they are', async () => {

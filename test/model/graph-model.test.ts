@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { createEngine } from '../../src/kernels/engine.ts'
 import { freshModel, loadModel } from '../../src/model/load.ts'
 import { saveModel } from '../../src/model/save.ts'
+import { exportModel } from '../../src/transfer/export.ts'
 import { goldenPictures } from '../../src/transfer/golden.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { onnxFile, type TestNode } from '../formats/write-onnx.ts'
@@ -124,6 +125,31 @@ describe('an ONNX file as a model', () => {
     const { model } = await loadModel(run)
     expect(model.labels).toEqual(['bars', 'disc', 'stairs'])
     expect([...model.tensors.keys()]).toContain('fc.weight')
+  })
+
+  test('is trained, saved, loaded, and goes to ONNX and TensorFlow.js again', async () => {
+    const data = join(folder, 'other-things')
+    await drawFolder(data, 3)
+    const run = join(folder, 'run-to-export')
+    const args = ['--epochs', '1', '--img-size', '32', '--unfreeze', 'all']
+    const file = writeModel('to-export.onnx')
+    const ran = await regraft(['train', data, '--model', file, '--mode', 'finetune', '--out', run, ...args])
+    expect(ran.exitCode, ran.stderr).toBe(0)
+    const { model } = await loadModel(run)
+    const pictures = goldenPictures(3, 32, 32)
+    const expected = await outputsOf(engine, model, pictures)
+    for (const [format, main] of [
+      ['onnx', 'model.onnx'],
+      ['tfjs', 'model.json'],
+    ] as const) {
+      const out = join(folder, `exported-${format}`)
+      expect((await exportModel(run, { engine, format, out })).difference).toBeLessThanOrEqual(1e-5)
+      const { model: read } = await loadModel(join(out, main))
+      expect(read.labels).toEqual(['bars', 'disc', 'stairs'])
+      const found = await outputsOf(engine, read, pictures)
+      for (const [at, value] of expected.entries())
+        expect(Math.abs((found[at] ?? Number.NaN) - value)).toBeLessThan(1e-5)
+    }
   })
 
   test('whose saved graph was damaged is refused by the field', async () => {

@@ -129,6 +129,22 @@ describe('a layers model', () => {
     await expect(loadModel(at)).rejects.toThrow('layers that are not supported: LSTM, Lambda.')
   })
 
+  test('is refused where a hard sigmoid, or zeros, are not completed', async () => {
+    const sixth = (name: string) => layer('Rescaling', name, { scale: 1 / 6, offset: 0.5 })
+    const first = layer('Conv2D', 'c', { ...conv, ...input })
+    const kernel = [{ name: 'c/kernel', shape: [3, 3, 3, 4] }]
+    const of = (name: string, ...layers: readonly object[]) => loadModel(writeModel(name, [first, ...layers], kernel))
+    await expect(of('twice', sixth('s'), sixth('t'), layer('ReLU', 'r', { max_value: 1 }))).rejects.toThrow(
+      'not supported: Rescaling after other layers.',
+    )
+    await expect(of('other', sixth('s'), layer('Activation', 'a', { activation: 'tanh' }))).rejects.toThrow(
+      'not supported: Rescaling after other layers.',
+    )
+    await expect(of('open', sixth('s'))).rejects.toThrow('ends with a layer that only prepares another')
+    await expect(of('one', layer('ReLU', 'r', { max_value: 1 }))).rejects.toThrow('not supported: ReLU up to 1.')
+    await expect(of('zeros', layer('ZeroPadding2D', 'z'), sixth('s'))).rejects.toThrow('Rescaling after other layers')
+  })
+
   test('is refused where weights are missing or of another shape', async () => {
     const first = [layer('Conv2D', 'c', { ...conv, ...input })]
     await expect(loadModel(writeModel('missing', first, []))).rejects.toThrow("its weight 'kernel' is missing")

@@ -140,6 +140,15 @@ describe('models', () => {
     )
   })
 
+  test('so is a path with something like it beside it', async () => {
+    const meant = new RegExp(`Did you mean '${trunk}'\\?`)
+    await fails(['train', data, '--model', `${trunk}k`, '--out', out], 4, meant)
+  })
+
+  test('and the name of a network', async () => {
+    await fails(['train', data, '--model', 'mobilenetv2_10', '--out', out], 4, /Did you mean 'mobilenetv2_100'\?/)
+  })
+
   test('an architecture without weights is explained', async () => {
     await fails(['train', data, '--model', 'mobilenetv1_025', '--out', out], 4, /is an architecture/, /--no-pretrained/)
   })
@@ -232,7 +241,11 @@ describe('the folder to write', () => {
     const full = join(folder, 'full')
     mkdirSync(full)
     writeFileSync(join(full, 'thesis.txt'), 'years of work')
-    await fails(['train', data, '--model', trunk, '--out', full], 2, /is not empty/, /--resume|--overwrite/)
+    await fails(
+      ['train', data, '--model', trunk, '--out', full],
+      2,
+      /is not empty, and holds files that are not a run.s/,
+    )
     await fails(['train', data, '--model', trunk, '--out', full, '--overwrite'], 2, /thesis\.txt/, /another folder/)
     await fails(['embed', data, '--model', trunk, '--out', full, '--overwrite'], 2, /is not empty/)
     expect(readFileSync(join(full, 'thesis.txt'), 'utf8')).toBe('years of work')

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type SweepPoint, thresholdOf } from '../../src/train/rate-sweep.ts'
+import { type SweepPoint, suggestedRate, thresholdOf } from '../../src/train/rate-sweep.ts'
 import { noise } from '../support/values.ts'
 
 /** Losses over rates from 1e-6, twenty to each power of ten, with the noise of batches. */
@@ -46,5 +46,27 @@ describe('the threshold of the rate', () => {
     const points = [...curve(80, () => 2), { rate: 0.02, loss: Number.NaN }]
     expect(thresholdOf(points)).toMatchObject({ beyond: 'explodes' })
     expect(thresholdOf(points).threshold).toBeGreaterThan(1e-3)
+  })
+})
+
+describe('the suggested rate', () => {
+  const points = curve(120, (rate) => 1 + 1.3 / (1 + rate / 1e-3) + (rate / 0.1) ** 3)
+  const way = points.reduce((sum, { rate }) => (rate <= 1e-3 ? sum + rate : sum), 0)
+  const limits = { threshold: 0.05, halfway: 1e-3 }
+
+  test('takes a training of any length as far as any other', () => {
+    for (const steps of [500, 1000])
+      expect(((suggestedRate(points, limits, steps) ?? 0) / 2) * steps).toBeCloseTo(50 * way, 9)
+  })
+
+  test('stays between a tenth of halfway and half of the threshold', () => {
+    expect(suggestedRate(points, limits, 1)).toBe(0.025)
+    expect(suggestedRate(points, limits, 1e6)).toBeCloseTo(1e-4, 12)
+    expect(suggestedRate(points, { ...limits, threshold: undefined }, 1000)).toBeGreaterThan(1e-4)
+  })
+
+  test('is half of the threshold where the cost never fell, and none where nothing happened', () => {
+    expect(suggestedRate(points, { ...limits, halfway: undefined }, 100)).toBe(0.025)
+    expect(suggestedRate(points, { threshold: undefined, halfway: undefined }, 100)).toBeUndefined()
   })
 })

@@ -72,6 +72,20 @@ test('an input has a row, and a bad one keeps its own', async () => {
   })
 })
 
+test('with speed: what the cores allow is measured, and the files are the same', async () => {
+  const plain = await embedded()
+  const { out, speed, imagesPerSecond } = await embedded({ speed: true }, [pictures])
+  expect(plain.speed).toBeUndefined()
+  if (speed === undefined) throw new Error('not measured')
+  const { cores, decoding, computing, allowed } = speed
+  expect(allowed).toBeCloseTo((1000 * cores) / (decoding.cpuMilliseconds + computing.cpuMilliseconds), 9)
+  for (const value of [imagesPerSecond, ...Object.values(decoding), ...Object.values(computing)]) {
+    expect(value).toBeGreaterThan(0)
+    expect(value).toBeLessThan(Number.POSITIVE_INFINITY)
+  }
+  expect(contents(out)).toEqual(contents(plain.out))
+}, 60_000)
+
 test('rows are what the files hold', async () => {
   const { out } = await embedded({ l2Normalize: true })
   const { values } = await readNpy(join(out, 'X.npy'))

@@ -15,7 +15,7 @@ beforeAll(async () => {
 })
 afterAll(() => engine.close())
 
-test('a head: the rate rises evenly, the cost falls and then explodes, and half is suggested', async () => {
+test('a head: the rate rises evenly, the cost falls and then explodes, and a rate between is suggested', async () => {
   const events: WorkEvent[] = []
   const options = { engine, data, batchSize: 8, steps: 60, to: 1000 } as const
   const found = await lrFind({ ...options, listener: (event) => events.push(event) })
@@ -25,7 +25,12 @@ test('a head: the rate rises evenly, the cost falls and then explodes, and half 
   expect((second ?? 0) / (first ?? 0)).toBeCloseTo((third ?? 0) / (second ?? 0), 9)
   expect(found.points.length).toBeLessThanOrEqual(60)
   expect(found.halfway).toBeLessThan(found.threshold ?? 0)
-  expect(found.suggestion).toBeCloseTo((found.halfway ?? 0) / 2, 3)
+  expect(found.suggestion).toBeGreaterThanOrEqual((found.halfway ?? 0) / 11)
+  expect(found.suggestion).toBeLessThanOrEqual(0.55 * (found.threshold ?? 0))
+  // A longer training is given smaller steps.
+  const longer = await lrFind({ ...options, epochs: 2 * found.epochs })
+  expect(longer).toMatchObject({ halfway: found.halfway, threshold: found.threshold, epochs: 2 * found.epochs })
+  expect(longer.suggestion).toBeLessThan(found.suggestion ?? 0)
   expect(events.some((event) => event.type === 'progress' && event.phase === 'lr-find')).toBe(true)
   // Nothing of it is left behind: the same again.
   expect(await lrFind(options)).toEqual(found)

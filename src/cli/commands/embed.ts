@@ -1,5 +1,6 @@
 import { RegraftError } from '../../errors.ts'
 import { inertName } from '../../inert-text.ts'
+import type { EmbedSpeed } from '../../transfer/embed-speed.ts'
 import type { EmbedOptions, Inputs } from '../../transfer/options.ts'
 import { headerText, rowText } from '../../vectors/text-table.ts'
 import { vectorFormats } from '../../vectors/write-table.ts'
@@ -68,6 +69,10 @@ export const embed = defineCommand({
       help: 'only this part of the inputs: 3/8, or auto/8 and auto in an array of Slurm or an indexed job of Kubernetes',
     }),
     json,
+    speed: onOff({
+      group: 'Output',
+      help: 'afterwards measure decoding and network by themselves, and what the cores allow',
+    }),
     onError,
     strict,
     batchSize,
@@ -94,27 +99,50 @@ export const embed = defineCommand({
         work.say(`Go on with the same words, and: --out ${shellWord(folder)} --resume`)
         throw error
       })
-    const { rows, features, layers, failed, imagesPerSecond } = result
+    const { rows, features, layers, failed, imagesPerSecond, speed } = result
     if (json) {
-      const document = { out: result.out, rows, features, layers, failed, images_per_second: imagesPerSecond }
+      const document = {
+        ...{ out: result.out, rows, features, layers, failed, images_per_second: imagesPerSecond },
+        ...(speed === undefined ? {} : { speed: documentOf(speed) }),
+      }
       await work.output.write(`${jsonText(document, 2)}\n`)
     }
     const left = failed > 0 ? `, ${failed} of them failed (NaN; index.csv says why)` : ''
     work.say(
       `${inertName(result.out)}: ${rows} rows of ${features} features${left}; ${significant(imagesPerSecond, 3)} images/s`,
     )
+    if (speed !== undefined) for (const line of speedLines(speed, imagesPerSecond)) work.say(line)
     return strict && failed > 0 ? 7 : 0
   },
 })
 
+function documentOf({ cores, decoding, computing, allowed }: EmbedSpeed): unknown {
+  const half = ({ imagesPerSecond, cpuMilliseconds }: EmbedSpeed['decoding']) => ({
+    images_per_second: imagesPerSecond,
+    cpu_milliseconds: cpuMilliseconds,
+  })
+  return { cores, decoding: half(decoding), computing: half(computing), allowed_images_per_second: allowed }
+}
+
+function speedLines({ cores, decoding, computing, allowed }: EmbedSpeed, reached: number): readonly string[] {
+  const half = (name: string, { imagesPerSecond, cpuMilliseconds }: EmbedSpeed['decoding']) =>
+    `${name} alone  ${significant(imagesPerSecond, 3)} images/s, ${significant(cpuMilliseconds, 3)} ms of a core per picture`
+  const share = (of: number) => `${significant((100 * reached) / of, 3)} %`
+  return [
+    half('decoding', decoding),
+    half('network ', computing),
+    `${cores} ${cores === 1 ? 'core allows' : 'cores allow'} ${significant(allowed, 3)} images/s; reached were ${share(allowed)} of that, ${share(computing.imagesPerSecond)} of the network alone`,
+  ]
+}
+
 type RowOptions = Omit<EmbedOptions, 'out' | 'engine'> & { readonly strict: boolean; readonly json: boolean }
 
 async function toStdout(model: string, inputs: Inputs, options: RowOptions, work: Work): Promise<number> {
-  const { strict, json, format = json ? 'jsonl' : 'npy', resume, overwrite, dtype, ...rest } = options
+  const { strict, json, format = json ? 'jsonl' : 'npy', resume, overwrite, dtype, speed, ...rest } = options
   if (format !== 'jsonl' && format !== 'csv') {
     throw new RegraftError('usage', `--out - writes rows: --format jsonl or csv, not ${format}.`)
   }
-  for (const [name, value] of Object.entries({ resume, overwrite, dtype })) {
+  for (const [name, value] of Object.entries({ resume, overwrite, dtype, speed })) {
     if (value !== undefined) throw new RegraftError('usage', `--${name} has no meaning with --out -.`)
   }
   if (json && format === 'csv') throw new RegraftError('usage', '--json and --format csv contradict each other.')

@@ -11,13 +11,15 @@ export const exporting = defineCommand({
   name: 'export',
   summary: 'write a model for elsewhere',
   description:
-    'Writes a folder: the model in the wanted format, config.json with labels and preprocessing, and for ONNX golden.safetensors with ' +
+    'Writes a folder: the model in the wanted format, config.json with labels and preprocessing, and golden.safetensors with ' +
     'inputs and outputs to test a runtime with. What was written is read back and compared with the model before it is left there.\n' +
-    'The ONNX model (opset 17) takes normalised pictures [N, 3, H, W] and gives logits; the safetensors folder opens in timm.',
+    'The ONNX model (opset 17) takes normalised pictures [N, 3, H, W] and gives logits; the safetensors folder opens in timm; ' +
+    'the layers model of TensorFlow.js takes [N, H, W, 3], and is written for networks whose layers tfjs-layers has (no convolutions in ' +
+    'groups, no shuffled channels, no attention).',
   arguments: [{ name: 'model', help: 'a model folder, a run folder, a weight file, the name of a model' }],
   examples: ['regraft export runs/flowers-1', 'regraft export runs/flowers-1 --format safetensors --dtype float16'],
   settings: {
-    format: choice(['onnx', 'safetensors'], { group: 'Output', help: 'of the model', fallback: 'onnx' }),
+    format: choice(['onnx', 'safetensors', 'tfjs'], { group: 'Output', help: 'of the model', fallback: 'onnx' }),
     dtype: choice(['float32', 'float16'], {
       group: 'Output',
       help: 'element type of the weights in safetensors',

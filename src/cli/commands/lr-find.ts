@@ -12,7 +12,6 @@ const {
   data: _data,
   test: _test,
   strict: _strict,
-  epochs: _epochs,
   lr: _lr,
   ema: _ema,
   gradual: _gradual,
@@ -45,9 +44,9 @@ export const lrFind = defineCommand({
   summary: 'suggest a learning rate',
   description:
     'Trains as train would with the same options, with a rate that rises by orders of magnitude from step to step, and prints the loss over ' +
-    'the rate. The threshold (T) is where the cost rises: from there on it oscillates or explodes. Suggested (S) is half of the rate ' +
-    'halfway down, since near the threshold a network learns its pictures by heart; where the cost does not fall at first, as behind a ' +
-    'solved head, it is half of the threshold. Nothing is kept.',
+    'the rate. The threshold (T) is where the cost rises: from there on it oscillates or explodes. Suggested (S) is at most half of it, ' +
+    'and less for a training of many steps (--epochs): one that goes some fifty times as far as it took until the cost was halfway down, ' +
+    'since near the threshold a long one learns its pictures by heart. Nothing is kept.',
   arguments: [{ name: 'data', help: 'the image folder' }],
   examples: ['regraft lr-find flowers', 'regraft lr-find flowers --mode finetune --unfreeze last:2 --svg rates.svg'],
   settings: {
@@ -76,7 +75,7 @@ export const lrFind = defineCommand({
 })
 
 function documentOf({ points, smoothed, threshold, halfway, beyond, suggestion, ...rest }: LrFindResult): unknown {
-  const { mode, opt, batchSize } = rest
+  const { mode, opt, batchSize, epochs } = rest
   return {
     suggestion: suggestion ?? null,
     threshold: threshold ?? null,
@@ -85,6 +84,7 @@ function documentOf({ points, smoothed, threshold, halfway, beyond, suggestion, 
     mode,
     opt,
     batch_size: batchSize,
+    epochs,
     // JSON knows neither NaN nor infinity.
     points: points.map(({ rate, loss }, at) => ({
       rate,
