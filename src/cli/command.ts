@@ -50,6 +50,8 @@ export interface Command {
   readonly description?: string
   readonly arguments: readonly Argument[]
   readonly settings: Settings
+  /** Of many options those that `--help` shows; `--help-all` shows all. */
+  readonly common?: readonly string[]
   readonly examples: readonly string[]
   /** @returns the exit code */
   run(given: Given, positionals: readonly string[], work: Work): Promise<number>

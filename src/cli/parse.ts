@@ -52,18 +52,21 @@ export function parse(words: readonly string[], commands: readonly Command[], wi
     })
     .addHelpText('after', `\n${exitCodeHelp}\nMore: regraft <command> --help, regraft help configuration\n`)
 
+  const shown = wantsAll(words) ? words.map((word) => (word === HELP_ALL ? '--help' : word)) : words
   for (const command of commands) {
+    const common = shown === words && command.common !== undefined ? new Set(command.common) : undefined
     const sub = program
       .command(command.name)
       .summary(command.summary)
       .description([`${capitalised(command.summary)}.`, command.description].filter(Boolean).join('\n\n'))
       .addHelpOption(new Option('-h, --help', 'print this help').helpGroup('General:'))
+      .addHelpText('after', common === undefined ? '' : moreOptions(command, common))
       .addHelpText('after', `\nExamples:\n${command.examples.map((example) => `  $ ${example}`).join('\n')}\n`)
     for (const { name, help, optional, several } of command.arguments) {
       const dots = several ? '...' : ''
       sub.addArgument(new Argument(optional ? `[${name}${dots}]` : `<${name}${dots}>`, help))
     }
-    addOptions(sub, settingsOf(command))
+    addOptions(sub, settingsOf(command), common)
     sub.action(() => {
       request = { command, positionals: sub.args, flags: sub.opts() }
     })
@@ -85,9 +88,9 @@ export function parse(words: readonly string[], commands: readonly Command[], wi
     program.outputHelp()
     return { text, exitCode: 2 }
   }
-  refuseForgottenValues(words, program)
+  refuseForgottenValues(shown, program)
   try {
-    program.parse(words, { from: 'user' })
+    program.parse(shown, { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     if (error.exitCode === 0) return { text, exitCode: 0 }
@@ -97,21 +100,43 @@ export function parse(words: readonly string[], commands: readonly Command[], wi
   return request
 }
 
-function addOptions(sub: CommanderCommand, settings: Settings): void {
+const HELP_ALL = '--help-all'
+
+function wantsAll(words: readonly string[]): boolean {
+  const end = words.indexOf('--')
+  return words.slice(0, end < 0 ? words.length : end).includes(HELP_ALL)
+}
+
+/** Those of every command are always shown. */
+function isHidden(name: string, common: ReadonlySet<string> | undefined): boolean {
+  return common !== undefined && !common.has(name) && !(name in generalSettings)
+}
+
+function moreOptions(command: Command, common: ReadonlySet<string>): string {
+  const hidden = Object.entries(settingsOf(command)).filter(
+    ([name, { positional }]) => !positional && isHidden(name, common),
+  )
+  return `\n${hidden.length} more options: regraft ${command.name} ${HELP_ALL}`
+}
+
+function addOptions(sub: CommanderCommand, settings: Settings, common?: ReadonlySet<string>): void {
   const inOrder = Object.entries(settings).sort(([, a], [, b]) => groups.indexOf(a.group) - groups.indexOf(b.group))
   for (const [name, setting] of inOrder) {
     if (setting.positional) continue
     const long = flagName(name)
     const flags = [setting.short, `--${long}`].filter((part) => part !== undefined).join(', ')
     const heading = `${setting.group}:`
+    const hidden = isHidden(name, common)
     if (setting.placeholder !== undefined) {
-      sub.addOption(new Option(`${flags} ${setting.placeholder}`, helpOf(setting)).helpGroup(heading))
+      sub.addOption(new Option(`${flags} ${setting.placeholder}`, helpOf(setting)).helpGroup(heading).hideHelp(hidden))
       continue
     }
     // Both forms exist, because a flag has to be able to overrule the configuration file.
     const negated = setting.shownNegated ?? false
-    sub.addOption(new Option(flags, negated ? '' : helpOf(setting)).helpGroup(heading).hideHelp(negated))
-    sub.addOption(new Option(`--no-${long}`, negated ? helpOf(setting) : '').helpGroup(heading).hideHelp(!negated))
+    sub.addOption(new Option(flags, negated ? '' : helpOf(setting)).helpGroup(heading).hideHelp(hidden || negated))
+    sub.addOption(
+      new Option(`--no-${long}`, negated ? helpOf(setting) : '').helpGroup(heading).hideHelp(hidden || !negated),
+    )
   }
 }
 

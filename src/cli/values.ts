@@ -38,7 +38,10 @@ export interface Setting<T> extends Shown {
 }
 
 /** Headings of the options in the help, in their order. */
-export const groups = ['Data', 'Model', 'Training', 'Pictures', 'Output', 'Machine', 'General'] as const
+export const groups = [
+  ...['Data', 'Model', 'Head', 'Layers', 'Training', 'Rate and optimiser', 'Loss', 'Regularisation'],
+  ...['Augmentation', 'Cache', 'Pictures', 'Output', 'Checkpoints', 'Machine', 'General'],
+] as const
 export type Group = (typeof groups)[number]
 
 interface Range {

@@ -59,7 +59,8 @@ export async function vectorsOf(work: Work, pass: FeaturePass): Promise<BothVect
   }
   checkEnough(data, train.labels, validation.labels)
   if (work.resumed) await checkSameBad(work)
-  await writeBad(work.out, [...data.skipped, ...data.ignored, ...work.bad])
+  // lr-find has no folder, and keeps nothing.
+  if (work.out !== '') await writeBad(work.out, [...data.skipped, ...data.ignored, ...work.bad])
   return { train, validation, badTrain, badValidation }
 }
 

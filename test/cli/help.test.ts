@@ -9,7 +9,7 @@ test.each(commands.map(({ name }) => name))(
   async (name) => {
     const command = commands.find((each) => each.name === name)
     if (command === undefined) throw new Error('a command')
-    const { exitCode, stdout, stderr } = await perform([name, '--help'])
+    const { exitCode, stdout, stderr } = await perform([name, '--help-all'])
     expect(exitCode).toBe(0)
     expect(stderr).toBe('')
     expect(stdout).toContain(`Usage: regraft ${name}`)
@@ -21,7 +21,27 @@ test.each(commands.map(({ name }) => name))(
     expect(stdout).toContain(`$ ${command.examples[0]}`)
     expect(stdout).not.toContain('\u001b')
     expect(stdout.endsWith('\n')).toBe(true)
-    expect(await perform(['help', name])).toMatchObject({ exitCode: 0, stdout })
+    const brief = await perform([name, '--help'])
+    expect(await perform(['help', name])).toMatchObject({ exitCode: 0, stdout: brief.stdout })
+    if (command.common === undefined) expect(brief.stdout).toBe(stdout)
+  },
+)
+
+test.each(commands.filter(({ common }) => common !== undefined))(
+  'of many options --help of $name shows the usual ones and where the others are',
+  async (command) => {
+    const { stdout } = await perform([command.name, '--help'])
+    const all = settingsOf(command)
+    for (const key of command.common ?? []) {
+      expect(Object.keys(all)).toContain(key)
+      expect(stdout).toMatch(new RegExp(`--(no-)?${flagName(key)}\\b`))
+    }
+    const [, hidden] = /^(\d+) more options: regraft [\w-]+ --help-all$/m.exec(stdout) ?? []
+    const shown = stdout.match(/^ +(-\w, )?--/gm)?.length ?? 0
+    // --help itself is no setting; what stands behind the name is no flag.
+    const flags = Object.values(all).filter(({ positional }) => !positional).length
+    expect(Number(hidden) + shown - 1).toBe(flags)
+    expect(stdout.split('\n').length).toBeLessThan(100)
   },
 )
 

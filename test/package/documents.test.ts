@@ -40,7 +40,7 @@ test('the commands that the README calls exist', () => {
 })
 
 test.each(documents)('the options that %s names exist', (document) => {
-  const flags = new Set(['help', 'version'])
+  const flags = new Set(['help', 'help-all', 'version'])
   for (const command of commands) {
     for (const name of Object.keys(settingsOf(command))) flags.add(flagName(name)).add(`no-${flagName(name)}`)
   }

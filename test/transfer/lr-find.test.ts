@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import * as path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { RegraftError } from '../../src/errors.ts'
@@ -32,8 +33,9 @@ test('a head: the rate rises evenly, the cost falls and then explodes, and a rat
   expect(longer).toMatchObject({ halfway: found.halfway, threshold: found.threshold, epochs: 2 * found.epochs })
   expect(longer.suggestion).toBeLessThan(found.suggestion ?? 0)
   expect(events.some((event) => event.type === 'progress' && event.phase === 'lr-find')).toBe(true)
-  // Nothing of it is left behind: the same again.
+  // Nothing of it is left behind: the same again, and no file where it was called.
   expect(await lrFind(options)).toEqual(found)
+  expect(existsSync('bad.jsonl')).toBe(false)
   const picture = lrFindSvg(found)
   expect(picture).toContain('<svg')
   expect(picture).toContain('threshold')

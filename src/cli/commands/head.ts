@@ -61,6 +61,10 @@ export const head = defineCommand({
     'regraft head vectors --head mlp:256 --epochs 30',
     'regraft head vectors --labels labels.csv --backbone models/mobilenetv2_100',
   ],
+  common: [
+    ...['labels', 'target', 'val', 'test', 'seed', 'head', 'solver', 'strength', 'neighbours', 'pca', 'epochs', 'lr'],
+    ...['loss', 'out', 'overwrite', 'json', 'backbone', 'threads'],
+  ],
   settings: {
     vectors: text('<dir>', { group: 'Data', help: 'vectors that embed wrote', positional: true }),
     labels: text('<file>', {

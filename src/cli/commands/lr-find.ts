@@ -49,6 +49,10 @@ export const lrFind = defineCommand({
     'since near the threshold a long one learns its pictures by heart. Nothing is kept.',
   arguments: [{ name: 'data', help: 'the image folder' }],
   examples: ['regraft lr-find flowers', 'regraft lr-find flowers --mode finetune --unfreeze last:2 --svg rates.svg'],
+  common: [
+    ...['val', 'seed', 'model', 'mode', 'head', 'unfreeze', 'epochs', 'batchSize', 'opt', 'weightDecay', 'augment'],
+    ...['from', 'to', 'steps', 'svg', 'json', 'threads'],
+  ],
   settings: {
     ...shared,
     from: number(

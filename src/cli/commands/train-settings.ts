@@ -69,22 +69,22 @@ export const trainSettings = {
   }),
   pretrained: onOff({ group: 'Model', help: 'begin with random weights', shownNegated: true }),
   head: text('<head>', {
-    group: 'Model',
+    group: 'Head',
     help: 'new head: linear, mlp:WIDTHxDEPTH, maxout:WIDTHxK',
     fallback: trainDefaults.head,
   }),
   activation: text('<name>', {
-    group: 'Model',
+    group: 'Head',
     help: `of the hidden layers of an mlp: ${activationNames.join(', ')}; leaky-relu:0.1, elu:1 and softplus:1 take a number, prelu learns a slope for each unit, prelu:shared one`,
     fallback: usualActivation,
   }),
   init: text('<name>', {
-    group: 'Model',
+    group: 'Head',
     help: `how fresh weights begin (a new head, and all with --no-pretrained): ${initialiserNames.join(', ')}; after a comma how fresh biases do, as in he-normal,constant:0.1`,
     fallback: 'linear layers normal:0.01, convolutions he-normal-fan-out; biases 0',
   }),
   solver: choice(['lbfgs', 'ridge', 'knn', 'centroid', 'gradient'], {
-    group: 'Model',
+    group: 'Head',
     help: 'with --mode features, how the head is found',
     fallback: 'lbfgs; gradient for heads with hidden layers',
   }),
@@ -92,33 +92,33 @@ export const trainSettings = {
     'auto',
     { from: 0, above: true },
     {
-      group: 'Model',
+      group: 'Head',
       help: "of the solved head (lbfgs: scikit-learn's C, ridge: 1/alpha): smaller holds the weights closer to zero; auto: by cross-validation on the training part",
       fallback: `${trainDefaults.strength}; ridge auto`,
     },
   ),
   neighbours: wholeNumber(
     { from: 1, to: 10_000 },
-    { group: 'Model', help: 'how many vote with --solver knn', fallback: 'by cross-validation on the training part' },
+    { group: 'Head', help: 'how many vote with --solver knn', fallback: 'by cross-validation on the training part' },
   ),
   pca: wholeNumber(
     { from: 1, to: 4096 },
-    { group: 'Model', help: 'with --mode features, learn from so many principal components of the features' },
+    { group: 'Head', help: 'with --mode features, learn from so many principal components of the features' },
   ),
-  whiten: onOff({ group: 'Model', help: 'divide each component by its standard deviation (with --pca)' }),
+  whiten: onOff({ group: 'Head', help: 'divide each component by its standard deviation (with --pca)' }),
   unfreeze: text('<layers>', {
-    group: 'Model',
+    group: 'Layers',
     help: 'layers to train: last:N, stage:NAME+, all, or a pattern',
     fallback: `${trainDefaults.unfreeze}; all with --no-pretrained`,
   }),
-  freeze: text('<pattern>', { group: 'Model', help: 'layers to keep, of those unfrozen' }),
+  freeze: text('<pattern>', { group: 'Layers', help: 'layers to keep, of those unfrozen' }),
   bn: choice(['frozen', 'train-unfrozen', 'train', 'adapt'], {
-    group: 'Model',
+    group: 'Layers',
     help: 'where batch norm learns its statistics; adapt: once, on the training pictures',
     fallback: 'frozen; train with --no-pretrained',
   }),
   bnAffine: choice(['train', 'frozen'], {
-    group: 'Model',
+    group: 'Layers',
     help: 'scale and shift of batch norm in unfrozen layers',
     fallback: trainDefaults.bnAffine,
   }),
@@ -148,23 +148,23 @@ export const trainSettings = {
     },
   ),
   opt: choice(['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw'], {
-    group: 'Training',
+    group: 'Rate and optimiser',
     help: 'optimiser',
     fallback: trainDefaults.opt,
   }),
   lr: rates({
-    group: 'Training',
+    group: 'Rate and optimiser',
     help: 'learning rate; A:B from A in the first layers that train to B in the head',
     fallback: byMode('lr'),
   }),
   layerDecay: number(
     { from: 0, to: 1, above: true },
-    { group: 'Training', help: 'multiplies the rate from block to block, from the head on', fallback: '1' },
+    { group: 'Rate and optimiser', help: 'multiplies the rate from block to block, from the head on', fallback: '1' },
   ),
   gradual: wholeNumber(
     { from: 1, to: 1_000_000 },
     {
-      group: 'Training',
+      group: 'Layers',
       help: 'epochs after which one more block trains, from the head on',
       fallback: 'all from the beginning',
     },
@@ -179,16 +179,20 @@ export const trainSettings = {
   ),
   momentum: number(
     { from: 0, to: 1, below: true },
-    { group: 'Training', help: 'of momentum, nesterov and rmsprop', fallback: `${trainDefaults.momentum}; rmsprop 0` },
+    {
+      group: 'Rate and optimiser',
+      help: 'of momentum, nesterov and rmsprop',
+      fallback: `${trainDefaults.momentum}; rmsprop 0`,
+    },
   ),
   weightDecay: number(
     { from: 0 },
-    { group: 'Training', help: "PyTorch's meaning; decoupled in adamw", fallback: byMode('weightDecay') },
+    { group: 'Regularisation', help: "PyTorch's meaning; decoupled in adamw", fallback: byMode('weightDecay') },
   ),
   l2: number(
     { from: 0 },
     {
-      group: 'Training',
+      group: 'Regularisation',
       help: 'adds L/(2n) times the sum of squared weights to the loss, n training pictures',
       fallback: String(trainDefaults.l2),
     },
@@ -196,20 +200,20 @@ export const trainSettings = {
   l1: number(
     { from: 0 },
     {
-      group: 'Training',
+      group: 'Regularisation',
       help: 'the same with L/n and absolute values: many weights become nearly zero',
       fallback: String(trainDefaults.l1),
     },
   ),
   sched: choice(scheduleNames, {
-    group: 'Training',
+    group: 'Rate and optimiser',
     help: 'how the learning rate goes on',
     fallback: trainDefaults.sched,
   }),
   decayRate: number(
     { from: 0, above: true },
     {
-      group: 'Training',
+      group: 'Rate and optimiser',
       help: 'what step, multistep, exponential and plateau multiply the rate by; the strength of inverse, the power of polynomial',
       fallback: 'step, multistep 0.1; plateau 0.5; others by the length of the training',
     },
@@ -217,37 +221,37 @@ export const trainSettings = {
   decayEpochs: number(
     { from: 0 },
     {
-      group: 'Training',
+      group: 'Rate and optimiser',
       help: 'epochs between two steps; those without a lower loss that plateau puts up with; the first cycle of restarts',
       fallback: 'plateau 2; others by the length of the training',
     },
   ),
   decayMilestones: text('<epochs>', {
-    group: 'Training',
+    group: 'Rate and optimiser',
     help: 'epochs after which multistep lowers the rate, as in 10,15',
     fallback: 'after a half and three quarters',
   }),
   warmupEpochs: number(
     { from: 0 },
-    { group: 'Training', help: 'epochs in which the rate rises', fallback: byMode('warmupEpochs') },
+    { group: 'Rate and optimiser', help: 'epochs in which the rate rises', fallback: byMode('warmupEpochs') },
   ),
   warmupHead: wholeNumber(
     { from: 0 },
     {
-      group: 'Training',
+      group: 'Layers',
       help: 'epochs of the head alone, before the other layers',
       fallback: 'a linear head is solved exactly',
     },
   ),
   loss: choice(lossNames, {
-    group: 'Training',
+    group: 'Loss',
     help: 'what training makes small; bce is for pictures that may show none of the classes, focal for rare classes, mse, quadratic and hinge are for comparison',
     fallback: trainDefaults.loss,
   }),
   focalGamma: number(
     { from: 0 },
     {
-      group: 'Training',
+      group: 'Loss',
       help: 'of the focal loss: how much less pictures count that are known well',
       fallback: String(defaultFocalGamma),
     },
@@ -255,19 +259,19 @@ export const trainSettings = {
   smoothing: number(
     { from: 0, to: 1, below: true },
     {
-      group: 'Training',
+      group: 'Loss',
       help: 'label smoothing, of the losses ce, bce and focal',
       fallback: `${byMode('smoothing')}; 0 with focal`,
     },
   ),
   clipGrad: number(
     { from: 0 },
-    { group: 'Training', help: 'largest norm of the gradient', fallback: byMode('clipGrad') },
+    { group: 'Rate and optimiser', help: 'largest norm of the gradient', fallback: byMode('clipGrad') },
   ),
   dropout: number(
     { from: 0, to: 1, below: true },
     {
-      group: 'Training',
+      group: 'Regularisation',
       help: 'share of the values left out at random before the classifier, and between hidden layers; when training fits its own pictures too well',
       fallback: String(trainDefaults.dropout),
     },
@@ -275,7 +279,7 @@ export const trainSettings = {
   dropconnect: number(
     { from: 0, to: 1, below: true },
     {
-      group: 'Training',
+      group: 'Regularisation',
       help: "share of the weights of the head's layers that each step leaves out; an alternative to dropout in wide heads",
       fallback: String(trainDefaults.dropconnect),
     },
@@ -283,13 +287,13 @@ export const trainSettings = {
   dropPath: number(
     { from: 0, to: 1, below: true },
     {
-      group: 'Training',
+      group: 'Regularisation',
       help: 'in finetune: share of the pictures that go around a residual branch (stochastic depth), growing up to the last block; for deep networks that train as a whole',
       fallback: String(trainDefaults.dropPath),
     },
   ),
   classWeights: text('<auto|file>', {
-    group: 'Training',
+    group: 'Loss',
     help: 'how much the loss of each class counts: auto for small classes more, or a JSON file, {"rose": 2, "tulip": 1}',
     fallback: 'all alike',
   }),
@@ -299,14 +303,14 @@ export const trainSettings = {
     fallback: trainDefaults.sampler,
   }),
   augment: augmentation({
-    group: 'Training',
+    group: 'Augmentation',
     help: 'random changes of the pictures: none, light, medium, strong, or a YAML file that lists them',
     fallback: 'light in finetune, else none',
   }),
   mixup: number(
     { from: 0 },
     {
-      group: 'Training',
+      group: 'Augmentation',
       help: 'in finetune: blends pictures and labels of a step in pairs, by shares from Beta(A, A); 0.2 is usual, in long trainings; 0 = off',
       fallback: String(trainDefaults.mixup),
     },
@@ -314,7 +318,7 @@ export const trainSettings = {
   cutmix: number(
     { from: 0 },
     {
-      group: 'Training',
+      group: 'Augmentation',
       help: 'the same with boxes of pictures put into others; 1 is usual; with both, half of the steps each; 0 = off',
       fallback: String(trainDefaults.cutmix),
     },
@@ -322,20 +326,20 @@ export const trainSettings = {
   reprob: number(
     { from: 0, to: 1 },
     {
-      group: 'Training',
+      group: 'Augmentation',
       help: 'in finetune: probability that a box of a picture is filled with the mean colour (random erasing); when things may be partly hidden',
       fallback: String(trainDefaults.reprob),
     },
   ),
   cache: text('<off|memory|dir>', {
-    group: 'Training',
+    group: 'Cache',
     help: 'in finetune: where pictures are kept as the first layer that trains sees them, so that what is frozen computes each once; changes no result',
     fallback: 'memory',
   }),
   cacheSize: size(
     { from: 0, to: 2 ** 50, words: 'a size' },
     {
-      group: 'Training',
+      group: 'Cache',
       help: 'most of it',
       fallback: `${inGiB(cacheDefaults.memoryBytes)} in memory, ${inGiB(cacheDefaults.folderBytes)} in a folder`,
     },
@@ -343,7 +347,7 @@ export const trainSettings = {
   cacheVariants: wholeNumber(
     { from: 1, to: 1_000_000 },
     {
-      group: 'Training',
+      group: 'Cache',
       help: 'versions of each picture that --augment makes and the cache can keep, one after the other',
       fallback: 'a new one in each epoch',
     },
@@ -357,7 +361,7 @@ export const trainSettings = {
     help: 'when loss or gradient are not finite: end, leave the step out, or go back with a tenth of the rate',
     fallback: trainDefaults.onNan,
   }),
-  time: timeSpan({ group: 'Training', help: 'stop after this time, saved, with exit code 75' }),
+  time: timeSpan({ group: 'Checkpoints', help: 'stop after this time, saved, with exit code 75' }),
   minAccuracy: number({ from: 0, to: 1 }, { group: 'Training', help: 'exit with 5 when the best accuracy is below' }),
 
   ...preprocessing,
@@ -374,20 +378,20 @@ export const trainSettings = {
   }),
   dryRun: onOff({ group: 'Output', help: 'look ahead, say what training would take, and stop there' }),
   showAugment: text('<file>', {
-    group: 'Output',
+    group: 'Augmentation',
     help: 'draw training pictures as --augment changes them into a .jpg, .png or .webp file, and stop there',
   }),
   out: text('<dir>', { group: 'Output', help: 'run folder', fallback: 'runs/<data>-<n>' }),
   overwrite,
   saveEvery: stepsOrTime({
-    group: 'Output',
+    group: 'Checkpoints',
     help: 'how often a checkpoint is written within an epoch: steps (200) or a time (90s, 5m, 1h)',
     fallback: trainDefaults.saveEvery,
   }),
   keepCheckpoints: wholeNumber(
     { from: 1, to: 1_000_000 },
     {
-      group: 'Output',
+      group: 'Checkpoints',
       help: "the newest that are kept, besides the last epoch's end",
       fallback: String(trainDefaults.keepCheckpoints),
     },
@@ -398,9 +402,9 @@ export const trainSettings = {
     fallback: trainDefaults.monitor,
   }),
   tensorboard: onOff({ group: 'Output', help: 'leave an event file for TensorBoard in tensorboard/' }),
-  resume: text('<run>', { group: 'Output', help: 'go on with an unfinished run, as it was configured' }),
+  resume: text('<run>', { group: 'Checkpoints', help: 'go on with an unfinished run, as it was configured' }),
   allowBuildChange: onOff({
-    group: 'Output',
+    group: 'Checkpoints',
     help: 'resume although the kernels differ; results change in the last bits',
   }),
   json,

@@ -26,6 +26,11 @@ export const train = defineCommand({
     'regraft train --resume runs/flowers-1',
   ],
   settings: trainSettings,
+  common: [
+    ...['val', 'test', 'seed', 'strict', 'model', 'mode', 'pretrained', 'head', 'unfreeze', 'epochs', 'batchSize'],
+    ...['patience', 'lr', 'weightDecay', 'augment', 'showAugment', 'imgSize', 'dryRun', 'out', 'overwrite', 'json'],
+    ...['resume', 'time', 'threads', 'maxMemory'],
+  ],
 
   async run({ json, out, data: configured, dryRun, showAugment, ...options }, [argument], work) {
     const data = argument ?? configured

@@ -70,6 +70,10 @@ export const tune = defineCommand({
     'regraft tune flowers --models mobilenetv1_050,mobilenetv2_100,resnet18',
     'regraft tune flowers --learning-curve',
   ],
+  common: [
+    ...['val', 'test', 'seed', 'model', 'models', 'head', 'solver', 'strength', 'trials', 'space', 'search', 'folds'],
+    ...['learningCurve', 'epochs', 'out', 'overwrite', 'resume', 'json', 'threads'],
+  ],
   settings: {
     val,
     trainList,
