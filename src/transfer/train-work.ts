@@ -33,6 +33,8 @@ export interface Work {
   readonly model: Model
   /** By which the losses of the classes count; all alike when absent. */
   readonly classWeights: readonly number[] | undefined
+  /** How often the loss of a label counts that is there, where pictures may have several; all once when absent. */
+  readonly positives?: readonly number[] | undefined
   readonly timing: Timing
   /** Encoded pictures, read once for all epochs. */
   readonly kept: KeptImages
