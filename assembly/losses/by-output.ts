@@ -52,6 +52,25 @@ class SquaredError {
   }
 }
 
+/** |x - t|. */
+@unmanaged
+class AbsoluteError {
+  @inline
+  value(x: v128, t: v128): v128 {
+    return f32x4.abs(f32x4.sub(x, t))
+  }
+
+  /** The sign; 0 has none. */
+  @inline
+  slope(x: v128, t: v128): v128 {
+    const difference = f32x4.sub(x, t)
+    const sign = v128.bitselect(difference, f32x4.splat(1), f32x4.splat(-0.0))
+    const isZero = f32x4.eq(difference, f32x4.splat(0))
+    // NaN minus itself is NaN.
+    return f32x4.add(v128.andnot(sign, isZero), f32x4.sub(difference, difference))
+  }
+}
+
 /** The loop over rows. The instance has no substance: the compiler writes the loss into the loop. */
 function rows<L>(
   logits: usize,
@@ -130,4 +149,19 @@ export function squaredError(
   to: i32,
 ): void {
   rows<SquaredError>(logits, targets, weights, losses, dLogits, C, S, from, to)
+}
+
+/** loss = weight·sum of |x - t|, with arguments as of `binaryCrossEntropy`. */
+export function absoluteError(
+  logits: usize,
+  targets: usize,
+  weights: usize,
+  losses: usize,
+  dLogits: usize,
+  C: i32,
+  S: i32,
+  from: i32,
+  to: i32,
+): void {
+  rows<AbsoluteError>(logits, targets, weights, losses, dLogits, C, S, from, to)
 }

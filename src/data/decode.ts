@@ -81,6 +81,34 @@ export async function tryDecode(
   return opened.value === undefined ? opened : await decodeOpen(opened.value, preprocessing, frame)
 }
 
+/** As `decodeImage`, of a picture that was decoded before: upright RGB. */
+export async function placePixels(
+  pixels: Pixels,
+  preprocessing: Preprocessing,
+  frame?: Frame | FrameChoice,
+): Promise<Uint8Array> {
+  const { width, height } = pixels
+  const chosen = typeof frame === 'function' ? frame(width, height) : frame
+  const placement = chosen ? framePlacement(chosen, preprocessing) : evalPlacement(width, height, preprocessing)
+  const part = placement.box ? cutOut(pixels, placement.box) : pixels
+  const { resizeWidth, resizeHeight, window } = placement
+  const { interpolation } = preprocessing
+  const mirrored = chosen?.flip ?? false
+  const rgb = await resample(part, { width: resizeWidth, height: resizeHeight, window, interpolation, mirrored })
+  return paste(rgb, placement, preprocessing)
+}
+
+function cutOut({ bytes, width, height, channels }: Pixels, box: Box): Pixels {
+  checkInside(box, width, height)
+  const rowBytes = box.width * channels
+  const part = new Uint8Array(box.height * rowBytes)
+  for (let y = 0; y < box.height; y++) {
+    const from = ((box.top + y) * width + box.left) * channels
+    part.set(bytes.subarray(from, from + rowBytes), y * rowBytes)
+  }
+  return { bytes: part, width: box.width, height: box.height, channels }
+}
+
 /** As `tryDecode`, with the header beside the bytes. */
 export async function tryInspect(
   source: string | Uint8Array,

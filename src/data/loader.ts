@@ -6,10 +6,11 @@ import type { Augmentation } from './augmentations/augmentation.ts'
 import type { Outcome } from './bad-file.ts'
 import { type Change, changePixels } from './change-pixels.ts'
 import type { ContentDigest } from './content-digest.ts'
-import { type KeptImages, tryDecode } from './decode.ts'
+import { type KeptImages, placePixels, tryDecode } from './decode.ts'
 import type { FrameChoice } from './frame.ts'
 import { inOrder } from './in-order.ts'
 import { type LoadStatistics, noLoadStatistics } from './load-statistics.ts'
+import type { Pixels } from './pixels.ts'
 import { checkPreprocessing, type Preprocessing } from './preprocessing.ts'
 import { randomErasing } from './random-erasing.ts'
 
@@ -20,6 +21,8 @@ export interface Loadable {
   readonly label?: number
   /** Contents that the file had when somebody looked; other ones make it a bad picture. */
   readonly contents?: ContentDigest | null
+  /** The picture itself, upright RGB, where it was decoded before: then no file is read, and what that says of it is only a name. */
+  readonly pixels?: Pixels
 }
 
 /** A picture that was left out. */
@@ -146,8 +149,11 @@ async function decodeSample(options: LoadOptions, index: number): Promise<Outcom
   const { samples, preprocessing, augment, seed = 0, epoch = 0 } = options
   const sample = samples[index]
   if (sample === undefined) throw new RangeError(`The order names sample ${index}, but there are ${samples.length}.`)
-  if (augment === undefined)
-    return await tryDecode(sample.file, preprocessing, undefined, options.kept, sample.contents ?? undefined)
+  const decode = async (choose?: FrameChoice): Promise<Outcome<Uint8Array>> =>
+    sample.pixels
+      ? { value: await placePixels(sample.pixels, preprocessing, choose) }
+      : await tryDecode(sample.file, preprocessing, choose, options.kept, sample.contents ?? undefined)
+  if (augment === undefined) return await decode()
   const { width, height, mean } = preprocessing
   const draws = (purpose: string) => randomStream({ seed, epoch, sample: index, purpose })
   let changes: readonly Change[] = []
@@ -156,7 +162,7 @@ async function decodeSample(options: LoadOptions, index: number): Promise<Outcom
     changes = plan.changes
     return plan.frame
   }
-  const decoded = await tryDecode(sample.file, preprocessing, choose, options.kept, sample.contents ?? undefined)
+  const decoded = await decode(choose)
   if (decoded.value === undefined || changes.length === 0) return decoded
   return { value: await changePixels(decoded.value, width, height, changes) }
 }

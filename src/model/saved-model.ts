@@ -140,18 +140,29 @@ export function checkDigest(saved: SavedModel | undefined, file: string, sha256:
 function readLoss(value: JsonValue | undefined, fail: (field: string, problem: string) => never): Loss | undefined {
   if (value === undefined) return undefined
   if (!isObject(value)) return fail('loss', 'is no table')
-  const { kind, margin, power, gamma } = value
+  const { kind, margin, power, gamma, alpha, beta, delta } = value
   switch (kind) {
     case 'ce':
     case 'bce':
     case 'quadratic':
     case 'mse':
+    case 'l1':
       return { kind }
+    case 'smooth-l1':
+      if (typeof beta === 'number' && beta > 0) return { kind, beta }
+      break
+    case 'huber':
+      if (typeof delta === 'number' && delta > 0) return { kind, delta }
+      break
     case 'hinge':
       if (typeof margin === 'number' && (power === 1 || power === 2)) return { kind, margin, power }
       break
     case 'focal':
       if (typeof gamma === 'number' && gamma >= 0) return { kind, gamma }
+      break
+    case 'sigmoid-focal':
+      if (typeof gamma === 'number' && gamma >= 0 && typeof alpha === 'number' && alpha >= 0 && alpha <= 1)
+        return { kind, gamma, alpha }
   }
   return fail('loss', `is ${inertName(JSON.stringify(value))}, which is no loss that is known`)
 }

@@ -5,10 +5,10 @@ import { type Call, call } from '../kernels/program.ts'
 export interface OptimiserSettings {
   /** Of momentum, nesterov, and rmsprop, which has none unless it is asked for. */
   readonly momentum: number
-  /** Of adam and adamw: how much of the averages of gradients and of their squares is kept. */
+  /** Of adam and its relatives: how much of the averages of gradients and of their squares is kept; of adamax the decay of its maximum. */
   readonly beta1: number
   readonly beta2: number
-  /** Of rmsprop: how much of the average of squares is kept. */
+  /** Of rmsprop and adadelta (its rho): how much of the average of squares is kept. */
   readonly alpha: number
   /** Of rmsprop: divide by the deviation of the gradient instead of its size. */
   readonly centred: boolean
@@ -77,9 +77,9 @@ function sgd(momentum: (settings: OptimiserSettings) => number, nesterov: 0 | 1)
   }
 }
 
-function adam(coupled: 0 | 1): Optimiser {
+function adam(coupled: 0 | 1, greatest = false): Optimiser {
   return {
-    state: () => ['mean', 'variance'],
+    state: () => ['mean', 'variance', ...(greatest ? ['largest'] : [])],
     hyper: (rate, weightDecay, step, { beta1, beta2, epsilon }) => [
       rate,
       beta1,
@@ -93,8 +93,8 @@ function adam(coupled: 0 | 1): Optimiser {
     ],
     withMomentum: (settings, momentum) => ({ ...settings, beta1: momentum }),
     update({ parameter, gradient, state, hyper, scale, units, grain }) {
-      const places: [number, number, number, number] = [parameter, gradient, state('mean'), state('variance')]
-      return call<'adamw', number>('adamw', [...places, hyper, scale], units, grain)
+      const kept: [number, number, number] = [state('mean'), state('variance'), state('largest')]
+      return call<'adamw', number>('adamw', [parameter, gradient, ...kept, hyper, scale], units, grain)
     },
   }
 }
@@ -119,6 +119,100 @@ const rmsprop: Optimiser = {
   },
 }
 
+const adadelta: Optimiser = {
+  defaults: { alpha: 0.9, epsilon: 1e-6 },
+  state: () => ['squares', 'moves'],
+  hyper: (rate, weightDecay, _step, { alpha, epsilon }) => [rate, alpha, epsilon, weightDecay],
+  withMomentum: (settings) => settings,
+  update({ parameter, gradient, state, hyper, scale, units, grain }) {
+    const kept: [number, number] = [state('squares'), state('moves')]
+    return call<'adadelta', number>('adadelta', [parameter, gradient, ...kept, hyper, scale], units, grain)
+  },
+}
+
+const adamax: Optimiser = {
+  state: () => ['mean', 'largest'],
+  hyper: (rate, weightDecay, step, { beta1, beta2, epsilon }) => [
+    rate,
+    beta1,
+    beta2,
+    epsilon,
+    weightDecay,
+    1 - pow(Math.fround(beta1), step + 1),
+  ],
+  withMomentum: (settings, momentum) => ({ ...settings, beta1: momentum }),
+  update({ parameter, gradient, state, hyper, scale, units, grain }) {
+    const kept: [number, number] = [state('mean'), state('largest')]
+    return call<'adamax', number>('adamax', [parameter, gradient, ...kept, hyper, scale], units, grain)
+  },
+}
+
+/** What a step of `adamMove` makes of the gradient and its averages, for all parameters alike. */
+interface AdamMove {
+  /** Of the gradient itself. */
+  readonly now: number
+  /** Of the average of gradients. */
+  readonly mean: number
+  /** Whether the move is divided by the root of the average of squares. */
+  readonly adaptive: boolean
+}
+
+function adamMove(
+  moveOf: (rate: number, step: number, settings: OptimiserSettings) => AdamMove,
+  withMomentum: Optimiser['withMomentum'],
+): Optimiser {
+  return {
+    state: () => ['mean', 'variance'],
+    hyper(rate, weightDecay, step, settings) {
+      const { now, mean, adaptive } = moveOf(rate, step, settings)
+      const { beta1, beta2, epsilon } = settings
+      const correction = Math.sqrt(1 - pow(Math.fround(beta2), step + 1))
+      return [now, mean, beta1, beta2, epsilon, weightDecay, correction, adaptive ? 1 : 0]
+    },
+    withMomentum,
+    update({ parameter, gradient, state, hyper, scale, units, grain }) {
+      const kept: [number, number] = [state('mean'), state('variance')]
+      return call<'adamMove', number>('adamMove', [parameter, gradient, ...kept, hyper, scale], units, grain)
+    },
+  }
+}
+
+/** How fast nadam's momentum rises from half of beta1 to beta1: PyTorch's. */
+const MOMENTUM_DECAY = 0.004
+/** From there on a product of momenta is nothing beside 1. */
+const NEGLIGIBLE = 1e-18
+
+const nadam = adamMove(
+  (rate, step, { beta1 }) => {
+    const momentumAt = (t: number) => beta1 * (1 - 0.5 * pow(0.96, t * MOMENTUM_DECAY))
+    let product = 1
+    for (let t = 1; t <= step + 1 && product > NEGLIGIBLE; t++) product *= momentumAt(t)
+    const next = momentumAt(step + 2)
+    return {
+      now: (rate * (1 - momentumAt(step + 1))) / (1 - product),
+      mean: (rate * next) / (1 - product * next),
+      adaptive: true,
+    }
+  },
+  // Its momentum has a schedule of its own.
+  (settings) => settings,
+)
+
+const radam = adamMove(
+  (rate, step, { beta1, beta2 }) => {
+    const t = step + 1
+    const mean = rate / (1 - pow(Math.fround(beta1), t))
+    const kept = pow(beta2, t)
+    const longest = 2 / (1 - beta2) - 1
+    const length = longest - (2 * t * kept) / (1 - kept)
+    // The variance of so short an average has no meaning: the steps are those of momentum.
+    if (length <= 5) return { now: 0, mean, adaptive: false }
+    const rectified = ((length - 4) * (length - 2) * longest) / ((longest - 4) * (longest - 2) * length)
+    return { now: 0, mean: mean * Math.sqrt(rectified), adaptive: true }
+  },
+  (settings, momentum) => ({ ...settings, beta1: momentum }),
+)
+
 export const optimisers = {
   /** Plain stochastic gradient descent. */
   sgd: sgd(() => 0, 0),
@@ -128,15 +222,27 @@ export const optimisers = {
   nesterov: sgd(({ momentum }) => momentum, 1),
   /** Divides by the root of all squares so far: Duchi et al. 2011, https://jmlr.org/papers/v12/duchi11a.html */
   adagrad,
+  /** Divides by the root of a running average of squares, and multiplies by that of the moves so far: Zeiler 2012, https://arxiv.org/abs/1212.5701 */
+  adadelta,
   /** Divides by the root of a running average of squares: Tieleman & Hinton 2012. */
   rmsprop,
   /** Kingma & Ba 2015, https://arxiv.org/abs/1412.6980; weight decay is added to the gradient. */
   adam: adam(1),
   /** Adam with decoupled weight decay: Loshchilov & Hutter 2019, https://arxiv.org/abs/1711.05101 */
   adamw: adam(0),
+  /** Adam that divides by the greatest variance so far: Reddi et al. 2018, https://arxiv.org/abs/1904.09237 */
+  amsgrad: adam(1, true),
+  /** Adam that divides by the largest gradient, which it forgets slowly: Kingma & Ba 2015, section 7.1. */
+  adamax,
+  /** Adam that looks ahead along its momentum: Dozat 2016, https://openreview.net/forum?id=OM0jvwB8jIp57ZJjtNEZ */
+  nadam,
+  /** Adam that steps as momentum does until its variance can be trusted: Liu et al. 2020, https://arxiv.org/abs/1908.03265 */
+  radam,
 } satisfies Record<string, Optimiser>
 
 export type OptimiserName = keyof typeof optimisers
+
+export const optimiserNames = Object.keys(optimisers) as readonly OptimiserName[]
 
 /** All settings of an optimiser. @param chosen what somebody set */
 export function settingsFor(name: OptimiserName, chosen: Partial<OptimiserSettings> = {}): OptimiserSettings {

@@ -14,20 +14,21 @@ export interface LossValue {
   readonly value: number
   /** [images, classes] */
   readonly dOutputs: Float64Array
-  /** 1 where a hinge is open, [images, classes, classes]; empty for losses without kinks. */
+  /** 1 where a hinge is open, [images, classes, classes], or an output above its target, [images, classes]; empty for losses without kinks. */
   readonly sides: Uint8Array
 }
 
 export function lossOf(loss: Loss, outputs: Float64Array, targets: LossTargets, classes: number): LossValue {
   const images = outputs.length / classes
   const dOutputs = new Float64Array(outputs.length)
-  const sides = new Uint8Array(loss.kind === 'hinge' ? images * classes * classes : 0)
+  const rowSides = loss.kind === 'hinge' ? classes ** 2 : loss.kind === 'l1' ? classes : 0
+  const sides = new Uint8Array(images * rowSides)
   let value = 0
   for (let image = 0; image < images; image++) {
     const row = Array.from(outputs.subarray(image * classes, (image + 1) * classes))
     const wanted = row.map((_, c) => targets.values[image * classes + c] ?? Number.NaN)
     const weight = targets.weights[image] ?? Number.NaN
-    const own = rowLoss(loss, row, wanted, sides.subarray(image * classes ** 2, (image + 1) * classes ** 2))
+    const own = rowLoss(loss, row, wanted, sides.subarray(image * rowSides, (image + 1) * rowSides))
     value += weight * own.value
     for (const [c, slope] of own.slopes.entries()) dOutputs[image * classes + c] = weight * slope
   }
@@ -49,13 +50,31 @@ function rowLoss(loss: Loss, x: readonly number[], t: readonly number[], sides: 
         slopes: logs.map((log, c) => total * Math.exp(log) - (t[c] ?? Number.NaN)),
       }
     }
-    case 'bce':
+    case 'bce': {
+      const positive = (target: number, c: number) => (loss.positives?.[c] ?? 1) * target
       return byOutput(
         x,
         t,
-        (value, target) => Math.max(value, 0) + Math.log1p(Math.exp(-Math.abs(value))) - value * target,
-        (value, target) => logistic(value) - target,
+        (value, target, c) => (1 - target + positive(target, c)) * softplus(value) - value * positive(target, c),
+        (value, target, c) => (1 - target + positive(target, c)) * logistic(value) - positive(target, c),
       )
+    }
+    case 'sigmoid-focal': {
+      const { gamma, alpha } = loss
+      const counts = (target: number) => alpha * target + (1 - alpha) * (1 - target)
+      const wrong = (value: number, target: number) => logistic(value) * (1 - target) + logistic(-value) * target
+      return byOutput(
+        x,
+        t,
+        (value, target) => counts(target) * wrong(value, target) ** gamma * (softplus(value) - value * target),
+        (value, target) => {
+          const q = wrong(value, target)
+          const steep = q === 0 ? 0 : (logistic(value) * logistic(-value) * (1 - 2 * target)) / q
+          const pull = logistic(value) - target + gamma * (softplus(value) - value * target) * steep
+          return counts(target) * q ** gamma * pull
+        },
+      )
+    }
     case 'quadratic':
       return byOutput(
         x,
@@ -70,6 +89,18 @@ function rowLoss(loss: Loss, x: readonly number[], t: readonly number[], sides: 
         (value, target) => (value - target) ** 2,
         (value, target) => 2 * (value - target),
       )
+    case 'l1':
+      for (const [c, value] of x.entries()) sides[c] = value > (t[c] ?? Number.NaN) ? 1 : 0
+      return byOutput(
+        x,
+        t,
+        (value, target) => Math.abs(value - target),
+        (value, target) => Math.sign(value - target),
+      )
+    case 'smooth-l1':
+      return huber(x, t, loss.beta, 1 / loss.beta)
+    case 'huber':
+      return huber(x, t, loss.delta, 1)
     case 'hinge':
       return hinge(loss, x, t, sides)
     case 'focal': {
@@ -113,16 +144,31 @@ function hinge(
   return { value, slopes }
 }
 
-function byOutput(
-  x: readonly number[],
-  t: readonly number[],
-  term: (value: number, target: number) => number,
-  slope: (value: number, target: number) => number,
-): RowLoss {
+/** Its slope has no jump, so it has no kinks that differences would stumble over. */
+function huber(x: readonly number[], t: readonly number[], delta: number, scale: number): RowLoss {
+  return byOutput(
+    x,
+    t,
+    (value, target) => {
+      const size = Math.abs(value - target)
+      return scale * (size <= delta ? size ** 2 / 2 : delta * (size - delta / 2))
+    },
+    (value, target) => scale * Math.max(-delta, Math.min(delta, value - target)),
+  )
+}
+
+type OfOutput = (value: number, target: number, at: number) => number
+
+function byOutput(x: readonly number[], t: readonly number[], term: OfOutput, slope: OfOutput): RowLoss {
   return {
-    value: sumOver(x, (value, c) => term(value, t[c] ?? Number.NaN)),
-    slopes: x.map((value, c) => slope(value, t[c] ?? Number.NaN)),
+    value: sumOver(x, (value, c) => term(value, t[c] ?? Number.NaN, c)),
+    slopes: x.map((value, c) => slope(value, t[c] ?? Number.NaN, c)),
   }
+}
+
+/** log(1 + e^x) */
+function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))
 }
 
 function sumOver(values: readonly number[], term: (value: number, at: number) => number): number {

@@ -487,7 +487,12 @@ class Planner {
     for (const written of [targets, weights]) this.given.add(written.block)
     const dLogits = this.place(`gradient of ${output}`, 0, stride * 4)
     this.valueGradients.set(output, dLogits)
-    const places = { logits: logits.place, targets, weights, losses, dLogits, classes, stride }
+    const constant = (values: readonly number[]) => {
+      const padded = new Float32Array(stride)
+      padded.set(values)
+      return this.table(padded, `table of the loss ${values.join(' ')}`)
+    }
+    const places = { logits: logits.place, targets, weights, losses, dLogits, constant, classes, stride }
     this.main.add(lossCall(loss, places))
     return { loss, targets, weights, losses, classes }
   }

@@ -13,11 +13,28 @@ export function labelLoss(loss: Loss, outputs: Float32Array, label: number): num
       return -pow(1 - exp(logP), loss.gamma) * logP
     }
     case 'bce':
-      return sumOver(outputs, label, (value, target) => softplus(value) - value * target)
+      return sumOver(outputs, label, (value, target, c) => {
+        const positive = (loss.positives?.[c] ?? 1) * target
+        return (1 - target + positive) * softplus(value) - value * positive
+      })
+    case 'sigmoid-focal': {
+      const { gamma, alpha } = loss
+      return sumOver(outputs, label, (value, target) => {
+        const wrong = sigmoid(target === 1 ? -value : value)
+        const counts = target === 1 ? alpha : 1 - alpha
+        return counts * pow(wrong, gamma) * (softplus(value) - value * target)
+      })
+    }
     case 'quadratic':
       return sumOver(outputs, label, (value, target) => (sigmoid(value) - target) ** 2 / 2)
     case 'mse':
       return lossShare(loss, outputs.length) * sumOver(outputs, label, (value, target) => (value - target) ** 2)
+    case 'l1':
+      return lossShare(loss, outputs.length) * sumOver(outputs, label, (value, target) => Math.abs(value - target))
+    case 'smooth-l1':
+      return (lossShare(loss, outputs.length) * huberSum(outputs, label, loss.beta)) / loss.beta
+    case 'huber':
+      return lossShare(loss, outputs.length) * huberSum(outputs, label, loss.delta)
     case 'hinge': {
       const own = outputs[label] ?? Number.NaN
       const excess = (value: number) => Math.max(0, loss.margin - own + value) ** loss.power
@@ -29,8 +46,20 @@ export function labelLoss(loss: Loss, outputs: Float32Array, label: number): num
   }
 }
 
-function sumOver(outputs: Float32Array, label: number, term: (value: number, target: number) => number): number {
-  return outputs.reduce((sum, value, c) => sum + term(value, c === label ? 1 : 0), 0)
+function sumOver(
+  outputs: Float32Array,
+  label: number,
+  term: (value: number, target: number, at: number) => number,
+): number {
+  return outputs.reduce((sum, value, c) => sum + term(value, c === label ? 1 : 0, c), 0)
+}
+
+function huberSum(outputs: Float32Array, label: number, delta: number): number {
+  return sumOver(outputs, label, (value, target) => {
+    const size = Math.abs(value - target)
+    const near = Math.min(size, delta)
+    return near * (size - near / 2)
+  })
 }
 
 /** Cross-entropy of softmax of one row against a class. */

@@ -47,9 +47,12 @@ export function targetsOfShares(shares: Float32Array, options: TargetOptions): T
   return { values, weights }
 }
 
-/** Share of the sum over outputs that a picture costs: PyTorch takes the mean over outputs of these two. */
-export function lossShare(loss: Loss, classes: number): number {
-  return loss.kind === 'mse' || loss.kind === 'hinge' ? 1 / classes : 1
+/** Of these PyTorch takes the mean over outputs. */
+const means: readonly Loss['kind'][] = ['mse', 'l1', 'smooth-l1', 'huber', 'hinge']
+
+/** Share of the sum over outputs that a picture costs. */
+export function lossShare({ kind }: Loss, classes: number): number {
+  return means.includes(kind) ? 1 / classes : 1
 }
 
 function weightOf(loss: Loss, shares: Float32Array, classWeights: readonly number[] | undefined): number {

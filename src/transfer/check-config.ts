@@ -95,6 +95,8 @@ const fields: Readonly<Record<keyof TrainConfig, Check>> = {
   warmupHead: orNull(whole(0)),
   loss: oneOf(...lossNames),
   focalGamma: orNull(between(0)),
+  focalAlpha: orNull(between(0, 1)),
+  huberDelta: orNull(between(Number.MIN_VALUE)),
   smoothing: between(0, 1),
   clipGrad: between(0),
   dropout: share,

@@ -11,14 +11,25 @@ const MAX_FILE_BYTES = 2 ** 24
  * @param choice  'auto': pictures / (classes · pictures of the class), which is 1 in the mean over all pictures; else a JSON file with a
  *                positive number for each class by name, taken as they are
  * @param labels  of the training pictures
+ * @param several  [pictures, classes], where pictures may have several labels; then a weight is how often a label counts that is there, and
+ *                 'auto' the pictures without it by those with it: both sides of the sigmoid count alike
  * @throws RegraftError 'usage' naming what the file lacks or has too much
  */
 export async function classWeightsOf(
   choice: string,
   classes: readonly string[],
   labels: readonly number[],
+  several?: Float32Array,
 ): Promise<readonly number[]> {
   if (choice === 'auto') {
+    if (several) {
+      const pictures = several.length / classes.length
+      const present = classes.map((_, c) =>
+        several.reduce((sum, t, at) => sum + (at % classes.length === c ? t : 0), 0),
+      )
+      // A label that all pictures have, or none, counts as if one more had it not, or had it.
+      return present.map((count) => Math.max(1, pictures - count) / Math.max(1, count))
+    }
     const counts = classes.map(() => 0)
     for (const label of labels) counts[label] = (counts[label] ?? 0) + 1
     // A class without pictures is refused elsewhere, with better words.

@@ -106,7 +106,12 @@ export async function gradcheck(options: GradcheckOptions): Promise<GradcheckRes
   const training = {
     trainable: trainableParameters(graph, options.bnAffine ?? gradcheckDefaults.bnAffine),
     batchStatistics: batchStatistics(graph, bn),
-    loss: chosenLoss({ loss: options.loss ?? gradcheckDefaults.loss, focalGamma: null }),
+    loss: chosenLoss({
+      loss: options.loss ?? gradcheckDefaults.loss,
+      focalGamma: null,
+      focalAlpha: null,
+      huberDelta: null,
+    }),
   }
   const session = await openSession(engine, model, graph)
   try {

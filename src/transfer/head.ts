@@ -12,6 +12,7 @@ import { loadModel } from '../model/load.ts'
 import { checkLayer } from '../model/lone-head.ts'
 import type { Model } from '../model/model.ts'
 import type { Backbone } from '../model/saved-model.ts'
+import type { LossName } from '../runtime/loss.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { timeBudget } from '../train/time-budget.ts'
 import { version } from '../version.ts'
@@ -41,6 +42,8 @@ const shared = [
   'init',
   'loss',
   'focalGamma',
+  'focalAlpha',
+  'huberDelta',
   'solver',
   'strength',
   'neighbours',
@@ -155,6 +158,7 @@ export async function gatherVectors(
           config.classWeights,
           data.classes,
           data.train.map(({ label }) => label),
+          vectors.train.targets?.values,
         )
   const manifest: RunManifest = {
     version,
@@ -183,7 +187,7 @@ export async function gatherVectors(
     data,
     model,
     ...(network ? {} : { backbone: made.backbone }),
-    classWeights,
+    ...(kind === 'labels' ? { classWeights: undefined, positives: classWeights } : { classWeights }),
     timing: newTiming(),
     kept: keptImages(),
     bad: [],
@@ -210,14 +214,23 @@ function toTarget(
   { head = 'linear', loss, solver, smoothing, classWeights }: Partial<HeadOptions>,
   kind: 'numbers' | 'labels',
 ): Partial<TrainOptions> {
-  const wanted = kind === 'numbers' ? 'mse' : 'bce'
+  const fitting: readonly [LossName, ...LossName[]] =
+    kind === 'numbers' ? ['mse', 'l1', 'smooth-l1', 'huber'] : ['bce', 'sigmoid-focal']
   const what = kind === 'numbers' ? 'numbers' : 'several labels of a picture'
-  if (loss !== undefined && loss !== wanted)
-    throw new RegraftError('usage', `--loss ${loss} does not go with ${what}, which take ${wanted}. Leave it out.`)
-  if (classWeights !== undefined)
-    throw new RegraftError('usage', `--class-weights has no meaning for ${what}. Leave it out.`)
-  const usual = head !== 'linear' ? 'gradient' : kind === 'numbers' ? 'ridge' : 'lbfgs'
-  const chosen = solver ?? usual
+  const [usualLoss] = fitting
+  const wanted = loss ?? usualLoss
+  if (!fitting.includes(wanted))
+    throw new RegraftError(
+      'usage',
+      `--loss ${wanted} does not go with ${what}, which take ${fitting.join(' or ')}. Leave it out for ${usualLoss}.`,
+    )
+  if (classWeights !== undefined && wanted !== 'bce')
+    throw new RegraftError(
+      'usage',
+      `--class-weights has no meaning for ${what}${kind === 'labels' ? ` with --loss ${wanted}` : ''}. Leave it out.`,
+    )
+  const solved = kind === 'numbers' ? 'ridge' : 'lbfgs'
+  const chosen = solver ?? (head === 'linear' && wanted === usualLoss ? solved : 'gradient')
   return { loss: wanted, solver: chosen, ...(chosen === 'gradient' ? { smoothing: smoothing ?? 0 } : {}) }
 }
 

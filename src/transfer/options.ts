@@ -102,12 +102,17 @@ export interface TrainOptions extends WorkOptions, PreprocessingOverrides {
   readonly warmupEpochs?: number
   readonly warmupHead?: number
   /**
-   * ce: cross-entropy of softmax; bce: of a sigmoid for each class; mse: squared error of the outputs; quadratic: that of sigmoids, halved;
-   * hinge: by how much other classes come nearer than 1; focal: ce that counts what is known well less.
+   * ce: cross-entropy of softmax; bce: of a sigmoid for each class; mse: squared error of the outputs; l1: their error;
+   * huber and smooth-l1: squared where it is small, then straight; quadratic: squared error of sigmoids, halved; hinge: by how much other
+   * classes come nearer than 1; focal and sigmoid-focal: ce and bce that count what is known well less.
    */
   readonly loss?: LossName
   /** How much less, as a power of what is missing to 1; 2 when left out. */
   readonly focalGamma?: number
+  /** Of sigmoid-focal: how much labels that are there count, the others 1 less it; 0.25 when left out. */
+  readonly focalAlpha?: number
+  /** Difference up to which huber and smooth-l1 (its beta) are squares; 1 when left out. */
+  readonly huberDelta?: number
   readonly smoothing?: number
   readonly clipGrad?: number
   /** Share of the values left out at random before the classifier and each further layer of the head, 0 to below 1. */

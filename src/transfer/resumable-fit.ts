@@ -12,14 +12,14 @@ import { writeHistory } from './run-folder.ts'
 import { parseSaveEvery } from './save-every.ts'
 import { scheduleOf } from './schedule-options.ts'
 import { allFinite, loadTensors, readTensors } from './session.ts'
-import type { Work } from './train-work.ts'
+import type { GradualWork } from './train-work.ts'
 import type { Trained, Trainee } from './trainee.ts'
 
 /**
  * Trains as the work's configuration says, from where it was left or from the beginning, and keeps checkpoints.
  * @throws as `fit`, and RegraftError of the disk
  */
-export async function fitResumably(work: Work, trainee: Trainee): Promise<Trained> {
+export async function fitResumably(work: GradualWork, trainee: Trainee): Promise<Trained> {
   if (work.instead) return await work.instead(trainee)
   const { config, options, out, resumed } = work
   const { engine, listener } = options

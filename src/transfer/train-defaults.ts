@@ -61,6 +61,8 @@ export interface TrainConfig {
   readonly loss: LossName
   /** Null where the loss is another one, or is as its paper has it. */
   readonly focalGamma: number | null
+  readonly focalAlpha: number | null
+  readonly huberDelta: number | null
   readonly smoothing: number
   readonly clipGrad: number
   readonly dropout: number
@@ -197,7 +199,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     accum: options.accum ?? trainDefaults.accum,
     microBatch: options.microBatch ?? null,
     opt: options.opt ?? trainDefaults.opt,
-    lr: options.lr ?? phase.lr,
+    // Adadelta finds the size of its steps itself; its rate scales them.
+    lr: options.lr ?? (options.opt === 'adadelta' ? 1 : phase.lr),
     layerDecay: options.layerDecay ?? null,
     gradual: options.gradual ?? null,
     ema: options.ema ?? null,
@@ -213,6 +216,8 @@ export function completeConfig(options: TrainOptions): TrainConfig {
     warmupHead: options.warmupHead ?? null,
     loss: options.loss ?? trainDefaults.loss,
     focalGamma: options.focalGamma ?? null,
+    focalAlpha: options.focalAlpha ?? null,
+    huberDelta: options.huberDelta ?? null,
     smoothing: options.smoothing ?? usualSmoothing(options.loss ?? trainDefaults.loss, phase.smoothing),
     clipGrad: options.clipGrad ?? phase.clipGrad,
     dropout: options.dropout ?? trainDefaults.dropout,

@@ -39,7 +39,7 @@ export function trainerFor(work: Work, vectors: Vectors, accumulate: number): Pr
     classes: model.labels.length,
     head: model.head,
     classifier: work.backbone ? LONE_CLASSIFIER : linearHeadName(architectureOf(model)),
-    loss: chosenLoss(config),
+    loss: work.positives ? { kind: 'bce', positives: work.positives } : chosenLoss(config),
     initialiser: chosenInitialiser(config),
     seed: config.seed,
     batchSize: config.batchSize,

@@ -33,6 +33,8 @@ export interface Work {
   readonly model: Model
   /** By which the losses of the classes count; all alike when absent. */
   readonly classWeights: readonly number[] | undefined
+  /** How often the loss of a label counts that is there, where pictures may have several; all once when absent. */
+  readonly positives?: readonly number[] | undefined
   readonly timing: Timing
   /** Encoded pictures, read once for all epochs. */
   readonly kept: KeptImages
@@ -53,6 +55,28 @@ export interface Work {
   /** What is done with all that trains once it is ready, in the place of training it. */
   readonly instead?: ((trainee: Trainee) => Promise<Trained>) | undefined
   readonly startedAt: number
+}
+
+/** What of it the loop of steps wants to know. */
+export interface GradualWork
+  extends Pick<
+    Work,
+    | 'config'
+    | 'out'
+    | 'classWeights'
+    | 'timing'
+    | 'flushEvents'
+    | 'origin'
+    | 'budget'
+    | 'resumed'
+    | 'passing'
+    | 'instead'
+  > {
+  readonly options: Pick<
+    TrainOptions,
+    'engine' | 'listener' | 'saveEvery' | 'keepCheckpoints' | 'tensorboard' | 'monitor'
+  >
+  readonly data: Pick<DataSplit, 'classes'>
 }
 
 /** Weights that a way of training found, and how it went. */

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { optimiserNames } from '../../src/optim/optimisers.ts'
 import { perform } from './stage.ts'
 
 const cases: readonly [string, readonly string[], readonly string[]][] = [
@@ -29,7 +30,7 @@ const cases: readonly [string, readonly string[], readonly string[]][] = [
   [
     'an unknown word',
     ['train', 'x', '--opt', 'adm'],
-    ["--opt: 'adm'", 'sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw', "Did you mean 'adam'?"],
+    ["--opt: 'adm'", optimiserNames.join(', '), "Did you mean 'adam'?"],
   ],
   ['a size that is none', ['train', 'x', '--max-memory', '2 cats'], ["--max-memory: '2 cats'", '16MiB to 4GiB']],
   ['a size out of range', ['train', 'x', '--max-memory', '5GiB'], ["--max-memory: '5GiB' is out of range"]],

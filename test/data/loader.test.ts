@@ -55,6 +55,24 @@ test('the number of pictures decoded at a time, and delays, change nothing', asy
   expect(slowly).toEqual(one)
 })
 
+test('pictures that were decoded before give what their files give', async () => {
+  const root = temporaryFolder()
+  const samples: Loadable[] = []
+  const decoded: Loadable[] = []
+  for (const [index, [width, height]] of [[9, 6] as const, [5, 8] as const, [4, 4] as const].entries()) {
+    const bytes = Uint8Array.from(quarters(width, height), (value, at) => (value + at * 7) % 256)
+    const name = `${index}.png`
+    await fill(root, { [name]: await fromRaw(bytes, width, height).png().toBuffer() })
+    samples.push({ path: name, file: join(root, name), label: index })
+    decoded.push({ path: name, file: '', label: index, pixels: { bytes, width, height, channels: 3 } })
+  }
+  for (const augment of [undefined, light])
+    for (const cropMode of ['center', 'border', 'squash'] as const) {
+      const options = { preprocessing: { ...preprocessing, cropMode }, batchSize: 3, augment, seed: 1, epoch: 1 }
+      expect(await collect({ ...options, samples: decoded })).toEqual(await collect({ ...options, samples }))
+    }
+})
+
 test('bad files are told once, in order, and the following pictures take their places', async () => {
   const samples = await pictures(8, [0, 3, 4])
   const bad: BadImage[] = []

@@ -1,8 +1,9 @@
 // The losses beside cross-entropy, which has a test of its own.
 
 import { describe, expect, test } from 'vitest'
-import type { Loss } from '../../src/runtime/loss.ts'
-import { rowLosses } from '../reference/losses.ts'
+import type { Place } from '../../src/ops/op.ts'
+import { type Loss, lossCall } from '../../src/runtime/loss.ts'
+import { rowLosses, softmax } from '../reference/losses.ts'
 import { Bench, builds } from '../support/kernels.ts'
 import { hasOracle, type OracleCase, oracleCases } from '../support/oracle.ts'
 import { excess, noise, numericalGradient, pad, padded, padding, ranges, unpad } from '../support/values.ts'
@@ -17,23 +18,16 @@ const losses: readonly Loss[] = [
   { kind: 'focal', gamma: 2 },
   { kind: 'focal', gamma: 0.5 },
   { kind: 'focal', gamma: 0 },
+  { kind: 'l1' },
+  { kind: 'smooth-l1', beta: 0.5 },
+  { kind: 'huber', delta: 0.7 },
+  { kind: 'sigmoid-focal', gamma: 2, alpha: 0.25 },
+  { kind: 'sigmoid-focal', gamma: 0.5, alpha: 0.5 },
+  { kind: 'sigmoid-focal', gamma: 0, alpha: 0.5 },
+  { kind: 'bce', positives: [1, 2, 0.5, 3, 1, 7, 1, 1, 0.25, 1, 1, 1, 9, 1, 1, 1, 4] },
 ]
 
-const kernels = {
-  ce: 'softmaxCrossEntropy',
-  bce: 'binaryCrossEntropy',
-  quadratic: 'quadraticCost',
-  mse: 'squaredError',
-  hinge: 'multiclassHinge',
-  focal: 'softmaxFocal',
-} as const
-
-function settingsOf(loss: Loss): number[] {
-  if (loss.kind === 'hinge') return [loss.margin, loss.power]
-  return loss.kind === 'focal' ? [loss.gamma] : []
-}
-
-const nameOf = (loss: Loss) => [loss.kind, ...settingsOf(loss)].join(' ')
+const nameOf = ({ kind, ...settings }: Loss) => [kind, ...Object.values(settings).flat()].join(' ')
 
 function run(
   bench: Bench,
@@ -48,14 +42,31 @@ function run(
   const [xAt, targetsAt] = [bench.place(pad(x, C)), bench.place(pad(targets, C))]
   const weightsAt = weights ? bench.place(weights) : 0
   const [lossesAt, dLogits] = [bench.room(rows), bench.room(rows * S)]
-  for (const [from, to] of ranges(rows, cuts)) {
-    const places = [xAt, targetsAt, weightsAt, lossesAt, dLogits, C, S]
-    bench.run(kernels[loss.kind], ...places, ...settingsOf(loss), from, to)
+  const at = (address: number): Place => ({
+    block: { name: '', fixedBytes: 0, bytesPerImage: 0 },
+    offsetBytes: address,
+  })
+  const compute = (lossesTo: number, gradientTo: number, from: number, to: number) => {
+    const { kernel, args } = lossCall(loss, {
+      logits: at(xAt),
+      targets: at(targetsAt),
+      weights: at(weightsAt),
+      losses: at(lossesTo),
+      dLogits: at(gradientTo),
+      constant: (values) => at(bench.place(pad(Float32Array.from(values).subarray(0, C), C))),
+      classes: C,
+      stride: S,
+    })
+    const numbers = args.map((each) =>
+      typeof each === 'object' && 'offsetBytes' in each ? each.offsetBytes : Number(each),
+    )
+    bench.run(kernel, ...numbers, from, to)
   }
+  for (const [from, to] of ranges(rows, cuts)) compute(lossesAt, dLogits, from, to)
   const gradient = bench.floats(dLogits, rows * S)
   // Without a gradient the losses are the same.
   const alone = bench.room(rows)
-  bench.run(kernels[loss.kind], xAt, targetsAt, weightsAt, alone, 0, C, S, ...settingsOf(loss), 0, rows)
+  compute(alone, 0, 0, rows)
   return {
     losses: bench.floats(lossesAt, rows),
     alone: bench.floats(alone, rows),
@@ -105,7 +116,7 @@ describe.each(builds)('losses (%s)', (build) => {
     '%s: outputs of any size, and NaN shows',
     (_, loss) => {
       bench.clear()
-      const size = loss.kind === 'mse' || loss.kind === 'hinge' ? 1e15 : 1e30
+      const size = ['mse', 'hinge', 'smooth-l1', 'huber'].includes(loss.kind) ? 1e15 : 1e30
       const x = Float32Array.of(size, -size, 0, 300, 301, 290, Number.NaN, 0, 0, 0, Number.NaN, 0)
       const targets = Float32Array.of(1, 0, 0, 0.5, 0.5, 0, 1, 0, 0, 1, 0, 0)
       const got = run(bench, loss, x, targets, undefined, 3)
@@ -142,7 +153,13 @@ describe.skipIf(!hasOracle).each(builds)('losses against recorded PyTorch result
   }
 
   function lossOf(recorded: OracleCase): Loss {
+    if (recorded.has('pos_weight')) return { kind: 'bce', positives: [...recorded.tensor('pos_weight').values] }
     if (recorded.name.startsWith('loss_bce')) return { kind: 'bce' }
+    if (recorded.name.startsWith('loss_l1')) return { kind: 'l1' }
+    if (recorded.name.startsWith('loss_smooth_l1')) return { kind: 'smooth-l1', beta: recorded.number('beta') }
+    if (recorded.name.startsWith('loss_huber')) return { kind: 'huber', delta: recorded.number('delta') }
+    if (recorded.name === 'loss_focal_sigmoid')
+      return { kind: 'sigmoid-focal', gamma: recorded.number('gamma'), alpha: recorded.number('alpha') }
     if (recorded.name.startsWith('loss_mse')) return { kind: 'mse' }
     if (recorded.name.startsWith('loss_quadratic')) return { kind: 'quadratic' }
     if (recorded.name.startsWith('loss_focal')) return { kind: 'focal', gamma: recorded.number('gamma') }
@@ -159,13 +176,46 @@ describe.skipIf(!hasOracle).each(builds)('losses against recorded PyTorch result
     return Float32Array.from({ length: rows }, (_, row) => share * (classWeights?.[labels?.[row] ?? -1] ?? 1))
   }
 
-  // Weights of positive targets and single terms are not part of these kernels, nor is the focal loss of sigmoids.
-  const recordings = oracleCases(/^loss_(bce|mse|quadratic|hinge|focal_softmax)/).filter(
-    ({ name }) => !/pos_weight|_none$/.test(name),
-  )
+  const recordings = oracleCases(/^loss_/).filter(({ name }) => !/cross_entropy|distillation|_none$/.test(name))
 
   test('all of them are there', () => {
-    expect(recordings).toHaveLength(18)
+    expect(recordings).toHaveLength(23)
+  })
+
+  test('loss_bce_logits_none: single terms, as rows of one output', () => {
+    bench.clear()
+    const [recorded] = oracleCases(/^loss_bce_logits_none$/)
+    if (!recorded) throw new Error('the case is missing')
+    const floats = (name: string) => Float32Array.from(recorded.tensor(name).values)
+    const [x, targets] = [floats('logits'), floats('target')]
+    const { losses } = run(bench, { kind: 'bce' }, x, targets, undefined, 1)
+    expect(recorded.excess('output', losses)).toBeLessThanOrEqual(0)
+    const { dLogits } = run(bench, { kind: 'bce' }, x, targets, floats('cotangent'), 1)
+    expect(recorded.excess('grad_logits', dLogits)).toBeLessThanOrEqual(0)
+  })
+
+  test('loss_kl_distillation: cross-entropy of soft targets, less their entropy', () => {
+    bench.clear()
+    const [recorded] = oracleCases(/^loss_kl_distillation$/)
+    if (!recorded) throw new Error('the case is missing')
+    const temperature = recorded.number('temperature')
+    const [rows = 0, C = 0] = recorded.tensor('student').shape
+    const soft = softmax(
+      recorded.tensor('teacher').values.map((value) => value / temperature),
+      C,
+    )
+    const student = Float32Array.from(recorded.tensor('student').values, (value) => value / temperature)
+    const weights = new Float32Array(rows).fill(temperature ** 2 / rows)
+    const got = run(bench, { kind: 'ce' }, student, Float32Array.from(soft), weights, C)
+    const entropy = soft.reduce((sum, q) => sum - q * Math.log(q), 0)
+    const loss = got.losses.reduce((a, b) => a + b) - (temperature ** 2 / rows) * entropy
+    expect(recorded.excess('output', [loss])).toBeLessThanOrEqual(0)
+    expect(
+      recorded.excess(
+        'grad_student',
+        got.dLogits.map((slope) => slope / temperature),
+      ),
+    ).toBeLessThanOrEqual(0)
   })
 
   test.each(recordings)('$name', (recorded) => {

@@ -50,7 +50,16 @@ const namesOfRecorded: Readonly<Record<string, string>> = {
 }
 
 describe.skipIf(!hasOracle)('against recorded statistics of PyTorch', () => {
-  // A normal distribution of fixed deviation, cut where nothing lies, is none of these.
+  test('init_trunc_normal_0.02: cut where nothing lies', async () => {
+    const [recorded] = oracleCases(/^init_trunc_normal/)
+    const { weight } = await drawn('normal:0.02', [200, 300])
+    const { mean, std, most } = statistics(weight)
+    const [, bound = 0] = recorded?.numbers('bounds') ?? []
+    expect(Math.abs(mean)).toBeLessThan(4e-4)
+    expect(std / (recorded?.number('std') ?? Number.NaN)).toBeCloseTo(1, 1)
+    expect(most).toBeLessThan(bound)
+  })
+
   const recordings = oracleCases(/^init_/).filter(({ name }) => !name.startsWith('init_trunc'))
 
   test('all of them are there', () => {

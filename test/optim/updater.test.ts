@@ -3,11 +3,21 @@
 import { describe, expect, test } from 'vitest'
 import { graphBuilder } from '../../src/graph/builder.ts'
 import type { Engine } from '../../src/kernels/engine.ts'
-import { type OptimiserName, optimisers } from '../../src/optim/optimisers.ts'
+import { type OptimiserName, optimiserNames } from '../../src/optim/optimisers.ts'
 import { createUpdater, type UpdaterOptions } from '../../src/optim/updater.ts'
 import { createParameters } from '../../src/runtime/parameters.ts'
 import { createRunner } from '../../src/runtime/runner.ts'
-import { adagradStep, adamStep, type RmspropState, rmspropStep, sgdStep } from '../reference/optimisers.ts'
+import {
+  adadeltaStep,
+  adagradStep,
+  adamaxStep,
+  adamStep,
+  nadamStep,
+  type RmspropState,
+  radamStep,
+  rmspropStep,
+  sgdStep,
+} from '../reference/optimisers.ts'
 import { withEngine } from '../runtime/small-networks.ts'
 import { excess, noise } from '../support/values.ts'
 
@@ -104,7 +114,10 @@ function stepsOf(optimiser: OptimiserName): Parameters<typeof expected>[0] {
     const weightDecay = decayOf(name)
     let p = first
     let buffer: number | undefined
-    let [m, v] = [0, 0]
+    let [m, v, largest] = [0, 0, 0]
+    const moments = { rate: 0.1, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay }
+    let withProduct: readonly [number, number, number] = [0, 0, 1]
+    let pair: readonly [number, number] = [0, 0]
     let kept: RmspropState = { square: 0, mean: 0, buffer: 0 }
     for (let step = 0; step < STEPS; step++) {
       const g = gradient(step)
@@ -125,22 +138,32 @@ function stepsOf(optimiser: OptimiserName): Parameters<typeof expected>[0] {
           break
         }
         case 'adam':
-        case 'adamw': {
-          const settings = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, coupled: optimiser === 'adam' }
-          ;[p, m, v] = adamStep(p, g, m, v, step + 1, { rate: 0.1, weightDecay, ...settings })
+        case 'adamw':
+        case 'amsgrad': {
+          const settings = { ...moments, coupled: optimiser !== 'adamw', amsgrad: optimiser === 'amsgrad' }
+          ;[p, m, v, largest] = adamStep(p, g, m, v, step + 1, settings, largest)
           break
         }
+        case 'adadelta':
+          ;[p, v, m] = adadeltaStep(p, g, v, m, { rate: 0.1, rho: 0.9, epsilon: 1e-6, weightDecay })
+          break
+        case 'adamax':
+          ;[p, m, v] = adamaxStep(p, g, m, v, step + 1, moments)
+          break
+        case 'nadam':
+          ;[p, withProduct] = nadamStep(p, g, withProduct, step + 1, moments)
+          break
+        case 'radam':
+          ;[p, pair] = radamStep(p, g, pair, step + 1, moments)
+          break
       }
     }
     return p
   }
 }
 
-// The keys of a record that is written out.
-const every = Object.keys(optimisers) as OptimiserName[]
-
 describe('the updater', () => {
-  test.each(every)('%s updates weights with decay and biases without', async (optimiser) => {
+  test.each(optimiserNames)('%s updates weights with decay and biases without', async (optimiser) => {
     const got = await train({ optimiser, weightDecay: DECAY, clipNorm: 0 })
     expectClose(got, expected(stepsOf(optimiser)), 5e-6)
   })
@@ -179,7 +202,7 @@ describe('the updater', () => {
     expectClose(got, truth)
   })
 
-  test.each(every)('%s leaves a parameter as it is for as long as it waits', async (optimiser) => {
+  test.each(optimiserNames)('%s leaves a parameter as it is for as long as it waits', async (optimiser) => {
     const waits = ({ name }: { readonly name: string }) => (name === 'layer.bias' ? 2 : 0)
     await withEngine({ threads: 1, simd: 'baseline' }, async (engine) => {
       const layer = openLayer(engine, { optimiser, weightDecay: DECAY, decayed: 'all', clipNorm: 0, waits })
@@ -262,7 +285,7 @@ describe('the updater', () => {
     expect(await train(options, () => ({ rate: 0.1, momentum: 0.9 }))).toEqual(await train(options))
   })
 
-  test.each(every)('%s goes on exactly from its state', async (optimiser) => {
+  test.each(optimiserNames)('%s goes on exactly from its state', async (optimiser) => {
     const settings = { centred: true, momentum: 0.9 }
     const options: UpdaterOptions = { optimiser, settings, weightDecay: DECAY, clipNorm: 1 }
     const whole = await train(options)

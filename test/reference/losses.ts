@@ -57,7 +57,23 @@ function rowLoss(loss: Loss, x: readonly number[], t: readonly number[]): number
     case 'ce':
       return crossEntropies(x, t, x.length)[0] ?? Number.NaN
     case 'bce':
-      return sum((value, target) => Math.max(value, 0) + Math.log1p(Math.exp(-Math.abs(value))) - value * target)
+      return sum((value, target, c) => {
+        const positive = (loss.positives?.[c] ?? 1) * target
+        return positive * softplus(-value) + (1 - target) * softplus(value)
+      })
+    case 'sigmoid-focal':
+      return sum((value, target) => {
+        const p = logistic(value)
+        const entropy = target * softplus(-value) + (1 - target) * softplus(value)
+        const share = loss.alpha * target + (1 - loss.alpha) * (1 - target)
+        return share * (p * (1 - target) + logistic(-value) * target) ** loss.gamma * entropy
+      })
+    case 'l1':
+      return sum((value, target) => Math.abs(value - target))
+    case 'huber':
+      return sum((value, target) => huber(value - target, loss.delta))
+    case 'smooth-l1':
+      return sum((value, target) => huber(value - target, loss.beta) / loss.beta)
     case 'quadratic':
       return sum((value, target) => (logistic(value) - target) ** 2 / 2)
     case 'mse':
@@ -83,4 +99,14 @@ function rowLoss(loss: Loss, x: readonly number[], t: readonly number[]): number
       return sum((_, target, c) => (target === 0 ? 0 : -target * (1 - at(p, c)) ** loss.gamma * (logs[c] ?? 0)))
     }
   }
+}
+
+/** log(1 + e^x) */
+function softplus(x: number): number {
+  return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)))
+}
+
+function huber(difference: number, delta: number): number {
+  const size = Math.abs(difference)
+  return size <= delta ? size ** 2 / 2 : delta * (size - delta / 2)
 }

@@ -16,6 +16,11 @@ const losses: readonly Loss[] = [
   { kind: 'mse' },
   { kind: 'hinge', margin: 1, power: 2 },
   { kind: 'focal', gamma: 2 },
+  { kind: 'l1' },
+  { kind: 'smooth-l1', beta: 0.5 },
+  { kind: 'huber', delta: 0.7 },
+  { kind: 'sigmoid-focal', gamma: 2, alpha: 0.25 },
+  { kind: 'bce', positives: [0.5, 2, 3] },
 ]
 const [images, features, classes] = [4, 5, 3]
 

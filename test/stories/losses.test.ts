@@ -48,14 +48,29 @@ async function scoresOf(run: string): Promise<readonly (readonly number[])[]> {
 const sum = (values: readonly number[]) => values.reduce((a, b) => a + b)
 
 // With outputs of 0 for three classes.
-const chances = { ce: 1.1, bce: 2.08, mse: 0.333, quadratic: 0.375, hinge: 0.667, focal: 0.488 }
+const chances = {
+  ce: 1.1,
+  bce: 2.08,
+  mse: 0.333,
+  l1: 0.333,
+  'smooth-l1': 0.167,
+  huber: 0.167,
+  quadratic: 0.375,
+  hinge: 0.667,
+  focal: 0.488,
+  'sigmoid-focal': 0.303,
+}
 const outputs = {
   ce: 'softmax',
   bce: 'sigmoid',
   mse: 'identity',
+  l1: 'identity',
+  'smooth-l1': 'identity',
+  huber: 'identity',
   quadratic: 'sigmoid',
   hinge: 'identity',
   focal: 'softmax',
+  'sigmoid-focal': 'sigmoid',
 }
 type Loss = keyof typeof chances
 const losses = Object.keys(chances) as Loss[]
@@ -134,12 +149,12 @@ const refused: readonly (readonly [string, readonly string[], RegExp])[] = [
   [
     'smoothing of margins',
     ['--loss', 'hinge', '--smoothing', '0.1'],
-    /no meaning with --loss hinge.*--loss ce, bce, focal/,
+    /no meaning with --loss hinge.*--loss ce, bce, focal, sigmoid-focal/,
   ],
   [
     'a focal number without its loss',
     ['--focal-gamma', '3'],
-    /--focal-gamma has a meaning only with --loss focal; this is --loss ce/,
+    /--focal-gamma has a meaning only with --loss focal or sigmoid-focal; this is --loss ce/,
   ],
   [
     'the strength of a head that is not solved',

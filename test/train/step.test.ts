@@ -17,6 +17,10 @@ const losses: readonly Loss[] = [
   { kind: 'mse' },
   { kind: 'hinge', margin: 1, power: 2 },
   { kind: 'focal', gamma: 2 },
+  { kind: 'l1' },
+  { kind: 'smooth-l1', beta: 0.5 },
+  { kind: 'huber', delta: 0.7 },
+  { kind: 'sigmoid-focal', gamma: 2, alpha: 0.25 },
 ]
 const [features, classes] = [5, 3]
 const labels = [2, 0, 1, 1, 2]

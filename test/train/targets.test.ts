@@ -13,6 +13,11 @@ const losses: readonly Loss[] = [
   { kind: 'hinge', margin: 1, power: 1 },
   { kind: 'hinge', margin: 1, power: 2 },
   { kind: 'focal', gamma: 2 },
+  { kind: 'l1' },
+  { kind: 'smooth-l1', beta: 0.5 },
+  { kind: 'huber', delta: 0.7 },
+  { kind: 'sigmoid-focal', gamma: 2, alpha: 0.25 },
+  { kind: 'bce', positives: [0.5, 2, 3, 1, 4] },
 ]
 const ce: Loss = { kind: 'ce' }
 const labels = Int32Array.of(2, 0, 2, 1)
@@ -70,7 +75,7 @@ describe('targets', () => {
 describe('the loss of a label', () => {
   test.each(losses)('is that of the plain loop: $kind', (loss) => {
     const x = noise(30, 2).map((value) => value * 6)
-    const share = loss.kind === 'mse' || loss.kind === 'hinge' ? 1 / 5 : 1
+    const share = ['mse', 'l1', 'smooth-l1', 'huber', 'hinge'].includes(loss.kind) ? 1 / 5 : 1
     for (let row = 0; row < 6; row++) {
       const own = x.subarray(row * 5, row * 5 + 5)
       const oneHot = Float32Array.from({ length: 5 }, (_, c) => (c === row % 5 ? 1 : 0))

@@ -219,6 +219,10 @@ const losses: readonly Loss[] = [
   { kind: 'mse' },
   { kind: 'hinge', margin: 1, power: 1 },
   { kind: 'focal', gamma: 2 },
+  { kind: 'l1' },
+  { kind: 'smooth-l1', beta: 0.5 },
+  { kind: 'huber', delta: 0.7 },
+  { kind: 'sigmoid-focal', gamma: 2, alpha: 0.25 },
 ]
 
 describe.each([false, true])('with statistics of the batch: %s', (batchStatistics) => {

@@ -20,6 +20,11 @@ test('auto weighs each class by what it lacks, and is 1 in the mean over all pic
   expect(labels.reduce((sum, label) => sum + (weights[label] ?? 0), 0) / labels.length).toBeCloseTo(1)
 })
 
+test('auto of several labels weighs those that are there by those that are not', async () => {
+  const several = Float32Array.of(1, 0, 1, 1, 0, 0, 1, 1, 0, 1, 0, 0)
+  expect(await classWeightsOf('auto', classes, [0, 0, 0, 0], several)).toEqual([1 / 4, 3, 3])
+})
+
 test('a file says what each class weighs', async () => {
   expect(await given('{"tulip": 0.5, "rose": 2, "toString": 1}')).toEqual([2, 0.5, 1])
 })

@@ -326,6 +326,8 @@ describe('numbers', () => {
     ['components', { pca: 16, whiten: true }],
     ['gradient', { solver: 'gradient', epochs: 60, lr: 0.01 }],
     ['a hidden layer', { head: 'mlp:8', epochs: 60, lr: 0.01 }],
+    ["Huber's loss", { loss: 'huber', huberDelta: 0.5, epochs: 60, lr: 0.01 }],
+    ['the absolute error', { loss: 'l1', epochs: 60, lr: 0.01 }],
   ] as const)('by %s are predicted as they were when the head was trained', async (_, options) => {
     const { out, numbers } = await headOf({ labels: table('price'), target: 'price', ...options })
     expect(numbers?.val.r2).toBeGreaterThan(0.3)
@@ -344,7 +346,8 @@ describe('numbers', () => {
     const rmse = Math.sqrt(squares.reduce((sum, square) => sum + square, 0) / squares.length)
     expect(rmse / (numbers?.val.rmse ?? 1)).toBeCloseTo(1, 3)
     const saved = JSON.parse(readFileSync(join(out, 'best', 'regraft.json'), 'utf8'))
-    expect(saved).toMatchObject({ output: 'identity', loss: { kind: 'mse' }, labels: ['price'] })
+    const kind = 'loss' in options ? options.loss : 'mse'
+    expect(saved).toMatchObject({ output: 'identity', loss: { kind }, labels: ['price'] })
     const metrics = JSON.parse(readFileSync(join(out, 'metrics.json'), 'utf8'))
     expect(metrics).toMatchObject({ best: { val_accuracy: null }, numbers: { val: { r2: numbers?.val.r2 } } })
   })
@@ -364,6 +367,8 @@ describe('numbers', () => {
     for (const options of [
       { target: 'price' },
       { labels, target: 'price', loss: 'ce' },
+      { labels, target: 'price', loss: 'huber', solver: 'ridge' },
+      { labels, target: 'price', classWeights: 'auto' },
       { labels, target: 'price', solver: 'knn' },
     ] as const)
       expect(await errorOf(headOf(options))).toMatchObject({ code: 'usage' })
@@ -373,31 +378,61 @@ describe('numbers', () => {
   })
 })
 
-test.each([{}, { solver: 'gradient', epochs: 20, lr: 0.01 }] as const)(
-  'several labels of a picture: a sigmoid for each (%j)',
-  async (options) => {
-    const file = join(folder, 'several.csv')
-    const labelsOf = { bars: ['striped'], disc: ['round', 'closed'], stairs: ['closed'] }
-    const rows = Object.entries(labelsOf).flatMap(([name, labels]) =>
-      Array.from({ length: 12 }, (_, at) => labels.map((label) => `${name}/${at}.png,${label}`).join('\n')),
-    )
-    writeFileSync(file, `path,label\n${rows.join('\n')}\n`)
-    const { out, classes, best: better } = await headOf({ labels: file, ...options })
-    expect(classes).toEqual(['closed', 'round', 'striped'])
-    expect(better.valAccuracy).toBeGreaterThan(0.7)
-    const predicted = await predictions(out)
-    let right = 0
-    for (const { path, top } of predicted) {
-      const name = Object.keys(labelsOf).find((shape) => path.includes(`/${shape}/`)) as keyof typeof labelsOf
-      for (const { label, score } of top) if (score > 0.5 === labelsOf[name].includes(label)) right += 1
-    }
-    expect(right / (3 * predicted.length)).toBeGreaterThan(0.85)
-    expect(predicted.some(({ top }) => top.reduce((sum, { score }) => sum + score, 0) > 1.5)).toBe(true)
-    const saved = JSON.parse(readFileSync(join(out, 'best', 'regraft.json'), 'utf8'))
-    expect(saved).toMatchObject({ output: 'sigmoid', loss: { kind: 'bce' } })
-    expect(await errorOf(headOf({ labels: file, solver: 'ridge' }))).toMatchObject({ code: 'usage' })
-  },
-)
+test.each([
+  {},
+  { classWeights: 'auto' },
+  { solver: 'gradient', epochs: 20, lr: 0.01 },
+  { loss: 'sigmoid-focal', epochs: 40, lr: 0.01 },
+] as const)('several labels of a picture: a sigmoid for each (%j)', async (options) => {
+  const file = join(folder, 'several.csv')
+  const labelsOf = { bars: ['striped'], disc: ['round', 'closed'], stairs: ['closed'] }
+  const rows = Object.entries(labelsOf).flatMap(([name, labels]) =>
+    Array.from({ length: 12 }, (_, at) => labels.map((label) => `${name}/${at}.png,${label}`).join('\n')),
+  )
+  writeFileSync(file, `path,label\n${rows.join('\n')}\n`)
+  const { out, classes, best: better } = await headOf({ labels: file, ...options })
+  expect(classes).toEqual(['closed', 'round', 'striped'])
+  expect(better.valAccuracy).toBeGreaterThan(0.7)
+  const predicted = await predictions(out)
+  let right = 0
+  for (const { path, top } of predicted) {
+    const name = Object.keys(labelsOf).find((shape) => path.includes(`/${shape}/`)) as keyof typeof labelsOf
+    for (const { label, score } of top) if (score > 0.5 === labelsOf[name].includes(label)) right += 1
+  }
+  expect(right / (3 * predicted.length)).toBeGreaterThan(0.85)
+  expect(predicted.some(({ top }) => top.reduce((sum, { score }) => sum + score, 0) > 1.5)).toBe(true)
+  const saved = JSON.parse(readFileSync(join(out, 'best', 'regraft.json'), 'utf8'))
+  expect(saved).toMatchObject({ output: 'sigmoid', loss: { kind: 'loss' in options ? options.loss : 'bce' } })
+  expect(await errorOf(headOf({ labels: file, solver: 'ridge' }))).toMatchObject({ code: 'usage' })
+  const focal = { labels: file, loss: 'sigmoid-focal', classWeights: 'auto' } as const
+  expect(await errorOf(headOf(focal))).toMatchObject({ code: 'usage' })
+})
+
+test('a label that weighs more is seen more often', async () => {
+  const file = join(folder, 'rare.csv')
+  const labels = { bars: 'plain', disc: 'plain', stairs: 'plain' }
+  const rows = Object.entries(labels).flatMap(([name, label]) =>
+    // Which pictures are odd cannot be seen: what counts is how often it is said.
+    Array.from({ length: 12 }, (_, at) => `${name}/${at}.png,${label}${at % 4 ? '' : `\n${name}/${at}.png,odd`}`),
+  )
+  writeFileSync(file, `path,label\n${rows.join('\n')}\n`)
+  const weights = join(folder, 'odd.json')
+  writeFileSync(weights, '{"plain": 1, "odd": 9}')
+  const meanOf = async (options: object) => {
+    const { out } = await headOf({ labels: file, strength: 1e-4, ...options })
+    const scores = (await predictions(out)).map(({ top }) => top.find(({ label }) => label === 'odd')?.score ?? 0)
+    return scores.reduce((sum, score) => sum + score, 0) / scores.length
+  }
+  // Where nothing tells them apart, the likeliest score is w·n / (w·n + 1 - n) of the share n that has the label.
+  expect(await meanOf({})).toBeLessThan(0.45)
+  expect(await meanOf({ classWeights: weights })).toBeGreaterThan(0.6)
+  const manifest = JSON.parse(
+    readFileSync(join((await headOf({ labels: file, classWeights: 'auto' })).out, 'manifest.json'), 'utf8'),
+  )
+  const [odd = 0, plain = 0] = manifest.classWeights
+  expect(odd).toBeGreaterThan(1)
+  expect(plain).toBeLessThan(0.1)
+})
 
 test('a folder that is taken is refused before anything is computed', async () => {
   const out = fresh()

@@ -2,9 +2,10 @@
 
 import { activationNames, usualActivation } from '../../model/hidden-activation.ts'
 import { initialiserNames } from '../../model/initialisers.ts'
+import { optimiserNames } from '../../optim/optimisers.ts'
 import { scheduleNames } from '../../optim/schedule.ts'
 import { lossNames } from '../../runtime/loss.ts'
-import { defaultFocalGamma } from '../../transfer/loss-options.ts'
+import { defaultFocalAlpha, defaultFocalGamma, defaultHuberDelta } from '../../transfer/loss-options.ts'
 import { normalisations } from '../../transfer/normalise.ts'
 import { cacheDefaults, trainDefaults } from '../../transfer/train-defaults.ts'
 import { dedupe, groupBy, json, onError, overwrite, preprocessing } from '../shared-settings.ts'
@@ -147,7 +148,7 @@ export const trainSettings = {
       fallback: 'all, or equal parts that fit into --max-memory',
     },
   ),
-  opt: choice(['sgd', 'momentum', 'nesterov', 'adagrad', 'rmsprop', 'adam', 'adamw'], {
+  opt: choice(optimiserNames, {
     group: 'Rate and optimiser',
     help: 'optimiser',
     fallback: trainDefaults.opt,
@@ -155,7 +156,7 @@ export const trainSettings = {
   lr: rates({
     group: 'Rate and optimiser',
     help: 'learning rate; A:B from A in the first layers that train to B in the head',
-    fallback: byMode('lr'),
+    fallback: `${byMode('lr')}; 1 with adadelta`,
   }),
   layerDecay: number(
     { from: 0, to: 1, above: true },
@@ -245,23 +246,39 @@ export const trainSettings = {
   ),
   loss: choice(lossNames, {
     group: 'Loss',
-    help: 'what training makes small; bce is for pictures that may show none of the classes, focal for rare classes, mse, quadratic and hinge are for comparison',
+    help: 'what training makes small; bce is for pictures that may show none of the classes, focal and sigmoid-focal for rare classes, the others are for comparison',
     fallback: trainDefaults.loss,
   }),
   focalGamma: number(
     { from: 0 },
     {
       group: 'Loss',
-      help: 'of the focal loss: how much less pictures count that are known well',
+      help: 'of the focal losses: how much less pictures count that are known well',
       fallback: String(defaultFocalGamma),
+    },
+  ),
+  focalAlpha: number(
+    { from: 0, to: 1 },
+    {
+      group: 'Loss',
+      help: 'of sigmoid-focal: how much labels count that are there; the others 1 less it',
+      fallback: String(defaultFocalAlpha),
+    },
+  ),
+  huberDelta: number(
+    { from: 0, above: true },
+    {
+      group: 'Loss',
+      help: 'of huber and smooth-l1 (its beta): difference from which on the loss grows straight; of numbers, in standard deviations',
+      fallback: String(defaultHuberDelta),
     },
   ),
   smoothing: number(
     { from: 0, to: 1, below: true },
     {
       group: 'Loss',
-      help: 'label smoothing, of the losses ce, bce and focal',
-      fallback: `${byMode('smoothing')}; 0 with focal`,
+      help: 'label smoothing, of the losses ce, bce, focal and sigmoid-focal',
+      fallback: `${byMode('smoothing')}; 0 with the focal losses`,
     },
   ),
   clipGrad: number(
