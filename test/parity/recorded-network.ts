@@ -158,7 +158,7 @@ export async function readNetwork(name: string): Promise<RecordedNetwork> {
       return (
         layers.find((layer) => layer.name === 'pre_logits.pool') ??
         layers.findLast((layer) => layer.op === 'maxPool' && name.startsWith('vgg')) ??
-        layers.find((layer) => layer.name === 'global_pool') ??
+        layers.find((layer) => layer.name === 'global_pool' || layer.name === 'head.global_pool') ??
         layerNamed(graph(size), features)
       ).name
     },
@@ -174,8 +174,12 @@ export async function readNetwork(name: string): Promise<RecordedNetwork> {
         parametersOf(layer).some((spec) => inside.has(parameterName(layer, spec))),
       )
       if (!last) throw new Error(`${name} has no module '${module}'`)
-      // The addition at the end of a block has no parameters.
-      return (last.block === undefined ? last : (layers.findLast((layer) => layer.block === last.block) ?? last)).name
+      // Neither the addition at the end of a block nor an activation has parameters.
+      const after =
+        last.block === undefined
+          ? layers.find(({ name: own }) => own === `${last.name}.act`)
+          : layers.findLast((layer) => layer.block === last.block)
+      return (after ?? last).name
     },
     recordedNames: (prefix) =>
       [...values.keys()].filter((tensor) => tensor.startsWith(prefix) && !tensor.includes('.features.norm5.')).sort(),
