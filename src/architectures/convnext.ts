@@ -38,7 +38,7 @@ export const convnext = familyOf(variants, (name, variant) => ({
  * ConvNeXt: depthwise 7x7, layer norm, and two wide layers with GELU in a residual block.
  * @see Liu et al. 2022, https://arxiv.org/abs/2201.03545
  */
-function convnextGraph(name: string, variant: Variant, options: ArchitectureOptions): Graph {
+export function convnextGraph(name: string, variant: Variant, options: ArchitectureOptions): Graph {
   refuseArguments(name, options.args)
   const net = graphBuilder()
   const { height, width, mean, std, classes } = options
@@ -90,7 +90,7 @@ function block(net: GraphBuilder, input: string, name: string, convolved: boolea
 }
 
 /** torchvision counts stem, stages and what lies between them through: stages are the odd numbers. */
-function torchvisionNames({ repeats }: Variant): ForeignNames {
+export function torchvisionNames({ repeats }: Pick<Variant, 'repeats'>): ForeignNames {
   const names = new Map([
     ['features.0.0', 'stem.0'],
     ['features.0.1', 'stem.1'],

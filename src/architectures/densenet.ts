@@ -10,6 +10,8 @@ interface Variant {
   /** Channels that each layer adds. */
   readonly growth: number
   readonly stem: number
+  /** Channels of a layer between its convolutions, as a multiple of the growth: 4 in the paper. */
+  readonly bottleneck?: number
 }
 
 // Table 1 of the paper.
@@ -19,9 +21,6 @@ const variants: Readonly<Record<string, Variant>> = {
   densenet169: { repeats: [6, 12, 32, 32], growth: 32, stem: 64 },
   densenet201: { repeats: [6, 12, 48, 32], growth: 32, stem: 64 },
 }
-
-/** Channels of a layer between its convolutions, as a multiple of the growth. */
-const BOTTLENECK = 4
 
 export const densenet = familyOf(variants, (name, variant) => ({
   name,
@@ -42,7 +41,8 @@ function featuresOf({ repeats, growth, stem }: Variant): number {
  * DenseNet: each layer reads the outputs of all before it in its block.
  * @see Huang et al. 2016, https://arxiv.org/abs/1608.06993
  */
-function densenetGraph(name: string, { repeats, growth, stem }: Variant, options: ArchitectureOptions): Graph {
+export function densenetGraph(name: string, variant: Variant, options: ArchitectureOptions): Graph {
+  const { repeats, growth, stem, bottleneck = 4 } = variant
   const settings = networkArguments(name, options.args)
   const { epsilon, momentum } = settings
   const norm = { epsilon, momentum, activation: 'relu' } as const
@@ -57,7 +57,7 @@ function densenetGraph(name: string, { repeats, growth, stem }: Variant, options
     for (let index = 0; index < count; index++) {
       const block = `${stage}.denselayer${index + 1}`
       net.at(stage, block)
-      x = denseLayer(net, x, block, growth, settings)
+      x = denseLayer(net, x, { block, growth, bottleneck }, settings)
     }
     if (at === repeats.length - 1) continue
     const transition = `features.transition${at + 1}`
@@ -76,14 +76,13 @@ function densenetGraph(name: string, { repeats, growth, stem }: Variant, options
 function denseLayer(
   net: GraphBuilder,
   input: string,
-  block: string,
-  growth: number,
+  { block, growth, bottleneck }: { block: string; growth: number; bottleneck: number },
   settings: NetworkArguments,
 ): string {
   const { epsilon, momentum, padType } = settings
   let x = net.layer('batchNorm', `${block}.norm1`, { epsilon, momentum, activation: 'relu' }, [input])
   const names = [`${block}.conv1`, `${block}.norm2`] as const
-  x = convolve(net, x, { names, outChannels: BOTTLENECK * growth, activation: 'relu' }, settings)
+  x = convolve(net, x, { names, outChannels: bottleneck * growth, activation: 'relu' }, settings)
   const square = { kernel: [3, 3], stride: [1, 1], padding: paddingFor(padType, 3, 1), outChannels: growth } as const
   x = net.layer('conv2d', `${block}.conv2`, square, [x])
   return net.layer('concat', `${block}.concat`, {}, [input, x])

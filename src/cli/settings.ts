@@ -91,10 +91,17 @@ async function readConfiguration(
     else if (Array.isArray(value) && settings[name]?.takesLists)
       entries.set(name, { text: JSON.stringify(value), place })
     else if (typeof value === 'object') problems.push(`${place}: expected one value, not several.`)
+    else if (typeof value === 'string' && isNumberFor(settings[name], value))
+      problems.push(`${place}: '${inertName(value, 100)}' is a text; write the number without quotes.`)
     else entries.set(name, { text: String(value), place })
   }
   if (problems.length > 0) throw new RegraftError('usage', problems.join('\n'), { file })
   return entries
+}
+
+/** Whether a text is no more than the number that a setting takes. */
+function isNumberFor(setting: Setting<unknown> | undefined, text: string): boolean {
+  return Number.isFinite(Number(text)) && typeof setting?.read(text) === 'number'
 }
 
 /** Variables that begin as ours do and that no command knows: probably a slip of the pen. */

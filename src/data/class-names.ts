@@ -23,10 +23,15 @@ export function checkClassNames(classes: readonly string[], place: string): void
   )
 }
 
-/** Refuses folders that are none of the known classes, each with the class that was probably meant. */
+/**
+ * Refuses folders that are none of the known classes, each with the class that was probably meant, and folders whose name several classes
+ * have, as of 'crane' in ImageNet, the bird and the machine.
+ */
 export function checkKnownClasses(found: readonly string[], classes: readonly string[], place: string): void {
-  const known = new Set(classes)
-  const unknown = found.filter((name) => !known.has(name))
+  const numbers = new Map<string, number[]>()
+  for (const [number, name] of classes.entries()) numbers.set(name, [...(numbers.get(name) ?? []), number])
+  checkTold(found, numbers, place)
+  const unknown = found.filter((name) => !numbers.has(name))
   if (unknown.length === 0) return
   const lines = unknown.slice(0, 10).map((name) => {
     const nearest = nearestClass(name, classes)
@@ -38,6 +43,18 @@ export function checkKnownClasses(found: readonly string[], classes: readonly st
     'data',
     `${inertName(place)}: not among the classes: ${lines.join(', ')}${more}. ` +
       `The classes are ${names.join(', ')}${classes.length > 20 ? ` and ${classes.length - 20} more` : ''}.`,
+    { file: place },
+  )
+}
+
+function checkTold(found: readonly string[], numbers: ReadonlyMap<string, readonly number[]>, place: string): void {
+  const [name, several] =
+    found.map((each) => [each, numbers.get(each) ?? []] as const).find(([, at]) => at.length > 1) ?? []
+  if (name === undefined) return
+  throw new RegraftError(
+    'data',
+    `${inertName(place)}: '${inertName(name, 200)}' is the name of several classes of the model (numbers ${several?.join(' and ')}), ` +
+      'so nobody can tell which one is meant. Leave these pictures out, or give each class a name of its own where the model names them.',
     { file: place },
   )
 }

@@ -48,6 +48,9 @@ export interface EvalGeometry {
   readonly height: number
 }
 
+/** Far beyond any mean and deviation of pixels from 0 to 1, and below those of pixels from 0 to 255 but of the darkest pictures. */
+const largestStatistic = 4
+
 /** Refuses a preprocessing that cannot be meant, naming every wrong field. Throws 'usage'. */
 export function checkPreprocessing(preprocessing: Preprocessing): void {
   const { width, height, cropPct, interpolation, cropMode, mean, std, meanImage, resize, reading } = preprocessing
@@ -62,6 +65,9 @@ export function checkPreprocessing(preprocessing: Preprocessing): void {
   if (mean.length !== 3 || !mean.every(Number.isFinite)) problems.push(`mean [${mean}]: three numbers`)
   if (std.length !== 3 || !std.every((value) => Number.isFinite(value) && value > 0)) {
     problems.push(`std [${std}]: three numbers above zero`)
+  }
+  if ([...mean, ...std].some((value) => Math.abs(value) > largestStatistic)) {
+    problems.push(`mean [${mean}] and std [${std}] are in units of 0 to 255: divide them by 255`)
   }
   if (meanImage !== undefined && !/^[0-9a-f]{64}$/.test(meanImage)) problems.push('meanImage: a SHA-256')
   if (resize !== undefined && !resizes.includes(resize))

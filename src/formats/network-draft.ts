@@ -133,7 +133,7 @@ export class NetworkDraft {
       const name = parameterName(layer, spec)
       const source = this.parameters.get(name)
       if (source === undefined || !shapesEqual(source.shape, spec.shape)) throw new Error(`${name} has no values`)
-      const readBytes = async () => new Uint8Array((await source.read()).buffer)
+      const readBytes = async () => new Uint8Array((await source.read()).slice().buffer)
       return { name, dtype: 'F32' as const, shape: spec.shape, readBytes }
     })
   }

@@ -68,6 +68,7 @@ const translations: readonly (readonly [string, Operator])[] = [
   ['Sub', subtract],
   ['Mul', multiply],
   ['Div', divide],
+  ['Neg', ({ node, inputs, net }: Context) => negated(networkInput(inputs, 0), net, nameOf(node))],
   ['Erf', erf],
   ['LayerNormalization', layerNormalization],
   ['Slice', slice],
@@ -534,11 +535,7 @@ function add({ node, inputs, net }: Context): OnnxValue {
   const [a, b] = inputs
   if (a === undefined || b === undefined) throw new Error('it has too few inputs, two are expected')
   if (a.kind === 'network' && b.kind === 'network') {
-    const [left, right] = [networkInput(inputs, 0), networkInput(inputs, 1)]
-    if (!isSameView(left, right) || !shapesEqual(net.shapeOf(left.layer), net.shapeOf(right.layer))) {
-      throw new Unsupported(`Add of different shapes (${formatShape(left.dims)} and ${formatShape(right.dims)})`)
-    }
-    return { ...left, layer: net.layer('add', {}, [left.layer, right.layer], nameOf(node)) }
+    return sumOf(networkInput(inputs, 0), networkInput(inputs, 1), net, nameOf(node))
   }
   const at = a.kind === 'constant' ? 1 : 0
   const bias = constantInput(inputs[1 - at], 'constant')
@@ -563,9 +560,24 @@ function add({ node, inputs, net }: Context): OnnxValue {
   return value
 }
 
-/** A picture less one that is always the same, as a mean of pictures is. */
+function sumOf(left: NetworkValue, right: NetworkValue, net: Translation, hint: string): OnnxValue {
+  if (!isSameView(left, right) || !shapesEqual(net.shapeOf(left.layer), net.shapeOf(right.layer)))
+    throw new Unsupported(`Add of different shapes (${formatShape(left.dims)} and ${formatShape(right.dims)})`)
+  return { ...left, layer: net.layer('add', {}, [left.layer, right.layer], hint) }
+}
+
+/** Scaled by -1, channel by channel. */
+function negated(value: NetworkValue, net: Translation, hint: string): NetworkValue {
+  const channels = net.shapeOf(value.layer).at(-1) ?? 0
+  const weight = { shape: [channels], read: async () => new Float32Array(channels).fill(-1) }
+  return { ...value, layer: net.layer('layerScale', { initial: -1 }, [value.layer], hint, { '': weight }) }
+}
+
+/** The sum with the negative; or a picture less one that is always the same, as a mean of pictures is. */
 function subtract({ node, inputs, net }: Context): OnnxValue {
   const value = networkInput(inputs, 0)
+  if (inputs[1]?.kind === 'network')
+    return sumOf(value, negated(networkInput(inputs, 1), net, `${nameOf(node)}.negative`), net, nameOf(node))
   const image = constantInput(inputs[1], 'second input')
   const [height = 0, width = 0, channels = 0] = net.shapeOf(value.layer)
   const shape = [channels, height, width]

@@ -73,6 +73,9 @@ function tensorsOf(file: KnownFile, header: SafetensorsHeader, dataOffset: numbe
     name,
     dtype,
     shape,
-    readBytes: () => withSameFile(file, (handle) => readKnown(handle, file, dataOffset + begin, end - begin)),
+    readBytes: async () =>
+      begin === end
+        ? new Uint8Array()
+        : withSameFile(file, (handle) => readKnown(handle, file, dataOffset + begin, end - begin)),
   }))
 }

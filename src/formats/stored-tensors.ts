@@ -2,7 +2,7 @@ import { RegraftError } from '../errors.ts'
 import { inertName } from '../inert-text.ts'
 import { nearestName } from '../nearest-name.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
-import { type DType, toFloat32 } from '../tensor/dtype.ts'
+import { type DType, takeAsFloat32 } from '../tensor/dtype.ts'
 import type { Shape } from '../tensor/shape.ts'
 
 /** One tensor of a file that was looked through: what is known at once, and the way to its values. */
@@ -37,7 +37,7 @@ export function checkpointOf(
     readBytes: async (name) => tensorOf(name).readBytes(),
     async read(name) {
       const { shape, dtype, readBytes } = tensorOf(name)
-      return { shape, data: toFloat32(await readBytes(), dtype) }
+      return { shape, data: takeAsFloat32(await readBytes(), dtype) }
     },
     metadata: more.metadata ?? new Map(),
     remarks: more.remarks ?? [],

@@ -41,25 +41,42 @@ export async function copyStrided(bytes: Uint8Array, size: number, view: View): 
   const { shape, strides } = view
   const breath = breathing()
   const result = new Uint8Array(elementCount(shape) * size)
+  // Elements of four bytes and more go in words.
+  const word = size % 4 === 0 ? 4 : 1
+  const from = word === 4 ? wordsOf(bytes) : bytes
+  const into = word === 4 ? new Uint32Array(result.buffer) : result
+  const each = size / word
   const rowLength = shape.at(-1) ?? 1
-  const step = (strides.at(-1) ?? 1) * size
+  const step = (strides.at(-1) ?? 1) * each
   const outer = shape.slice(0, -1)
   const index = outer.map(() => 0)
-  let from = view.offset * size
-  for (let to = 0; to < result.length; ) {
-    for (let at = from, count = 0; count < rowLength; count++, at += step) {
-      for (let byte = 0; byte < size; byte++) result[to++] = bytes[at + byte] ?? 0
+  let begin = view.offset * each
+  let breathAt = breathEvery
+  for (let to = 0; to < into.length; ) {
+    for (let at = begin, count = 0; count < rowLength; count++, at += step) {
+      for (let part = 0; part < each; part++) into[to++] = from[at + part] ?? 0
     }
     for (let axis = outer.length - 1; axis >= 0; axis--) {
-      const stride = (strides[axis] ?? 0) * size
+      const stride = (strides[axis] ?? 0) * each
       const next = (index[axis] ?? 0) + 1
-      from += stride
+      begin += stride
       index[axis] = next
       if (next < (outer[axis] ?? 0)) break
-      from -= stride * next
+      begin -= stride * next
       index[axis] = 0
     }
+    if (to < breathAt) continue
+    breathAt = to + breathEvery
     if (breath.due()) await breath.pause()
   }
   return result
+}
+
+/** To ask for the time after each element would take longer than to copy it. */
+const breathEvery = 4096
+
+/** The bytes as words of four; of a place that is none for words, a copy. What is left of a word at the end is no element's. */
+function wordsOf(bytes: Uint8Array): Uint32Array {
+  const { buffer, byteOffset } = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes)
+  return new Uint32Array(buffer, byteOffset, Math.floor(bytes.length / 4))
 }

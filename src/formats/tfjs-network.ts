@@ -508,11 +508,7 @@ function batchNormalization(context: KerasContext): Value {
   const { layer, net } = context
   const { config } = layer
   const input = unpadded(context)
-  const shape = net.shapeOf(input.layer)
-  const channels = shape.at(-1) ?? 0
-  const axis = Array.isArray(config['axis']) ? config['axis'][0] : config['axis']
-  if (axis !== undefined && axis !== -1 && axis !== shape.length)
-    throw new Unsupported('BatchNormalization over another axis than the channels')
+  const channels = channelAxis(context)
   const { epsilon = 1e-3, momentum = 0.99 } = config
   if (
     typeof epsilon !== 'number' ||
@@ -574,12 +570,7 @@ function layerNormalization(context: KerasContext): Value {
   const { layer, net } = context
   const { config } = layer
   const input = unpadded(context)
-  const shape = net.shapeOf(input.layer)
-  const channels = shape.at(-1) ?? 0
-  const axis = Array.isArray(config['axis']) ? config['axis'][0] : config['axis']
-  const several = Array.isArray(config['axis']) && config['axis'].length !== 1
-  if (several || (axis !== undefined && axis !== -1 && axis !== shape.length))
-    throw new Unsupported('LayerNormalization over more than the channels')
+  const channels = channelAxis(context)
   const { epsilon = 1e-3 } = config
   if (typeof epsilon !== 'number' || !(epsilon >= 0)) throw new Error('its epsilon is no number within range')
   const output = net.layer('layerNorm', { epsilon }, [input.layer], nameOf(layer), {
@@ -587,6 +578,16 @@ function layerNormalization(context: KerasContext): Value {
     bias: config['center'] === false ? constant(channels, 0) : plain(needed(context, 'beta', [channels])),
   })
   return { ...input, layer: output, alone: true }
+}
+
+/** The length of the axis that a layer normalises along, which has to be that of the channels. Keras counts the batch as an axis, too. */
+function channelAxis({ layer, input, net }: KerasContext): number {
+  const shape = net.shapeOf(input.layer)
+  const { axis = -1 } = layer.config
+  const [only, ...more] = Array.isArray(axis) ? axis : [axis]
+  if (more.length > 0 || (only !== -1 && only !== shape.length))
+    throw new Unsupported(`${layer.kind} over another axis than the channels`)
+  return shape.at(-1) ?? 0
 }
 
 function constant(channels: number, value: number): ParameterSource {

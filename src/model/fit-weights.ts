@@ -2,6 +2,7 @@
 import { breathing } from '../breath.ts'
 import { RegraftError } from '../errors.ts'
 import { type Graph, type Layer, layerNamed, parameterName, parametersOf } from '../graph/graph.ts'
+import { allFinite } from '../tensor/all-finite.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { formatShape, type Shape, shapesEqual } from '../tensor/shape.ts'
@@ -13,7 +14,13 @@ export interface LoadReport {
   readonly missing: readonly string[]
   /** In the file, not in the network. */
   readonly unused: readonly string[]
-  readonly wrongShape: readonly { readonly name: string; readonly found: Shape; readonly expected: Shape }[]
+  readonly wrongShape: readonly Mismatch[]
+}
+
+interface Mismatch {
+  readonly name: string
+  readonly found: Shape
+  readonly expected: Shape
 }
 
 export interface FittedWeights {
@@ -22,6 +29,8 @@ export interface FittedWeights {
   readonly report: LoadReport
 }
 
+/** Tensors that are read at once: opening files and copying out of the system's cache go on side by side. */
+const READ_AT_ONCE = 8
 const COUNTER = 'num_batches_tracked'
 const MAX_NAMED = 6
 
@@ -36,9 +45,9 @@ export function counterNames(graph: Graph): readonly string[] {
  */
 export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffset = 0): Promise<FittedWeights> {
   const available = new Set(checkpoint.names())
-  const tensors = new Map<string, HostTensor>()
+  const wanted: { name: string; read: () => Promise<HostTensor | undefined>; otherwise: Mismatch }[] = []
   const missing: string[] = []
-  const wrongShape: { name: string; found: Shape; expected: Shape }[] = []
+  const wrongShape: Mismatch[] = []
   const used = new Set<string>()
   for (const layer of graph.layers) {
     for (const spec of parametersOf(layer)) {
@@ -49,19 +58,31 @@ export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffs
       }
       used.add(name)
       const found = checkpoint.shape(name)
+      const otherwise = { name, found, expected: spec.shape }
+      const want = (read: () => Promise<HostTensor | undefined>) => wanted.push({ name, read, otherwise })
       if (sameValues(found, spec.shape)) {
-        tensors.set(name, { shape: spec.shape, data: (await checkpoint.read(name)).data })
+        want(async () => ({ shape: spec.shape, data: (await checkpoint.read(name)).data }))
       } else if (layer.op === 'positions' && found.length === 3 && found[2] === spec.shape[2]) {
-        const resampled = resampledPositions(await checkpoint.read(name), gridOf(graph, layer))
-        if (resampled === undefined) wrongShape.push({ name, found, expected: spec.shape })
-        else tensors.set(name, resampled)
+        want(async () => resampledPositions(await checkpoint.read(name), gridOf(graph, layer)))
       } else if (
         labelOffset > 0 &&
         layer.name === graph.classifier &&
         found[0] === (spec.shape[0] ?? 0) + labelOffset
       ) {
-        tensors.set(name, withoutFirstRows(await checkpoint.read(name), labelOffset))
-      } else wrongShape.push({ name, found, expected: spec.shape })
+        want(async () => withoutFirstRows(await checkpoint.read(name), labelOffset))
+      } else wrongShape.push(otherwise)
+    }
+  }
+  const tensors = new Map<string, HostTensor>()
+  for (let at = 0; at < wanted.length; at += READ_AT_ONCE) {
+    const together = wanted.slice(at, at + READ_AT_ONCE)
+    const results = await Promise.allSettled(together.map(({ read }) => read()))
+    for (const [index, { name, otherwise }] of together.entries()) {
+      const result = results[index]
+      // Of several errors the first in order, whichever came first.
+      if (result?.status === 'rejected') throw result.reason
+      if (result?.value === undefined) wrongShape.push(otherwise)
+      else tensors.set(name, result.value)
     }
   }
   const counters = new Map<string, number>()
@@ -79,7 +100,7 @@ export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffs
   const breath = breathing()
   const broken: string[] = []
   for (const [name, tensor] of tensors) {
-    if (!tensor.data.every(Number.isFinite)) broken.push(name)
+    if (!allFinite(tensor.data)) broken.push(name)
     if (breath.due()) await breath.pause()
   }
   if (broken.length > 0) {

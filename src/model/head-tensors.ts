@@ -1,6 +1,7 @@
 // The tensors of a head that has no layers, which no graph asks for.
 import { RegraftError } from '../errors.ts'
 import { layerNamed } from '../graph/graph.ts'
+import { allFinite } from '../tensor/all-finite.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 import { formatShape, shapesEqual } from '../tensor/shape.ts'
@@ -28,7 +29,7 @@ export async function readNeighbours(
     const found = checkpoint.shape(name)
     if (!shapesEqual(found, shape)) throw refuse(`'${name}' is ${formatShape(found)}, expected ${formatShape(shape)}`)
     const tensor = await checkpoint.read(name)
-    if (!tensor.data.every(Number.isFinite)) throw refuse(`'${name}' has values that are not finite numbers`)
+    if (!allFinite(tensor.data)) throw refuse(`'${name}' has values that are not finite numbers`)
     tensors.set(name, tensor)
   }
   const isClass = (value: number) => Number.isInteger(value) && value >= 0 && value < model.labels.length

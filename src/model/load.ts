@@ -19,7 +19,7 @@ import type { Initialiser } from './initialisers.ts'
 import { backboneMissing, findLoneHead, joinLoneHead } from './lone-head.ts'
 import { meanImageFile } from './mean-image.ts'
 import { architectureOf, graphOf, type Model, usualHead } from './model.ts'
-import { readDescription } from './read-description.ts'
+import { followingFrom, readDescription } from './read-description.ts'
 import { usualPreprocessing } from './recognise-network.ts'
 import { checkDigest } from './saved-model.ts'
 
@@ -128,29 +128,40 @@ export async function loadModel(
     labels: head.kind === 'none' ? [] : labels,
     preprocessing,
   }
-  const graph = graphOf(shape)
+  const graph = followingFrom(found.config, () => graphOf(shape))
   const beside = [
     ...(ownHead ? [{ file: 'head.safetensors', holds: 'the layers after the trunk' }] : []),
     ...(preprocessing.meanImage === undefined
       ? []
       : [{ file: meanImageFile, holds: 'the mean of its training pictures' }]),
   ]
-  const sha256 = await sha256OfFile(found.weights)
-  checkDigest(saved, found.weights, sha256)
-  await checkPins(found, sha256)
-  let checkpoint: Checkpoint = weights
-  for (const { file: own, holds } of beside) {
-    const file = path.join(found.folder, own)
-    if ((await pathFacts(file)) === undefined)
-      throw new RegraftError(
-        'weights',
-        `${name}: there is no ${own} in ${found.folder}; it holds ${holds}.\nCopy the whole folder.`,
-        { file },
-      )
-    checkDigest(saved, file, await sha256OfFile(file))
-    checkpoint = joined(checkpoint, await openCheckpoint(file))
+  const proved = async () => {
+    const sha256 = await sha256OfFile(found.weights)
+    checkDigest(saved, found.weights, sha256)
+    await checkPins(found, sha256)
+    return sha256
   }
-  const { tensors: layers, counters, report } = await fitWeights(graph, checkpoint, config.labelOffset)
+  const fitted = async () => {
+    let checkpoint: Checkpoint = weights
+    for (const { file: own, holds } of beside) {
+      const file = path.join(found.folder, own)
+      if ((await pathFacts(file)) === undefined)
+        throw new RegraftError(
+          'weights',
+          `${name}: there is no ${own} in ${found.folder}; it holds ${holds}.\nCopy the whole folder.`,
+          { file },
+        )
+      checkDigest(saved, file, await sha256OfFile(file))
+      checkpoint = joined(checkpoint, await openCheckpoint(file))
+    }
+    return { checkpoint, ...(await fitWeights(graph, checkpoint, config.labelOffset)) }
+  }
+  // Hashing keeps the processor busy, reading the disk. That the file is another one explains whatever else is wrong with it.
+  const [digest, weightsThatFit] = await Promise.allSettled([proved(), fitted()])
+  if (digest.status === 'rejected') throw digest.reason
+  if (weightsThatFit.status === 'rejected') throw weightsThatFit.reason
+  const sha256 = digest.value
+  const { checkpoint, tensors: layers, counters, report } = weightsThatFit.value
   const tensors =
     head.kind === 'knn' ? new Map([...layers, ...(await readNeighbours(shape, head, checkpoint))]) : layers
   const model: Model = {

@@ -58,7 +58,7 @@ export async function readDescription(found: FoundModel, own: readonly Architect
       ? recogniseNetwork(named, slim === undefined ? pytorchConventions : tensorflowConventions, own)
       : { config, remark: undefined }
   const builder = own.find(({ name }) => name === known.architecture)
-  const { torchvision } = builder ?? architectureNamed(known.architecture)
+  const { torchvision } = builder ?? followingFrom(found.config, () => architectureNamed(known.architecture))
   const weights = renameTensors(named, torchvision?.names ?? new Map())
   return {
     config: known,
@@ -67,6 +67,16 @@ export async function readDescription(found: FoundModel, own: readonly Architect
     builder,
     weights,
     remarks: remark === undefined ? remarks : [remark, ...remarks],
+  }
+}
+
+/** What follows from a configuration, with its file in front of the errors, where there is one. */
+export function followingFrom<T>(file: string | undefined, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (file === undefined || !(error instanceof RegraftError)) throw error
+    throw new RegraftError(error.code, `${inertName(file)}: ${error.message}`, { file, cause: error })
   }
 }
 

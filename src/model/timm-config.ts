@@ -8,6 +8,7 @@ import {
 } from '../data/preprocessing.ts'
 import { RegraftError } from '../errors.ts'
 import { type JsonObject, type JsonValue, readJson } from '../files/strict-json.ts'
+import { inertName } from '../inert-text.ts'
 
 export interface TimmConfig {
   readonly architecture: string
@@ -144,7 +145,7 @@ function interpolation(value: JsonValue): Interpolation | undefined {
   return interpolations.find((name) => name === (value === 'random' ? 'bilinear' : value))
 }
 
-/** A list, or a dictionary from index to name. */
+/** A list, or a dictionary from index to name; a class that it lacks is called by its number, as all are without names. */
 function labelNames(
   value: JsonValue | undefined,
   classes: number,
@@ -154,8 +155,25 @@ function labelNames(
   const list = Array.isArray(value)
     ? value
     : isObject(value)
-      ? Array.from({ length: classes }, (_, index) => value[String(index)])
+      ? listOf(value, classes, fail)
       : fail('label_names', 'must be a list or a dictionary')
   if (list.length !== classes) fail('label_names', `has ${list.length} names for ${classes} classes`)
-  return list.map((name, index) => (typeof name === 'string' ? name : fail('label_names', `has no text at ${index}`)))
+  return list.map((name, index) =>
+    typeof name === 'string' ? name : fail('label_names', `has no text for class ${index}`),
+  )
+}
+
+function listOf(
+  names: JsonObject,
+  classes: number,
+  fail: (field: string, problem: string) => never,
+): readonly JsonValue[] {
+  const list: JsonValue[] = Array.from({ length: classes }, (_, index) => String(index))
+  for (const [key, name] of Object.entries(names)) {
+    const index = /^(0|[1-9]\d{0,6})$/.test(key) ? Number(key) : Number.NaN
+    if (!(index < classes))
+      fail('label_names', `has the key '${inertName(key, 100)}', which is no class from 0 to ${classes - 1}`)
+    list[index] = name
+  }
+  return list
 }

@@ -81,6 +81,13 @@ export function toFloat32(bytes: Uint8Array, dtype: DType): Float32Array {
   }
 }
 
+/** As `toFloat32`, of bytes that nobody else holds: those of 32-bit floats become the array, without a copy. */
+export function takeAsFloat32(bytes: Uint8Array, dtype: DType): Float32Array {
+  const { buffer, byteLength } = bytes
+  const isAllOfIt = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength && byteLength % 4 === 0
+  return dtype === 'F32' && littleEndian && isAllOfIt ? new Float32Array(buffer) : toFloat32(bytes, dtype)
+}
+
 /** IEEE half precision to 32-bit floats; exact. */
 export function float16ToFloat32(halves: Uint16Array): Float32Array {
   const result = new Float32Array(halves.length)

@@ -1,6 +1,7 @@
 import { breathing } from '../breath.ts'
 import { RegraftError } from '../errors.ts'
 import { inertName } from '../inert-text.ts'
+import { allFinite } from '../tensor/all-finite.ts'
 import type { HostTensor } from '../tensor/host-tensor.ts'
 
 /**
@@ -10,8 +11,8 @@ import type { HostTensor } from '../tensor/host-tensor.ts'
 export async function checkFinite(tensors: ReadonlyMap<string, HostTensor>, owner: string): Promise<void> {
   const breath = breathing()
   for (const [name, { data }] of tensors) {
-    for (const value of data) {
-      if (Number.isFinite(value)) continue
+    if (!allFinite(data)) {
+      const value = data.find((each) => !Number.isFinite(each))
       throw new RegraftError(
         'weights',
         `${owner} are damaged: '${inertName(name)}' holds ${value}.\nGet the model again, or take another one.`,

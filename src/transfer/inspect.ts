@@ -14,6 +14,7 @@ import { standsApart } from '../model/head.ts'
 import { isMeanImage } from '../model/mean-image.ts'
 import { architectureOf, graphOf, usualHead } from '../model/model.ts'
 import { type ModelDescription, readDescription } from '../model/read-description.ts'
+import { allFinite } from '../tensor/all-finite.ts'
 import type { Checkpoint } from '../tensor/checkpoint.ts'
 import { bytesPerElement, type DType, toFloat32 } from '../tensor/dtype.ts'
 import { elementCount, type Shape } from '../tensor/shape.ts'
@@ -210,7 +211,7 @@ async function tensorsOf(
       continue
     }
     const bytes = await checkpoint.readBytes(name)
-    if (isFloat(tensor.dtype) && !allFinite(bytes, tensor.dtype)) notFinite.push(name)
+    if (isFloat(tensor.dtype) && !allBytesFinite(bytes, tensor.dtype)) notFinite.push(name)
     tensors.push({ ...tensor, sha256: sha256(bytes) })
     if (breath.due()) await breath.pause()
   }
@@ -224,10 +225,10 @@ function isFloat(dtype: DType): boolean {
 }
 
 /** Piece by piece, so that a large tensor is not there twice. */
-function allFinite(bytes: Uint8Array, dtype: DType): boolean {
+function allBytesFinite(bytes: Uint8Array, dtype: DType): boolean {
   const pieceBytes = bytesPerElement(dtype) * 65_536
   for (let at = 0; at < bytes.length; at += pieceBytes) {
-    if (!toFloat32(bytes.subarray(at, at + pieceBytes), dtype).every(Number.isFinite)) return false
+    if (!allFinite(toFloat32(bytes.subarray(at, at + pieceBytes), dtype))) return false
   }
   return true
 }

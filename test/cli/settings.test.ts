@@ -77,6 +77,11 @@ test('a configuration file may name the data, spell names three ways and leave v
 })
 
 test.each([
+  [
+    'a number in quotes',
+    'epochs: "3"\nlr: "1e-3"',
+    ["epochs: '3' is a text; write the number", "lr: '1e-3' is a text"],
+  ],
   ['an unknown option', 'epoch: 3\nbatch-size: 2', ['epoch: this option is not known here', "Did you mean 'epochs'?"]],
   ['several unknown options at once', 'epoch: 3\nlearning: 2', ['epoch: ', 'learning: ']],
   ['a wrong value, by its file', 'epochs: ten', ['.yaml: epochs: ', "'ten' is not a whole number"]],

@@ -183,6 +183,18 @@ describe('a labelled folder for known classes', () => {
     expect(set.samples.map(({ label }) => label)).toEqual([1])
   })
 
+  test('is refused for a folder whose name two classes have', async () => {
+    const root = temporaryFolder()
+    await fill(root, { 'crane/1.jpg': undefined, 'daisy/1.jpg': undefined })
+    await expect(labelledImages(root, ['crane', 'daisy', 'crane'])).rejects.toMatchObject({
+      code: 'data',
+      message: expect.stringMatching(/'crane' is the name of several classes of the model \(numbers 0 and 2\)/),
+    })
+    const other = temporaryFolder()
+    await fill(other, { 'daisy/1.jpg': undefined })
+    expect((await labelledImages(other, ['crane', 'daisy', 'crane'])).samples.map(({ label }) => label)).toEqual([1])
+  })
+
   test('is refused for a folder that is no class, with the nearest name', async () => {
     const root = temporaryFolder()
     await fill(root, { 'tulpi/1.jpg': undefined, 'Rose/1.jpg': undefined, 'daisy/1.jpg': undefined })

@@ -212,6 +212,23 @@ describe('an ONNX model', () => {
     }
   })
 
+  it('takes the difference of two values as a sum with a negative', async () => {
+    const network = await load({
+      input: ['N', 3, 5, 6],
+      nodes: [node('Relu', 'x', 'r'), node('Sub', 'r x', 's'), node('Neg', 's', 'y')],
+      initialisers: {},
+    })
+    expect(network.graph.layers.map(({ op }) => op)).toEqual([
+      'imageInput',
+      'activation',
+      'layerScale',
+      'add',
+      'layerScale',
+    ])
+    const data = x.data.map((value) => -(Math.max(0, value) - value))
+    expectClose((await runOnnx(engine, network, x)).get('y'), { shape: [2, 3, 5, 6], data: [...data] })
+  })
+
   it('joins activations with the layer before, and parameters with their names', async () => {
     const vector = (value: number) => ({ shape: [3], data: new Float32Array(3).fill(value) })
     const network = await load({

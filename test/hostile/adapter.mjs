@@ -5,13 +5,15 @@ register()
 const { openCheckpoint } = await import('../../src/formats/index.ts')
 const { createEngine } = await import('../../src/kernels/engine.ts')
 const { importOnnx, onnxInput, runOnnx } = await import('../formats/run-onnx.ts')
+const { readConfig } = await import('./read-config.ts')
 
-const weightKinds = new Set(['safetensors', 'safetensors-index', 'pth', 'npy', 'tfjs'])
+const weightKinds = new Set(['safetensors', 'safetensors-index', 'pth', 'npy', 'npz', 'tfjs'])
 
 /** @param {string} kind @param {string} file @param {{ inputs?: Record<string, { shape: number[], data: number[] }> }} testCase */
 export async function load(kind, file, testCase) {
   if (kind === 'onnx') return runModel(file, testCase.inputs)
   if (weightKinds.has(kind)) return readTensors(file)
+  if (kind === 'config') return readConfig(file)
   throw Object.assign(new Error(`${kind} is not read`), { skip: true })
 }
 

@@ -145,6 +145,20 @@ describe('a layers model', () => {
     await expect(of('zeros', layer('ZeroPadding2D', 'z'), sixth('s'))).rejects.toThrow('Rescaling after other layers')
   })
 
+  test('is refused where a layer normalises along another axis than the channels', async () => {
+    const first = layer('Conv2D', 'c', { ...conv, ...input })
+    for (const kind of ['BatchNormalization', 'LayerNormalization']) {
+      for (const [name, axis] of Object.entries({ rows: 1, all: [1, 2, 3], none: [] })) {
+        const at = writeModel(
+          `${kind}-${name}`,
+          [first, layer(kind, 'n', { axis })],
+          [{ name: 'c/kernel', shape: [3, 3, 3, 4] }],
+        )
+        await expect(loadModel(at)).rejects.toThrow(`not supported: ${kind} over another axis than the channels`)
+      }
+    }
+  })
+
   test('is refused where weights are missing or of another shape', async () => {
     const first = [layer('Conv2D', 'c', { ...conv, ...input })]
     await expect(loadModel(writeModel('missing', first, []))).rejects.toThrow("its weight 'kernel' is missing")

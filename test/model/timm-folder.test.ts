@@ -68,6 +68,11 @@ test('label_names may be a table from index to name', async () => {
   expect((await loadModel(table)).model.labels).toEqual(labels)
 })
 
+test('a class that the table lacks is called by its number', async () => {
+  const table = copyWith((config) => ({ ...config, label_names: { 3: 'dog', 1: 'bee' } }))
+  expect((await loadModel(table)).model.labels).toEqual(['0', 'bee', '2', 'dog'])
+})
+
 test('without label_names the classes are called by their numbers', async () => {
   const unnamed = copyWith(({ label_names: _, ...config }) => config)
   expect((await loadModel(unnamed)).model.labels).toEqual(['0', '1', '2', '3'])
@@ -103,11 +108,35 @@ test('label_offset cuts the first outputs off', async () => {
 
 describe('refused are', () => {
   const cases: readonly [string, (config: Document) => Document, RegExp][] = [
+    [
+      'an architecture that nobody knows',
+      (config) => ({ ...config, architecture: '../evil' }),
+      /config\.json: .*'\.\.\/evil' is not known/,
+    ],
     ['no architecture', ({ architecture: _, ...config }) => config, /'architecture' is missing/],
     ['names that are too few', (config) => ({ ...config, label_names: ['ant'] }), /has 1 names for 4 classes/],
-    ['a table with a gap', (config) => ({ ...config, label_names: { 0: 'a', 2: 'b' } }), /has no text at 1/],
+    [
+      'a table that counts from one',
+      (config) => ({ ...config, label_names: { 1: 'a', 2: 'b', 3: 'c', 4: 'd' } }),
+      /has the key '4', which is no class from 0 to 3/,
+    ],
+    [
+      'a table by names',
+      (config) => ({ ...config, label_names: { ant: 0, bee: 1 } }),
+      /has the key 'ant', which is no/,
+    ],
+    ['a name that is no text', (config) => ({ ...config, label_names: ['a', 'b', 3, 'd'] }), /has no text for class 2/],
+    [
+      'pixels from 0 to 255',
+      (config) => ({ ...config, pretrained_cfg: { mean: [123.7, 116.3, 103.5], std: [58.4, 57.1, 57.4] } }),
+      /units of 0 to 255: divide them by 255/,
+    ],
     ['a negative number of classes', (config) => ({ ...config, num_classes: -1 }), /'num_classes' must be a whole/],
-    ['arguments that are not known', (config) => ({ ...config, model_args: { drop_rate: 1 } }), /model_args drop_rate/],
+    [
+      'arguments that are not known',
+      (config) => ({ ...config, model_args: { drop_rate: 1 } }),
+      /config\.json: .*model_args drop_rate/,
+    ],
     ['grey pictures', (config) => ({ ...config, pretrained_cfg: { input_size: [1, 32, 32] } }), /must have 3 channels/],
     ['an odd interpolation', (config) => ({ ...config, pretrained_cfg: { interpolation: 'best' } }), /one of bilinear/],
     [

@@ -7,27 +7,28 @@ import { createUpdater } from '../../src/optim/updater.ts'
 import { createParameters, type ParameterStore } from '../../src/runtime/parameters.ts'
 import { createRunner, type Runner } from '../../src/runtime/runner.ts'
 import { noise } from '../support/values.ts'
-import { type Pictures, type RecordedNetwork, readNetwork, readPictures, recordingsExist } from './recorded-network.ts'
+import {
+  type Pictures,
+  type RecordedNetwork,
+  readNetwork,
+  readPictures,
+  recordedNetworks,
+  recordingsExist,
+} from './recorded-network.ts'
 
-const networks = [
-  'mobilenet_v2',
-  'mobilenet_v2_0.35',
-  'mobilenet_v3_small',
-  'resnet18',
-  'resnet18_narrow',
-  'shufflenet_v2_x0_5',
-  'squeezenet1_1',
-  'vgg11_bn_narrow',
-]
 const builds = ['baseline', 'relaxed'] as const
 /** The algorithm of all convolutions that it can serve, besides the choice of the table. */
 const algorithms = [
-  ...networks.map((network) => ({ network, by: 'the table', algorithm: {} })),
-  ...(['patches', 'winograd'] as const).map((convolution) => ({
-    network: 'resnet18_narrow',
-    by: convolution,
-    algorithm: { convolution },
-  })),
+  ...recordedNetworks.map((network) => ({ network, by: 'the table', algorithm: {} })),
+  ...recordedNetworks
+    .filter((network) => /^resnet.*narrow$/.test(network))
+    .flatMap((network) =>
+      (['patches', 'winograd'] as const).map((convolution) => ({
+        network,
+        by: convolution,
+        algorithm: { convolution },
+      })),
+    ),
 ]
 const cases = builds.flatMap((build) => algorithms.map((algorithm) => ({ build, ...algorithm })))
 

@@ -2,18 +2,32 @@
 
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import type { Architecture } from '../../src/architectures/architecture.ts'
+import type { Architecture, ArchitectureOptions } from '../../src/architectures/architecture.ts'
+import { convnextGraph, torchvisionNames } from '../../src/architectures/convnext.ts'
+import { densenetGraph } from '../../src/architectures/densenet.ts'
 import { architectureNamed } from '../../src/architectures/index.ts'
 import { resnetGraph } from '../../src/architectures/resnet.ts'
 import { vggGraph } from '../../src/architectures/vgg.ts'
+import { openCheckpoint } from '../../src/formats/index.ts'
 import { timmNames } from '../../src/formats/rename.ts'
 import { openSafetensors } from '../../src/formats/safetensors.ts'
 import { type Graph, layerNamed, parameterName, parametersOf } from '../../src/graph/graph.ts'
-import type { Checkpoint } from '../../src/tensor/checkpoint.ts'
 import type { HostTensor } from '../../src/tensor/host-tensor.ts'
 
-const folder = fileURLToPath(new URL('../../../shared/oracle/', import.meta.url))
+// The generator of the recordings makes others, of other networks too: generate.py --set holdout --seed N --only models --out DIR.
+const { ORACLE = fileURLToPath(new URL('../../../shared/oracle', import.meta.url)) } = process.env
+const folder = `${ORACLE}/`
 export const recordingsExist = existsSync(`${folder}index.json`)
+
+/** Names of the recorded networks; one to be skipped where there are no recordings. */
+export const recordedNetworks: readonly string[] = recordingsExist
+  ? readIndex().flatMap(({ op, name }) => (op === 'model' ? [name.replace('model_', '')] : []))
+  : ['mobilenet_v2']
+
+function readIndex(): readonly Entry[] {
+  // The recordings are ours; their README describes the index.
+  return (JSON.parse(readFileSync(`${folder}index.json`, 'utf8')) as { cases: Entry[] }).cases
+}
 
 interface Recipe {
   readonly shape: readonly number[]
@@ -23,12 +37,14 @@ interface Recipe {
 }
 
 interface Entry {
+  readonly op: string
   readonly name: string
   readonly file: string
   readonly config: {
     readonly classes: number
     readonly checkpoint: {
       readonly safetensors?: { readonly file: string }
+      readonly pth?: { readonly file: string }
       readonly safetensors_without_recipe_tensors?: string
       readonly recipe?: Readonly<Record<string, Recipe>>
     }
@@ -101,11 +117,11 @@ function channelsLast({ shape, data }: HostTensor): Float32Array {
 
 /** @param name  `mobilenet_v2`, `resnet18` … */
 export async function readNetwork(name: string): Promise<RecordedNetwork> {
-  // The recordings are ours; their README describes the index.
-  const index = JSON.parse(readFileSync(`${folder}index.json`, 'utf8')) as { cases: Entry[] }
-  const entry = index.cases.find((candidate) => candidate.name === `model_${name}`)
+  const entry = readIndex().find((candidate) => candidate.name === `model_${name}`)
   if (!entry) throw new Error(`there is no recorded network '${name}'`)
-  const { config } = entry
+  // Recorded in front of a ReLU that belongs to the layer here.
+  const activations = entry.config.activations.filter((module) => module !== 'features.norm5')
+  const config = { ...entry.config, activations }
   const graph = (size: number) => buildGraph(name, config.classes, size)
 
   const ours = graph(64).layers.flatMap((layer) =>
@@ -116,7 +132,7 @@ export async function readNetwork(name: string): Promise<RecordedNetwork> {
     ...entry.parameter_order,
     ...entry.batchnorm_order.flatMap((norm) => [`${norm}.running_mean`, `${norm}.running_var`]),
   ]
-  const translated = new Map(timmNames(theirNames, architectureOf(name).torchvision?.names ?? new Map()))
+  const translated = new Map(timmNames(theirNames, torchvisionNamesOf(name)))
   if (translated.size !== ours.length + 2 * norms.length) throw new Error(`${name} has other parameters than recorded`)
   const parameterNamed = (theirs: string): string => {
     const found = translated.get(theirs)
@@ -147,6 +163,8 @@ export async function readNetwork(name: string): Promise<RecordedNetwork> {
       ).name
     },
     layerOf(module) {
+      // A ReLU, which belongs to the norm in front of it here.
+      if (name.startsWith('mnasnet') && module === 'layers.16') return 'bn2'
       if (graph(64).layers.some((layer) => layer.name === module)) return module
       const inside = new Set(
         [...translated].filter(([theirs]) => theirs.startsWith(`${module}.`)).map(([, own]) => own),
@@ -159,7 +177,8 @@ export async function readNetwork(name: string): Promise<RecordedNetwork> {
       // The addition at the end of a block has no parameters.
       return (last.block === undefined ? last : (layers.findLast((layer) => layer.block === last.block) ?? last)).name
     },
-    recordedNames: (prefix) => [...values.keys()].filter((tensor) => tensor.startsWith(prefix)).sort(),
+    recordedNames: (prefix) =>
+      [...values.keys()].filter((tensor) => tensor.startsWith(prefix) && !tensor.includes('.features.norm5.')).sort(),
     error(tensor, actual) {
       const expected = values.get(tensor)
       const tolerance = entry.tensors.find((candidate) => candidate.name === tensor)?.tolerance
@@ -177,22 +196,35 @@ export async function readNetwork(name: string): Promise<RecordedNetwork> {
   }
 }
 
+/** Narrow ones are built as those that they are like. */
+const narrow: Readonly<Record<string, (name: string, options: ArchitectureOptions) => Graph>> = {
+  resnet18_narrow: (name, options) => resnetGraph(name, { repeats: [2, 2, 2, 2] }, options, 16),
+  resnet50_narrow: (name, options) => resnetGraph(name, { repeats: [2, 1, 1, 1], bottleneck: true }, options, 16),
+  vgg11_bn_narrow: (name, options) => vggGraph(name, [1, 1, 2, 2, 2], options, { first: 8, features: 32 }),
+  convnext_narrow: (name, options) => convnextGraph(name, narrowConvnext, options),
+  densenet_narrow: (name, options) =>
+    densenetGraph(name, { repeats: [2, 3, 3, 2], growth: 8, stem: 16, bottleneck: 2 }, options),
+}
+const narrowConvnext = { repeats: [1, 1, 2, 2], widths: [16, 32, 64, 128] }
+
 function architectureOf(name: string): Architecture {
-  const alike: Readonly<Record<string, string>> = {
-    'mobilenet_v2_0.35': 'mobilenetv2_035',
-    resnet18_narrow: 'resnet18',
-    vgg11_bn_narrow: 'vgg11_bn',
-  }
-  return architectureNamed(alike[name] ?? name)
+  return architectureNamed(name === 'mobilenet_v2_0.35' ? 'mobilenetv2_035' : name)
+}
+
+function torchvisionNamesOf(name: string): ReadonlyMap<string, string> {
+  if (name === 'convnext_narrow') return torchvisionNames(narrowConvnext).names
+  // torchvision's ResNet and DenseNet have timm's names.
+  const like = Object.hasOwn(narrow, name) ? (name.startsWith('vgg') ? 'vgg11_bn' : undefined) : name
+  return (like === undefined ? undefined : architectureOf(like).torchvision?.names) ?? new Map()
 }
 
 function buildGraph(name: string, classes: number, size: number): Graph {
+  const options = { classes, height: size, width: size, mean: [0, 0, 0], std: [1, 1, 1] } as const
+  const build = narrow[name]
+  if (build) return build(name, options)
   const architecture = architectureOf(name)
   const { args = {} } = architecture.torchvision ?? {}
-  const options = { classes, height: size, width: size, mean: [0, 0, 0], std: [1, 1, 1], args } as const
-  if (name === 'resnet18_narrow') return resnetGraph(name, { repeats: [2, 2, 2, 2] }, options, 16)
-  if (name === 'vgg11_bn_narrow') return vggGraph(name, [1, 1, 2, 2, 2], options, { first: 8, features: 32 })
-  return architecture.build(options)
+  return architecture.build({ ...options, args })
 }
 
 async function readWeights(
@@ -200,8 +232,8 @@ async function readWeights(
   translated: ReadonlyMap<string, string>,
   graph: Graph,
 ): Promise<ReadonlyMap<string, HostTensor>> {
-  const { safetensors, safetensors_without_recipe_tensors: small, recipe = {} } = config.checkpoint
-  const file: Checkpoint = await openSafetensors(folder + (safetensors?.file ?? small ?? ''))
+  const { safetensors, pth, safetensors_without_recipe_tensors: small, recipe = {} } = config.checkpoint
+  const file = await openCheckpoint(folder + (safetensors?.file ?? pth?.file ?? small ?? ''))
   const weights = new Map<string, HostTensor>()
   // What is a matrix there may be a convolution here.
   const shapes = new Map(

@@ -5,6 +5,7 @@ import {
   float16ToFloat32,
   float32ToFloat16,
   isDType,
+  takeAsFloat32,
   toFloat32,
 } from '../../src/tensor/dtype.ts'
 
@@ -79,4 +80,13 @@ describe('toFloat32', () => {
     expect(bytesPerElement('BF16')).toBe(2)
     for (const name of ['f32', 'constructor', '__proto__', 4, undefined]) expect(isDType(name)).toBe(false)
   })
+})
+
+it('bytes that nobody else holds become floats where they lie, others are copied', () => {
+  const bytes = new Uint8Array(Float32Array.of(1, 2, 3, 4).buffer)
+  expect(takeAsFloat32(bytes, 'F32').buffer).toBe(bytes.buffer)
+  const part = takeAsFloat32(bytes.subarray(4, 12), 'F32')
+  expect([...part]).toEqual([2, 3])
+  expect(part.buffer).not.toBe(bytes.buffer)
+  expect([...takeAsFloat32(new Uint8Array(Int16Array.of(7, -8).buffer), 'I16')]).toEqual([7, -8])
 })

@@ -2,9 +2,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { loadModel } from '../../src/model/load.ts'
 import { readNpy } from '../../src/vectors/npy.ts'
 import { temporaryFolder } from '../files/temporary-folder.ts'
 import { regraft } from '../stories/command-line.ts'
+import { drawFolder } from '../stories/drawn-pictures.ts'
 
 const shared = join(import.meta.dirname, '..', '..', '..', 'shared')
 const folder = temporaryFolder()
@@ -16,7 +18,8 @@ interface Case {
   readonly feature_first16: readonly number[]
   readonly feature_sum: number
   readonly feature_l2: number
-  readonly top5?: readonly { readonly label: string; readonly prob: number }[]
+  readonly top5?: readonly { readonly id: number; readonly label: string; readonly prob: number }[]
+  readonly full_model_probs?: readonly number[]
 }
 
 const networks = [
@@ -95,7 +98,81 @@ describe.each(networks)('$name', ({ name, weights }) => {
   })
 })
 
+const machine = join(shared, 'weights', 'mobilenet_v2_0.35_224_tm')
+
+describe.skipIf(!existsSync(machine))('an export of Teachable Machine, as it was downloaded', () => {
+  const original = join(machine, 'original')
+  const labels = ['바위', '보', '가위']
+
+  async function probabilities(files: readonly string[], cropPct: number): Promise<{ best: string; all: number[] }[]> {
+    const words = ['--crop-pct', String(cropPct), '--topk', '3', '--json']
+    const ran = await regraft(['predict', original, ...files, ...words])
+    expect(ran.exitCode, ran.stderr).toBe(0)
+    return ran.stdout
+      .trimEnd()
+      .split('\n')
+      .map((row) => {
+        const { label, top }: { label: string; top: { label: string; score: number }[] } = JSON.parse(row)
+        return { best: label, all: labels.map((name) => top.find((each) => each.label === name)?.score ?? Number.NaN) }
+      })
+  }
+
+  test('gives the recorded probabilities for pixels, and the recorded label for the photos', async () => {
+    const { cases, input_size } = recordsOf(machine)
+    const pixels = await probabilities(
+      cases.map((each) => join(machine, each.pixels)),
+      1,
+    )
+    const photos = await probabilities(
+      cases.map((each) => join(shared, 'weights', 'photos', each.photo)),
+      input_size / 256,
+    )
+    for (const [at, { full_model_probs: expected = [] }] of cases.entries()) {
+      for (const [label, value] of expected.entries())
+        expect(Math.abs((pixels[at]?.all[label] ?? Number.NaN) - value)).toBeLessThan(1e-3)
+      expect(photos[at]?.best).toBe(labels[expected.indexOf(Math.max(...expected))])
+    }
+    expect(pixels.length).toBe(5)
+  })
+
+  test('is a trunk that learns other classes', async () => {
+    const data = join(folder, 'drawn')
+    await drawFolder(data, 6)
+    const out = join(folder, 'machine-tuned')
+    const words = ['--mode', 'finetune', '--unfreeze', 'last:1', '--epochs', '1', '--batch-size', '4', '--json']
+    const ran = await regraft(['train', data, '--model', original, '--out', out, ...words])
+    expect(ran.exitCode, ran.stderr).toBe(0)
+    const { best } = JSON.parse(ran.stdout)
+    expect(best.val_loss).toBeLessThan(2)
+    const before = (await loadModel(original)).model.tensors
+    const { tensors, labels: learnt } = (await loadModel(out)).model
+    expect(learnt).not.toEqual(labels)
+    const changed = [...tensors].filter(([name, { data: values }]) => {
+      const was = before.get(name)
+      return was?.data.some((value, at) => value !== values[at])
+    })
+    // The last block and what follows it, of a network of 260 tensors.
+    expect(changed.length).toBeGreaterThan(3)
+    expect(changed.length).toBeLessThan(30)
+  })
+})
+
 const small = join(shared, 'weights', 'mobilenet_v1_0.25_128')
+
+test.skipIf(!existsSync(small))('a manifest of 2018 predicts the recorded classes, by number', async () => {
+  const cases = casesOf(small)
+  const files = cases.map(({ pixels }) => join(small, pixels))
+  const words = ['--img-size', '128', '--crop-pct', '1', '--topk', '5', '--json']
+  const ran = await regraft(['predict', join(small, 'original'), ...files, ...words])
+  expect(ran.exitCode, ran.stderr).toBe(0)
+  const rows = ran.stdout.trimEnd().split('\n')
+  for (const [row, { top5 = [] }] of cases.entries()) {
+    const { top }: { top: { label: string; score: number }[] } = JSON.parse(rows[row] ?? '')
+    expect(top.map(({ label }) => Number(label))).toEqual(top5.map(({ id }) => id))
+    for (const [at, { prob }] of top5.entries()) expect(Math.abs((top[at]?.score ?? 2) - prob)).toBeLessThan(1e-3)
+  }
+  expect(cases.length).toBe(5)
+})
 
 describe.skipIf(!existsSync(small))('a picture of the size of the network', () => {
   const [file = ''] = existsSync(small)
