@@ -26,6 +26,7 @@ const stepTimeoutMs = 300_000
 const allowed = [
   /^(package\.json|README\.md|CHANGELOG\.md|DEPENDENCIES\.md|LICENSE)$/,
   /^dist\/[\w/-]+\.(js|d\.ts)$/,
+  /^dist\/cli\/regraft\.(cjs|d\.cts)$/,
   /^wasm\/(kernels\.(baseline|relaxed|relaxed-6x8|relaxed-256)|pixels)\.wasm$/,
   /^wasm\/kernels\.relaxed\.d\.ts$/,
   /^docs\/[\w-]+\.md$/,
@@ -34,7 +35,7 @@ const allowed = [
 ]
 const required = [
   ...['package.json', 'README.md', 'CHANGELOG.md', 'DEPENDENCIES.md', 'LICENSE', 'models/README.md'],
-  ...['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js'],
+  ...['dist/index.js', 'dist/index.d.ts', 'dist/cli/main.js', 'dist/cli/regraft.cjs'],
   ...['wasm/kernels.baseline.wasm', 'wasm/kernels.relaxed.wasm', 'wasm/kernels.relaxed.d.ts', 'wasm/pixels.wasm'],
   ...['wasm/kernels.relaxed-6x8.wasm', 'wasm/kernels.relaxed-256.wasm'],
 ]
@@ -181,6 +182,12 @@ embed(process.argv[2], ['pictures'], { engine, out: process.argv[3] })
   .then(() => engine.close())
 `
 
+/** Makes the cores 20, and says how many threads there are when libuv's pool is in use: all of them start with its first job. */
+const poolCounter = `const { readdirSync, stat } = require('node:fs')
+require('node:os').availableParallelism = () => 20
+process.once('beforeExit', () => stat('.', () => console.log(readdirSync('/proc/self/task').length)))
+`
+
 /** The types as a strict consumer without the browser's library sees them. */
 async function checkTypes(folder) {
   writeFileSync(join(folder, 'consumer.mts'), consumer)
@@ -206,8 +213,8 @@ function readmeBlocks(language) {
 async function checkUnder({ version, binary }, index, folder) {
   const env = { PATH: `${dirname(binary)}${delimiter}${process.env.PATH}` }
   // The installed link, so that its first line finds this Node.
-  const regraft = (args, code = 0) =>
-    start(join(folder, 'node_modules', '.bin', 'regraft'), args, { cwd: folder, env, code })
+  const regraft = (args, code = 0, more = {}) =>
+    start(join(folder, 'node_modules', '.bin', 'regraft'), args, { cwd: folder, env: { ...env, ...more }, code })
   const script = (file, args = []) => start(binary, [file, ...args], { cwd: folder })
   const node = `Node ${version.split('.')[0]}`
   const run = (name) => `run-${version}-${name}`
@@ -223,6 +230,17 @@ async function checkUnder({ version, binary }, index, folder) {
       expect(new RegExp(`^  ${name} `, 'm').test(help.stdout), `--help lacks ${name}:\n${help.stdout}`)
     return version
   })
+  if (process.platform === 'linux') {
+    await check(node, 'decodes with all cores', async () => {
+      writeFileSync(join(folder, 'pool-counter.cjs'), poolCounter)
+      const threads = async (poolSize) => {
+        const counted = { NODE_OPTIONS: '--require ./pool-counter.cjs', UV_THREADPOOL_SIZE: poolSize }
+        return Number((await regraft(['--version'], 0, counted)).stdout.trim().split('\n').at(-1))
+      }
+      const [ofItself, withFive] = [await threads(undefined), await threads('5')]
+      expect(ofItself - withFive === 21 - 5, `${ofItself} threads with 20 cores, ${withFive} with a pool of 5`)
+    })
+  }
   await check(node, 'doctor', async () => {
     const standIn = !shipped && !existsSync(modelFolder)
     const { stdout, stderr } = await regraft(['doctor', '--json'], standIn ? 1 : 0)

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { fileURLToPath } from 'node:url'
 import { createEngine } from '../kernels/engine.ts'
 import type { StopSignal } from './host.ts'

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os'
 import { RegraftError } from '../errors.ts'
 import { inertName } from '../inert-text.ts'
 import { randomStream } from '../random.ts'
@@ -7,6 +6,7 @@ import type { Outcome } from './bad-file.ts'
 import { type Change, changePixels } from './change-pixels.ts'
 import type { ContentDigest } from './content-digest.ts'
 import { type KeptImages, placePixels, tryDecode } from './decode.ts'
+import { decodesAtATime } from './decodes-at-a-time.ts'
 import type { FrameChoice } from './frame.ts'
 import { inOrder } from './in-order.ts'
 import { type LoadStatistics, noLoadStatistics } from './load-statistics.ts'
@@ -89,7 +89,7 @@ export async function* loadBatches(options: LoadOptions): AsyncGenerator<Batch, 
   const { endEvery = batchSize } = options
   const { knownBad = new Set<number>(), statistics = noLoadStatistics() } = options
   const imageBytes = preprocessing.width * preprocessing.height * 3
-  const concurrency = Math.max(1, options.concurrency ?? availableParallelism() + 1)
+  const concurrency = Math.max(1, options.concurrency ?? decodesAtATime())
   const prefetchBytes = options.prefetchBytes ?? Math.min(256 * 2 ** 20, 2 * batchSize * imageBytes)
   const ahead = Math.max(concurrency, Math.floor(prefetchBytes / imageBytes))
   const wanted = Array.from(options.order ?? samples.keys()).filter((index) => !knownBad.has(index))

@@ -1,8 +1,8 @@
-import { availableParallelism } from 'node:os'
 import { RegraftError } from '../errors.ts'
 import { inertName } from '../inert-text.ts'
 import type { Outcome } from './bad-file.ts'
 import { tryDecode } from './decode.ts'
+import { decodesAtATime } from './decodes-at-a-time.ts'
 import type { InputImage } from './expand-inputs.ts'
 import { inOrderStream } from './in-order-stream.ts'
 import { checkPreprocessing, type Preprocessing } from './preprocessing.ts'
@@ -44,7 +44,7 @@ const rowsPerPicture = 4
  */
 export async function* pictureBatches(
   images: AsyncIterable<InputImage>,
-  { preprocessing, batchSize, signal, onError, concurrency = availableParallelism() + 1 }: PictureBatchOptions,
+  { preprocessing, batchSize, signal, onError, concurrency = decodesAtATime() }: PictureBatchOptions,
 ): AsyncGenerator<PictureBatch, void, undefined> {
   checkPreprocessing(preprocessing)
   const imageBytes = preprocessing.width * preprocessing.height * 3

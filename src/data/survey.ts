@@ -1,5 +1,5 @@
-import { availableParallelism } from 'node:os'
 import { type ImageHeader, tryInspect } from './decode.ts'
+import { decodesAtATime } from './decodes-at-a-time.ts'
 import { inOrder } from './in-order.ts'
 import { hashPreprocessing, type PictureHash, pictureHash } from './picture-hash.ts'
 
@@ -16,7 +16,7 @@ export async function* survey(
   files: readonly string[],
   signal?: AbortSignal,
 ): AsyncGenerator<Surveyed, void, undefined> {
-  const concurrency = availableParallelism() + 1
+  const concurrency = decodesAtATime()
   yield* inOrder(files.length, (position) => look(files[position] ?? ''), {
     concurrency,
     ahead: 4 * concurrency,

@@ -1,8 +1,8 @@
 // The verb `data stats`: what the pictures of a place are, file by file or all together.
-import { availableParallelism } from 'node:os'
 import { type ColourSums, colourSums } from '../data/colour-sums.ts'
 import { contentDigest } from '../data/content-digest.ts'
 import { type ImageHeader, tryInspect } from '../data/decode.ts'
+import { decodesAtATime } from '../data/decodes-at-a-time.ts'
 import { countInputs, type InputImage, inputImages } from '../data/expand-inputs.ts'
 import { inOrderStream } from '../data/in-order-stream.ts'
 import { factCounter } from '../data/picture-facts.ts'
@@ -92,7 +92,7 @@ async function* lookedAt(
   inputs: readonly string[],
   { signal, listener }: StatsOptions,
 ): AsyncGenerator<{ readonly image: InputImage; readonly looked: Looked }, void, undefined> {
-  const concurrency = availableParallelism() + 1
+  const concurrency = decodesAtATime()
   const total = await countInputs(inputs, signal)
   const work = async (image: InputImage) => ({ image, looked: await lookAtAll(image, signal) })
   let done = 0

@@ -1,5 +1,5 @@
 // What only a process of its own can show: signals, and the limits that a shell sets.
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { temporaryFolder } from '../files/temporary-folder.ts'
@@ -8,7 +8,7 @@ import { inProcess } from './command-line.ts'
 import { drawFolder } from './drawn-pictures.ts'
 import { expectWhole } from './injected-faults.ts'
 import { savedModel } from './random-model.ts'
-import { resultOf } from './run-result.ts'
+import { digestOf, resultOf } from './run-result.ts'
 
 const folder = temporaryFolder()
 const data = join(folder, 'data')
@@ -88,4 +88,39 @@ test.skipIf(process.platform === 'win32')(
     const resumed = await inProcess(regraft('train', '--resume', out, '--time', '0.1s'))
     expect(resumed.exitCode, resumed.stderr).toBe(75)
   },
+)
+
+test.skipIf(process.platform === 'win32')(
+  'neither the size of the pool in which pictures are decoded nor how many are in it changes a byte',
+  async () => {
+    const manyCores = join(folder, 'many-cores.cjs')
+    writeFileSync(
+      manyCores,
+      `require('node:os').availableParallelism = () => 15
+       require('node:module').syncBuiltinESMExports()`,
+    )
+    const train = ['train', data, '--model', trunk, '--mode', 'finetune', '--unfreeze', 'last:1', '--augment', 'medium']
+    const short = ['--epochs', '1', '--batch-size', '5', '--threads', '2', '--quiet']
+    const results: unknown[] = []
+    for (const [poolSize, nodeWords] of [
+      ['4', []],
+      ['1', ['--require', manyCores]],
+      ['16', ['--require', manyCores]],
+    ] as const) {
+      const out = join(folder, `pool ${results.length}`)
+      const vectors = join(folder, `vectors ${results.length}`)
+      for (const words of [
+        [...train, ...short, '--out', out],
+        ['embed', data, '--model', trunk, '--threads', '2', '--quiet', '--out', vectors],
+      ]) {
+        const command = ['env', `UV_THREADPOOL_SIZE=${poolSize}`, process.execPath, ...nodeWords, main, ...words]
+        const ran = await inProcess(command)
+        expect(ran.exitCode, ran.stderr).toBe(0)
+      }
+      results.push({ trained: resultOf(out), vectors: digestOf(join(vectors, 'X.npy')) })
+    }
+    const [first, ...others] = results
+    for (const other of others) expect(other).toEqual(first)
+  },
+  120_000,
 )
