@@ -48,12 +48,17 @@ export async function findData(given: string): Promise<DataSource> {
  * @throws 'data' when nothing is there, with the name nearby
  */
 export async function findSource(given: string, folders: readonly string[] = []): Promise<DataSource> {
+  let problem: string | undefined
   for (const path of [resolve(given), ...folders.map((folder) => join(folder, given))]) {
     const facts = await lookAt(path)
-    if (typeof facts === 'string') continue
+    if (typeof facts === 'string') {
+      if (facts !== 'does not exist') problem ??= `${inertName(path)} ${facts}.`
+      continue
+    }
     if (facts.kind === 'folder') return { path, kind: 'folder' }
     return { path, kind: isManifest(path) ? 'manifest' : 'list' }
   }
+  if (problem !== undefined) throw new RegraftError('data', problem, { file: given })
   await checkFolder(resolve(given))
   throw new RegraftError('data', `There is no folder, list or manifest ${inertName(given)}.`, { file: given })
 }

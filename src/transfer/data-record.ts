@@ -78,12 +78,12 @@ export async function dataDifferences(
 }
 
 function rowDifference(old: JsonObject, row: JsonObject): string | undefined {
+  // The contents also decide for what a picture is, so this comes first.
+  if (row['sha256'] === null && old['sha256'] !== null) return 'can no longer be read'
+  if (old['sha256'] === null && row['sha256'] !== null) return 'could not be read before'
   if (old['label'] !== row['label']) return `was of class '${inertName(String(old['label']))}'`
   if (old['split'] !== row['split']) return `was for ${inertName(String(old['split']))}`
-  if (old['sha256'] === row['sha256']) return undefined
-  if (row['sha256'] === null) return 'can no longer be read'
-  if (old['sha256'] === null) return 'could not be read before'
-  return 'has other contents'
+  return old['sha256'] === row['sha256'] ? undefined : 'has other contents'
 }
 
 /** Rows by path. Lines that cannot be read are left out: this only explains. */
