@@ -57,7 +57,7 @@ export async function vectorsOf(work: Work, pass: FeaturePass): Promise<BothVect
       `${unusable.length} pictures cannot be read, and --strict was given. The first: ${inertName(first.path)}: ${first.reason}.`,
     )
   }
-  checkEnough(data, train.labels, validation.labels)
+  checkEnough(data, first, train.labels, validation.labels)
   if (work.resumed) await checkSameBad(work)
   // lr-find has no folder, and keeps nothing.
   if (work.out !== '') await writeBad(work.out, [...data.skipped, ...data.ignored, ...work.bad])
@@ -99,13 +99,19 @@ async function checkSameBad({ out, data, bad }: Work): Promise<void> {
   }
 }
 
-function checkEnough(data: DataSplit, train: Int32Array, validation: Int32Array): void {
+function checkEnough(
+  data: DataSplit,
+  first: Pick<BadImage, 'path' | 'reason'> | undefined,
+  train: Int32Array,
+  validation: Int32Array,
+): void {
+  const why = first ? `\nThe first that cannot be: ${inertName(first.path)}: ${first.reason}.` : ''
   const present = new Set(train)
   const empty = data.classes.filter((_, label) => !present.has(label))
   if (empty.length > 0)
     throw new RegraftError(
       'data',
-      `No readable training picture in ${empty.length === 1 ? 'class' : 'the classes'} ${empty.slice(0, 5).join(', ')}${empty.length > 5 ? ` and ${empty.length - 5} more` : ''}.`,
+      `No readable training picture in ${empty.length === 1 ? 'class' : 'the classes'} ${empty.slice(0, 5).join(', ')}${empty.length > 5 ? ` and ${empty.length - 5} more` : ''}.${why}`,
     )
-  if (validation.length === 0) throw new RegraftError('data', 'None of the validation pictures can be read.')
+  if (validation.length === 0) throw new RegraftError('data', `None of the validation pictures can be read.${why}`)
 }
