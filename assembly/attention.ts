@@ -60,7 +60,7 @@ export function attentionForward(
   to: i32,
 ): void {
   const width = <usize>D << 2
-  const stride = 3 * width
+  const stride = width * 3
   const bytes = <usize>(D / heads) << 2
   const factor = <f32>(1 / sqrt(<f64>(D / heads)))
   for (let unit = from; unit < to; unit++) {
@@ -91,7 +91,7 @@ export function attentionBackward(
   to: i32,
 ): void {
   const width = <usize>D << 2
-  const stride = 3 * width
+  const stride = width * 3
   const bytes = <usize>(D / heads) << 2
   const factor = <f32>(1 / sqrt(<f64>(D / heads)))
   const slopes = scratch + ((<usize>((T + 3) & ~3)) << 2)

@@ -85,7 +85,12 @@ describe('data', () => {
       for (const name of readdirSync(join(copy, 'disc')))
         writeFileSync(join(copy, 'disc', name), '\x89PNG\r\n\x1a\nbroken')
     })
-    await fails(trainWith(broken), 3, /No readable training picture in class disc/, /The first that cannot be: disc.*png: /)
+    await fails(
+      trainWith(broken),
+      3,
+      /No readable training picture in class disc/,
+      /The first that cannot be: disc.*png: /,
+    )
   })
 
   test('too many broken pictures stop the training and the limit is told', async () => {
