@@ -6,7 +6,8 @@ import { loadModel } from '../../src/model/load.ts'
 import { secondsOf } from '../../src/transfer/time-span.ts'
 import { openPacked, pack } from './packed.ts'
 import { pretrain } from './pretrain.ts'
-import { PACKED_SIZE, recipe } from './recipe.ts'
+import { probe } from './probe.ts'
+import { ARCHITECTURE, PACKED_SIZE, recipe } from './recipe.ts'
 import { release, validate } from './release.ts'
 import { listPictures } from './tiny-imagenet.ts'
 
@@ -22,6 +23,11 @@ test FILE MODEL     top-1 and top-5 on the packed validation pictures
   --size 64         pixels of a side
 release MODEL OUT   writes the model in half precision, as it comes with the package
   --size 96         pixels of a side in use
+probe MODEL PHOTOS  heads on its features, against the untrained network and colours
+  --size 96         pixels of a side
+  --seeds 3         so many times
+  --train-list FILE --val FILE    as for regraft train
+  --finetune        also fine-tunes, by --unfreeze, --epochs and --lr
 all of them take --threads 2 and --simd 256`
 
 const { positionals, values } = parseArgs({
@@ -34,6 +40,13 @@ const { positionals, values } = parseArgs({
     threads: { type: 'string' },
     simd: { type: 'string', default: '256' },
     size: { type: 'string', default: '64' },
+    seeds: { type: 'string', default: '3' },
+    'train-list': { type: 'string' },
+    val: { type: 'string' },
+    finetune: { type: 'boolean', default: false },
+    unfreeze: { type: 'string', default: 'all' },
+    epochs: { type: 'string', default: '10' },
+    lr: { type: 'string', default: '1e-3' },
   },
 })
 
@@ -53,8 +66,29 @@ async function main(): Promise<void> {
       console.log(`top-1 ${accuracy.toFixed(4)}, top-5 ${topAccuracy.toFixed(4)}, loss ${loss.toFixed(4)}`)
     })
   else if (command === 'release')
-    await withEngine((engine) => release(engine, { best: first, folder: second, size: Number(values.size), recipe }))
+    await withEngine((engine) =>
+      release(engine, { best: first, folder: second, size: Number(values.size), recipe, architecture: ARCHITECTURE }),
+    )
+  else if (command === 'probe') await withEngine((engine) => probeSeeds(engine, first, second))
   else throw new RegraftError('usage', usage)
+}
+
+async function probeSeeds(engine: Engine, model: string, data: string): Promise<void> {
+  const { unfreeze, epochs, lr } = values
+  for (let seed = 0; seed < Number(values.seeds); seed++) {
+    const found = await probe({
+      engine,
+      model,
+      data,
+      trainList: values['train-list'],
+      val: values.val,
+      size: Number(values.size),
+      seed,
+      ...(values.finetune && { finetune: { unfreeze, epochs: Number(epochs), lr: Number(lr) } }),
+    })
+    const figures = Object.entries(found).map(([name, value]) => `${name} ${value.toFixed(4)}`)
+    console.log(`seed ${seed}: ${figures.join(', ')}`)
+  }
 }
 
 async function withEngine(work: (engine: Engine) => Promise<void>): Promise<void> {

@@ -1,6 +1,7 @@
 // Trains a network from random weights on packed pictures, in as many pieces as it takes: each goes on where the one before has stopped.
 import * as path from 'node:path'
 import { architectureOfGraph, GRAPH_ARCHITECTURE } from '../../src/architectures/from-graph.ts'
+import { thumbnailGraph } from '../../src/architectures/thumbnail-resnet.ts'
 import { compileAugmentation } from '../../src/data/augmentations/index.ts'
 import { epochOrder } from '../../src/data/epoch-order.ts'
 import { loadBatches } from '../../src/data/loader.ts'
@@ -32,7 +33,6 @@ import { completeConfig, type TrainConfig } from '../../src/transfer/train-defau
 import { batchStatistics, trainableParameters } from '../../src/transfer/trainable.ts'
 import type { Trained } from '../../src/transfer/trainee.ts'
 import { lossLog } from './losses.ts'
-import { residualNetwork } from './network.ts'
 import type { PackedData } from './packed.ts'
 import { preprocessingOf, type Recipe, type Stage } from './recipe.ts'
 
@@ -95,7 +95,9 @@ async function trainStage(
   const out = path.join(options.out, `stage-${index + 1}`)
   const config = configOf(options, stage, out)
   const preprocessing = preprocessingOf(stage.size)
-  const blueprint = residualNetwork(recipe.network, stage.size, preprocessing, data.classes.length)
+  const { width, height, mean, std } = preprocessing
+  const pixels = { width, height, mean, std, classes: data.classes.length }
+  const blueprint = thumbnailGraph('the network', recipe.network, pixels)
   const origin = originOf(options, config, blueprint, before)
   await createFolder(out)
   const resumed = await checkpointOf(out, origin, options.listener)

@@ -1,8 +1,8 @@
 // What the embedded network is and how it is trained. A change here is another training.
+import { type ThumbnailShape, thumbnailShapes } from '../../src/architectures/thumbnail-resnet.ts'
 import { completeEntries } from '../../src/data/augmentations/index.ts'
 import type { Preprocessing } from '../../src/data/preprocessing.ts'
 import type { TrainOptions } from '../../src/transfer/options.ts'
-import type { NetworkShape } from './network.ts'
 
 /** Epochs at one size of pictures. Small pictures come first: most is learnt from them, at little cost. */
 export interface Stage extends Pick<TrainOptions, 'decayRate' | 'epochs' | 'lr' | 'sched' | 'warmupEpochs'> {
@@ -11,7 +11,7 @@ export interface Stage extends Pick<TrainOptions, 'decayRate' | 'epochs' | 'lr' 
 }
 
 export interface Recipe {
-  readonly network: NetworkShape
+  readonly network: ThumbnailShape
   /** Each begins with the weights that the one before has ended with. */
   readonly stages: readonly Stage[]
   readonly training: Pick<
@@ -23,17 +23,11 @@ export interface Recipe {
 /** Pixels of a side of the packed pictures. */
 export const PACKED_SIZE = 64
 
+/** The name that the network has in the product. */
+export const ARCHITECTURE = 'regraft_resnet14'
+
 export const recipe: Recipe = {
-  network: {
-    stem: 32,
-    stages: [
-      { channels: 32, blocks: 1 },
-      { channels: 64, blocks: 2 },
-      { channels: 128, blocks: 2 },
-      { channels: 224, blocks: 1 },
-    ],
-    features: 768,
-  },
+  network: thumbnailShapes[ARCHITECTURE],
   stages: [
     { size: 48, epochs: 12, lr: 0.15, sched: 'exponential', decayRate: 0.93, warmupEpochs: 1 },
     { size: 64, epochs: 10, lr: 0.06, sched: 'cosine', warmupEpochs: 0 },

@@ -14,6 +14,7 @@ import { regnet } from './regnet.ts'
 import { resnet } from './resnet.ts'
 import { shufflenetV2 } from './shufflenet-v2.ts'
 import { squeezenet } from './squeezenet.ts'
+import { thumbnailResnet } from './thumbnail-resnet.ts'
 import { vgg } from './vgg.ts'
 import { vit } from './vit.ts'
 
@@ -25,6 +26,7 @@ const families: readonly Family[] = [
   mnasnet,
   efficientnet,
   resnet,
+  thumbnailResnet,
   regnet,
   convnext,
   densenet,
