@@ -21,17 +21,20 @@ export function selfCheckCalls({ floats, geometry }: Places): readonly Call[] {
 
 function products(floats: Places['floats']): readonly Call[] {
   const calls: Call[] = []
-  // 44 columns are two panels of 16, one of 8 and one of 4; 21 rows are three tiles and a half; 600 are summed in two stretches.
-  for (const [rows, depth, biased, activation] of [
-    [21, 37, true, 2],
-    [13, 600, false, 0],
-    [3, 5, true, 1],
+  // 44 columns are two panels of 16, one of 8 and one of 4; 21 rows are three tiles and a half; a depth of 600 is summed in two stretches; rows of 300
+  // for 132 columns are copied first.
+  for (const [rows, depth, biased, activation, columns] of [
+    [21, 37, true, 2, 44],
+    [13, 600, false, 0, 44],
+    [3, 5, true, 1, 44],
+    [5, 300, true, 0, 132],
   ] as const) {
-    const columns = 44
     const [a, packed, c] = [floats(rows * depth), floats(depth * columns), floats(rows * columns)]
     const [bias, residual] = biased ? [floats(columns), floats(rows * columns)] : [0, 0]
     const shape = [columns, columns, depth] as const
-    calls.push(call<'matmul', number>('matmul', [a, depth, packed, c, ...shape, bias, residual, activation], rows))
+    calls.push(
+      call<'matmul', number>('matmul', [a, depth, packed, c, ...shape, bias, residual, activation, 'scratch'], rows),
+    )
   }
   const [a, b, c] = [floats(261 * 72), floats(261 * 92), floats(72 * 92)]
   // Two blocks of rows; many columns of both are copied first, few are not.

@@ -64,6 +64,7 @@ export const linear = defineOp<LinearAttributes>({
         record.bias,
         record.residual,
         ACTIVATION_CODES[record.activation],
+        SCRATCH,
       ],
       { perImage: pixelsOf(input.shape) },
     )
@@ -124,6 +125,7 @@ export const linear = defineOp<LinearAttributes>({
           0,
           dInput.accumulate ? dInput.place : 0,
           0,
+          SCRATCH,
         ],
         rows,
       )

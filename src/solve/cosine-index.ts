@@ -2,7 +2,7 @@
 // the result is that of float64 throughout.
 import { breathing } from '../breath.ts'
 import type { Engine, RegisteredProgram } from '../kernels/engine.ts'
-import { call } from '../kernels/program.ts'
+import { call, SCRATCH } from '../kernels/program.ts'
 
 /** Vectors that are read when they are wanted. */
 export interface VectorSource {
@@ -164,7 +164,11 @@ async function* scored(
   for (let first = from; first < rows; first += CHUNK_ROWS) {
     const count = Math.min(CHUNK_ROWS, rows - first)
     const program: RegisteredProgram = engine.register([
-      call('matmul', [vectors + first * stride * 4, stride, packed, scores, width, width, columns, 0, 0, 0], count),
+      call<'matmul', number>(
+        'matmul',
+        [vectors + first * stride * 4, stride, packed, scores, width, width, columns, 0, 0, 0, SCRATCH],
+        count,
+      ),
     ])
     try {
       await engine.run([program], 1, signal)

@@ -1,7 +1,7 @@
 import { RegraftError, throwIfAborted } from '../errors.ts'
 import { allocateAll } from '../kernels/arena.ts'
 import type { Engine } from '../kernels/engine.ts'
-import { call } from '../kernels/program.ts'
+import { call, SCRATCH } from '../kernels/program.ts'
 import { sumOfProducts, type Vectors } from './sum-of-products.ts'
 import { symmetricEigen } from './symmetric-eigen.ts'
 
@@ -112,7 +112,7 @@ export async function openProjection(
   engine.forget(pack)
   arena.free(weight)
   const program = engine.register([
-    call('matmul', [x, stride, packed, y, width, width, columns, 0, 0, 0], { perImage: 1 }),
+    call<'matmul', number>('matmul', [x, stride, packed, y, width, width, columns, 0, 0, 0, SCRATCH], { perImage: 1 }),
   ])
   return {
     async project(values, signal) {

@@ -215,7 +215,7 @@ describe.each(kernelBuilds)('%s build', (build) => {
     kernels.call('packB', kernels.floats(data.weight).pointer, T, packed, K, T, 0, 2)
     const c = kernels.floats(M * T)
     const bias = kernels.floats(data.bias).pointer
-    kernels.call('matmul', kernels.floats(data.x).pointer, K, packed, c.pointer, T, T, K, bias, 0, 1, 0, M)
+    kernels.call('matmul', kernels.floats(data.x).pointer, K, packed, c.pointer, T, T, K, bias, 0, 1, 0, 0, M)
     expect(bits(c.values)).toEqual(bits(y))
   })
 

@@ -35,7 +35,7 @@ function product(engine: Engine, repeats: number, perImage = false) {
   engine.floats(a, SIZE * SIZE).set(randomFloats(SIZE * SIZE, 1))
   engine.floats(packed, SIZE * SIZE).set(randomFloats(SIZE * SIZE, 2))
   const rows = perImage ? { perImage: SIZE } : SIZE
-  const once = call<'matmul', number>('matmul', [a, SIZE, packed, c, SIZE, SIZE, SIZE, 0, 0, 0], rows, 4)
+  const once = call<'matmul', number>('matmul', [a, SIZE, packed, c, SIZE, SIZE, SIZE, 0, 0, 0, 0], rows, 4)
   const program = engine.register(Array.from({ length: repeats }, () => once))
   return { program, result: () => engine.floats(c, SIZE * SIZE).slice() }
 }

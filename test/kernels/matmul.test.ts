@@ -25,10 +25,21 @@ describe.each(kernelBuilds)('%s build', (build) => {
     readonly bias?: boolean
     readonly residual?: 'none' | 'separate' | 'c'
     readonly cuts?: readonly number[]
+    /** Whether rows may be copied first. */
+    readonly scratch?: boolean
   }
 
   /** Runs `matmul` on random data, cut at `cuts`, and gives c, what was expected, and the state of the guards. */
-  function multiply({ M, N, K, activation = 0, bias = true, residual = 'separate', cuts = [] }: Product) {
+  function multiply({
+    M,
+    N,
+    K,
+    activation = 0,
+    bias = true,
+    residual = 'separate',
+    cuts = [],
+    scratch = true,
+  }: Product) {
     kernels.reset()
     const N4 = padded(N)
     const [lda, ldc] = [K + 3, N4 + 4]
@@ -59,6 +70,7 @@ describe.each(kernelBuilds)('%s build', (build) => {
         bias ? biasBuffer.pointer : 0,
         residualPointer,
         activation,
+        scratch ? kernels.scratch() : 0,
         at(bounds, i),
         at(bounds, i + 1),
       )
@@ -144,6 +156,20 @@ describe.each(kernelBuilds)('%s build', (build) => {
     }
   })
 
+  test('rows that are copied first give the bits of those that are not', () => {
+    for (const shape of [
+      { M: 5, N: 128, K: 256 },
+      { M: 205, N: 132, K: 600, activation: 2 },
+      { M: 193, N: 130, K: 1030, residual: 'c' },
+    ] as const) {
+      const copied = multiply(shape)
+      expect(bits(copied.c)).toEqual(bits(multiply({ ...shape, scratch: false }).c))
+      expect(bits(multiply({ ...shape, cuts: [1, 3] }).c)).toEqual(bits(copied.c))
+      expect(worstError(copied.values, copied.expected, roundingOfSum(shape.K))).toBeLessThanOrEqual(1)
+      expect(copied.damaged).toBe(0)
+    }
+  })
+
   test('NaN survives an activation', () => {
     kernels.reset()
     const a = kernels.floats([Number.NaN, 1])
@@ -151,7 +177,7 @@ describe.each(kernelBuilds)('%s build', (build) => {
     const c = kernels.floats(4)
     for (const activation of [1, 2]) {
       c.values.fill(0)
-      kernels.call('matmul', a.pointer, 2, packed, c.pointer, 4, 4, 2, 0, 0, activation, 0, 1)
+      kernels.call('matmul', a.pointer, 2, packed, c.pointer, 4, 4, 2, 0, 0, activation, 0, 0, 1)
       expect(Array.from(c.values)).toEqual([Number.NaN, Number.NaN, Number.NaN, Number.NaN])
     }
     expect(activate(7, 2)).toBe(6)
@@ -344,8 +370,8 @@ describe.each(kernelBuilds)('%s build', (build) => {
         const dx = kernels.floats(M * S)
         const dWeight = kernels.floats(I * T)
         const dBias = kernels.floats(T)
-        kernels.call('matmul', xBuffer.pointer, S, forward.pointer, y.pointer, T, T, I, bias, 0, 0, 0, M)
-        kernels.call('matmul', dyBuffer.pointer, T, backward.pointer, dx.pointer, S, S, O, 0, 0, 0, 0, M)
+        kernels.call('matmul', xBuffer.pointer, S, forward.pointer, y.pointer, T, T, I, bias, 0, 0, 0, 0, M)
+        kernels.call('matmul', dyBuffer.pointer, T, backward.pointer, dx.pointer, S, S, O, 0, 0, 0, 0, 0, M)
         const scratch = kernels.scratch()
         const into = [dWeight.pointer, T, M, I, T, 0, scratch, 0, I] as const
         kernels.call('matmulTransposed', xBuffer.pointer, S, 0, 0, dyBuffer.pointer, T, ...into)
