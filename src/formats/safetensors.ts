@@ -68,14 +68,56 @@ function declaredHeaderBytes(start: Uint8Array): bigint | undefined {
   return new DataView(start.buffer, start.byteOffset).getBigUint64(0, true)
 }
 
+/** Tensors within a stretch of so many bytes that are asked for at the same time are read together: opening a file costs more than its bytes. */
+const TOGETHER_BYTES = 1 << 18
+
 function tensorsOf(file: KnownFile, header: SafetensorsHeader, dataOffset: number): StoredTensor[] {
+  const stretchOf = stretches(file, header, dataOffset)
   return header.tensors.map(({ name, dtype, shape, begin, end }) => ({
     name,
     dtype,
     shape,
-    readBytes: async () =>
-      begin === end
-        ? new Uint8Array()
-        : withSameFile(file, (handle) => readKnown(handle, file, dataOffset + begin, end - begin)),
+    readBytes: async () => (begin === end ? new Uint8Array() : stretchOf(begin).read(begin, end)),
   }))
+}
+
+interface Stretch {
+  readonly begin: number
+  end: number
+  /** In new memory. */
+  read(begin: number, end: number): Promise<Uint8Array>
+}
+
+/** By where a tensor begins the stretch that it lies in. */
+function stretches(file: KnownFile, { tensors }: SafetensorsHeader, dataOffset: number): (begin: number) => Stretch {
+  const byBegin = new Map<number, Stretch>()
+  let last: Stretch | undefined
+  for (const { begin, end } of [...tensors].sort((a, b) => a.begin - b.begin)) {
+    if (last === undefined || end - last.begin > TOGETHER_BYTES) last = stretch(file, dataOffset, begin)
+    last.end = end
+    if (end > begin) byBegin.set(begin, last)
+  }
+  return (begin) => {
+    const found = byBegin.get(begin)
+    if (found === undefined) throw new RangeError(`no tensor begins at ${begin}`)
+    return found
+  }
+}
+
+function stretch(file: KnownFile, dataOffset: number, from: number): Stretch {
+  // Only while it is being read: nobody gets what the file was before somebody changed it.
+  let pending: Promise<Uint8Array> | undefined
+  const self: Stretch = {
+    begin: from,
+    end: from,
+    async read(begin, end) {
+      const all = () => withSameFile(file, (handle) => readKnown(handle, file, dataOffset + from, self.end - from))
+      if (from === begin && self.end === end) return await all()
+      pending ??= all().finally(() => {
+        pending = undefined
+      })
+      return (await pending).slice(begin - from, end - from)
+    },
+  }
+  return self
 }

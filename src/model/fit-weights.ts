@@ -74,26 +74,18 @@ export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffs
     }
   }
   const tensors = new Map<string, HostTensor>()
-  for (let at = 0; at < wanted.length; at += READ_AT_ONCE) {
-    const together = wanted.slice(at, at + READ_AT_ONCE)
-    const results = await Promise.allSettled(together.map(({ read }) => read()))
-    for (const [index, { name, otherwise }] of together.entries()) {
-      const result = results[index]
-      // Of several errors the first in order, whichever came first.
-      if (result?.status === 'rejected') throw result.reason
-      if (result?.value === undefined) wrongShape.push(otherwise)
-      else tensors.set(name, result.value)
-    }
+  const results = await readAll(wanted.map(({ read }) => read))
+  for (const [index, { name, otherwise }] of wanted.entries()) {
+    const tensor = results[index]
+    if (tensor === undefined) wrongShape.push(otherwise)
+    else tensors.set(name, tensor)
   }
-  const counters = new Map<string, number>()
-  for (const name of counterNames(graph)) {
-    let count = 0
-    if (available.has(name)) {
-      used.add(name)
-      count = (await checkpoint.read(name)).data[0] ?? 0
-    }
-    counters.set(name, count)
-  }
+  const counting = counterNames(graph)
+  const counted = await readAll(
+    counting.map((name) => async () => (available.has(name) ? await checkpoint.read(name) : undefined)),
+  )
+  const counters = new Map(counting.map((name, index) => [name, counted[index]?.data[0] ?? 0]))
+  for (const name of counting) if (available.has(name)) used.add(name)
   const unused = checkpoint.names().filter((name) => !used.has(name))
   const report = { matched: [...tensors.keys()], missing, unused, wrongShape }
   if (missing.length > 0 || wrongShape.length > 0) throw doesNotFit(checkpoint.source, graph, report)
@@ -111,6 +103,19 @@ export async function fitWeights(graph: Graph, checkpoint: Checkpoint, labelOffs
     )
   }
   return { tensors, counters, report }
+}
+
+/** In the order asked for; of several errors the first in that order is thrown, whichever came first. */
+async function readAll(reads: readonly (() => Promise<HostTensor | undefined>)[]): Promise<(HostTensor | undefined)[]> {
+  const all: (HostTensor | undefined)[] = []
+  for (let at = 0; at < reads.length; at += READ_AT_ONCE) {
+    const results = await Promise.allSettled(reads.slice(at, at + READ_AT_ONCE).map((read) => read()))
+    for (const result of results) {
+      if (result.status === 'rejected') throw result.reason
+      all.push(result.value)
+    }
+  }
+  return all
 }
 
 /**

@@ -21,6 +21,24 @@ const tensors: readonly TensorToWrite[] = [
 ]
 
 describe('safetensors', () => {
+  it('asked for together, give each its own values in its own memory', async () => {
+    const file = join(folder, 'together.safetensors')
+    // Some stretches of many tensors, and one tensor that is longer than a stretch.
+    const many = Array.from({ length: 60 }, (_, index): TensorToWrite => {
+      const length = index === 30 ? 100_000 : 1 + ((index * 977) % 4001)
+      const data = Float32Array.from({ length }, (_, at) => index * 1e6 + at)
+      return { name: `t${index}`, dtype: 'F32', shape: [length], data }
+    })
+    await writeSafetensors(file, many)
+    const checkpoint = await openSafetensors(file)
+    for (let round = 0; round < 2; round++) {
+      const read = await Promise.all([...many, ...many].map(({ name }) => checkpoint.read(name)))
+      for (const [index, { data }] of read.entries()) expect(data).toEqual(many[index % many.length]?.data)
+      expect(new Set(read.map(({ data }) => data.buffer)).size).toBe(read.length)
+      for (const { data } of read) data.fill(-1)
+    }
+  })
+
   it('come back as they were written', async () => {
     const file = join(folder, 'all.safetensors')
     await writeSafetensors(file, tensors, { format: 'pt', 'über "x"': '\n' })
