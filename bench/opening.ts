@@ -1,4 +1,4 @@
-// What opening a large safetensors costs beside reading the file: the time of all its tensors as floats, and the most memory of a process
+// What opening a large safetensors costs beside reading the file: the time of all its tensors in a network, and the most memory of a process
 // that loads the model into the arena, beyond one that has the arena alone.
 //   npx tsx bench/opening.ts [--repeats N] [--network NAME]
 import { execFileSync } from 'node:child_process'
@@ -9,7 +9,9 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { architectureNamed } from '../src/architectures/index.ts'
 import { openCheckpoint } from '../src/formats/index.ts'
+import type { Graph } from '../src/graph/graph.ts'
 import { createEngine } from '../src/kernels/engine.ts'
+import { fitWeights } from '../src/model/fit-weights.ts'
 import { freshModel, loadModel } from '../src/model/load.ts'
 import { saveModel } from '../src/model/save.ts'
 import { createParameters } from '../src/runtime/parameters.ts'
@@ -82,18 +84,20 @@ function tell(what: string, value: number, most: number, unit: string): void {
   console.log(`${what}: ${value.toFixed(2)} ${unit}, at most ${most}: ${value <= most ? 'holds' : 'does not hold'}`)
 }
 
-/** Each tensor as floats, one after the other. */
+/** As `loadModel` does it: all tensors as floats, fitted to the network, and looked through for values that are no numbers. */
 async function readTensors(file: string): Promise<void> {
-  const checkpoint = await openCheckpoint(file)
-  for (const name of checkpoint.names()) await checkpoint.read(name)
+  await fitWeights(network(), await openCheckpoint(file))
+}
+
+function network(): Graph {
+  const mean = [0, 0, 0] as const
+  return architectureNamed(values.network).build({ classes: 0, height: 224, width: 224, mean, std: [1, 1, 1] })
 }
 
 /** Prints the most MiB that this process took. */
 async function beChild(load: boolean, folder: string): Promise<void> {
   const engine = createEngine({ threads: 1, simd: 'baseline' })
-  const mean = [0, 0, 0] as const
-  const graph = architectureNamed(values.network).build({ classes: 0, height: 224, width: 224, mean, std: [1, 1, 1] })
-  const store = createParameters(engine, graph)
+  const store = createParameters(engine, network())
   for (const { address, length } of store.parameters) engine.floats(address, length).fill(1)
   if (load) {
     const { model } = await loadModel(join(folder, 'model'))
