@@ -31,7 +31,7 @@ const allowed = [
   /^wasm\/kernels\.relaxed\.d\.ts$/,
   /^docs\/[\w-]+\.md$/,
   /^models\/README\.md$/,
-  /^models\/[\w.-]+\/(README\.md|LICENSE|[\w-]+\.json|[\w-]+\.safetensors)$/,
+  /^models\/[\w.-]+\/(README\.md|LICENSE|[\w-]+\.svg|[\w-]+\.json|[\w-]+\.safetensors)$/,
 ]
 const required = [
   ...['package.json', 'README.md', 'CHANGELOG.md', 'DEPENDENCIES.md', 'LICENSE', 'models/README.md'],

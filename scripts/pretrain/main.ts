@@ -4,6 +4,7 @@ import { RegraftError } from '../../src/errors.ts'
 import { createEngine, type Engine, type EngineOptions } from '../../src/kernels/engine.ts'
 import { loadModel } from '../../src/model/load.ts'
 import { secondsOf } from '../../src/transfer/time-span.ts'
+import { drawCurve } from './curve.ts'
 import { openPacked, pack } from './packed.ts'
 import { pretrain } from './pretrain.ts'
 import { probe } from './probe.ts'
@@ -21,6 +22,7 @@ train FILE RUN      trains; a run that was stopped goes on
   --from MODEL --stage 2    begins with a stage and the weights of a model
 test FILE MODEL     top-1 and top-5 on the packed validation pictures
   --size 64         pixels of a side
+curve RUN FILE      draws how it went, as SVG
 release MODEL OUT   writes the model in half precision, as it comes with the package
   --size 96         pixels of a side in use
 probe MODEL PHOTOS  heads on its features, against the untrained network and colours
@@ -69,6 +71,7 @@ async function main(): Promise<void> {
     await withEngine((engine) =>
       release(engine, { best: first, folder: second, size: Number(values.size), recipe, architecture: ARCHITECTURE }),
     )
+  else if (command === 'curve') await drawCurve(first, second)
   else if (command === 'probe') await withEngine((engine) => probeSeeds(engine, first, second))
   else throw new RegraftError('usage', usage)
 }
