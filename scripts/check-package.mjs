@@ -19,7 +19,7 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const { values: options } = parseArgs({ options: { quick: { type: 'boolean' }, report: { type: 'string' } } })
 const wantedNodes = [20, 22, 24, 26]
 const largestPackageBytes = 6e6
-const defaultModel = 'mobilenetv1_050.cifar10_regraft'
+const defaultModel = 'regraft_resnet14.tiny_imagenet'
 const stepTimeoutMs = 300_000
 
 /** Every file of the package matches one of these. */

@@ -17,7 +17,7 @@ import { readTimmConfig } from './timm-config.ts'
 /** Folder of the models that come with the package. */
 export const modelsFolder = fileURLToPath(new URL('../../models', import.meta.url))
 /** The model behind the name 'default'. */
-export const DEFAULT_MODEL = 'mobilenetv1_050.cifar10_regraft'
+export const DEFAULT_MODEL = 'regraft_resnet14.tiny_imagenet'
 
 export interface FoundModel {
   /** timm's config.json; undefined for a weight file that has none beside it. */

@@ -36,14 +36,9 @@ export interface DemoResult extends DemoFigures {
 }
 
 /** Epochs that are enough for pictures like these. */
-const EPOCHS = { head: 30, finetune: 10 }
-/** Drawings are far from the photos that the network knows: all of it has to move, and by more than usual. */
-const FINETUNE = { unfreeze: 'all', lr: 3e-3 }
-/**
- * Random weights get more epochs, and batch statistics as they have none of their own: with as many epochs as the
- * pretrained network they would hardly have begun, and beating them would prove little.
- */
-const UNTRAINED_EPOCHS_FACTOR = 3
+const EPOCHS = { head: 30, finetune: 7 }
+/** Drawings are far from the photos that the network knows: all of it has to move. */
+const FINETUNE = { unfreeze: 'all', lr: 1e-3 }
 const SHEET_COLUMNS = 12
 /** What a demo's folder may hold; anything else is somebody's, and is not overwritten. */
 const OWN = ['pictures', 'pictures.jpg', 'head', 'finetune', 'untrained', 'vectors', 'predictions.csv', 'demo.json']
@@ -129,7 +124,7 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
           mode: 'finetune',
           ...FINETUNE,
           pretrained: false,
-          epochs: epochs.finetune * UNTRAINED_EPOCHS_FACTOR,
+          epochs: epochs.finetune,
         }),
       }
     },
@@ -151,7 +146,7 @@ export async function demo(options: DemoOptions): Promise<DemoResult> {
     model,
     things,
     counts,
-    epochs: { ...epochs, untrained: epochs.finetune * UNTRAINED_EPOCHS_FACTOR },
+    epochs,
     finetune: FINETUNE,
     accuracy: {
       head: head.accuracy,

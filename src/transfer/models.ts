@@ -223,7 +223,7 @@ async function packageEntry(name: string): Promise<ModelEntry> {
     parameters: null,
     gigaMultiplyAdds: null,
     top1: null,
-    use: name === DEFAULT_MODEL ? 'the default: comes along, weak on photographs' : null,
+    use: name === DEFAULT_MODEL ? 'the default: comes along; networks of ImageNet know more' : null,
     cached: { bytes, revisions: [{ commit: '', names: [], folder, source: null, files }] },
   }
 }

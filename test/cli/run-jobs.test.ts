@@ -34,11 +34,12 @@ interface Recorded {
   readonly waiting?: boolean
 }
 
+/** Whole lines alone: another process may be writing the last one. */
 const recorded = (): readonly Recorded[] =>
   existsSync(record)
     ? readFileSync(record, 'utf8')
-        .trimEnd()
         .split('\n')
+        .slice(0, -1)
         .map((line) => JSON.parse(line))
     : []
 

@@ -10,8 +10,8 @@ export interface DemoFigures {
   readonly things: readonly string[]
   /** Pictures of each thing. */
   readonly counts: PartCounts
-  /** `untrained`: of mode finetune from random weights. */
-  readonly epochs: { readonly head: number; readonly finetune: number; readonly untrained: number }
+  /** Of both modes, from random weights too. */
+  readonly epochs: { readonly head: number; readonly finetune: number }
   /** What mode finetune was given besides. */
   readonly finetune: { readonly unfreeze: string; readonly lr: number }
   readonly accuracy: {
@@ -50,7 +50,7 @@ export function reportLines(figures: DemoFigures): string[] {
     `  trained on ${counts.train} of each, choosing epochs by ${counts.val} more of each:`,
     `    --mode head: a head on the pretrained network as it is, ${epochs.head} epochs  (${took('head')})`,
     `    --mode finetune --unfreeze ${finetune.unfreeze} --lr ${finetune.lr}: all of the network, ${epochs.finetune} epochs  (${took('finetune')})`,
-    `  did both once more from random weights, finetune for ${epochs.untrained} epochs  (${took('untrained')})`,
+    `  did both once more from random weights  (${took('untrained')})`,
     `  classified and embedded ${counts.unseen} more of each that it had not seen (embedding: ${figures.features} numbers a picture, ${took('embed')})`,
     `  all in ${took('total')}`,
     '',
